@@ -1,11 +1,12 @@
 """Where arrays live: NumPy on the CPU, or CuPy on an NVIDIA GPU. Decided here and nowhere else.
 
-    from autograd.backend import xp        # the array library in use
-    xp.exp(...)                            # numpy.exp, or cupy.exp after use("cuda")
+    from autograd.backend import xp, special   # the array library in use, and its special functions
+    xp.exp(...)                                # numpy.exp, or cupy.exp after use("cuda")
+    special.erf(...)                           # scipy.special.erf, or cupyx.scipy.special.erf
 
 The device is NumPy's unless the environment says MINIGEN_DEVICE=cuda or the program calls use("cuda") before it
-makes its first array. `xp` is one module object whose names are those of the library in use, so every file may hold
-on to it and no lookup costs more than in `import numpy as xp`.
+makes its first array. `xp` and `special` are module objects whose names are those of the library in use, so every
+file may hold on to them, and a lookup costs no more than after `import numpy as xp`.
 
 Random numbers are always drawn by a NumPy Generator that is handed in as an argument (`rng`): the same seed then
 gives the same run on both devices.
@@ -17,8 +18,10 @@ import os
 import types
 
 import numpy as np
+import scipy.special
 
 xp = types.ModuleType("xp", "The array library in use: NumPy or CuPy.")
+special = types.ModuleType("special", "The special functions of the array library in use.")
 default_dtype = np.dtype(np.float32)
 
 _CUDA_HELP = (
@@ -30,13 +33,14 @@ _CUDA_HELP = (
 def use(device: str) -> None:
     """Chooses the device of all arrays made from here on: "cpu" or "cuda". RuntimeError says what is missing."""
     if device == "cpu":
-        library = np
+        arrays, functions = np, scipy.special
     elif device == "cuda":
-        library = _cupy()
+        arrays, functions = _cupy(), importlib.import_module("cupyx.scipy.special")
     else:
         raise ValueError(f"use: device is {device!r}, expected 'cpu' or 'cuda'")
-    vars(xp).clear()
-    vars(xp).update(vars(library))
+    for module, library in ((xp, arrays), (special, functions)):
+        vars(module).clear()
+        vars(module).update(vars(library))
 
 
 def _cupy():

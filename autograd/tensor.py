@@ -84,6 +84,9 @@ class Tensor:
             raise TypeError("len() of a 0-d tensor")
         return self.shape[0]
 
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
     def __bool__(self):
         return bool(self.data)
 
@@ -345,13 +348,22 @@ def _accumulate(gradients, node, g, owned) -> None:
         owned.add(node)
 
 
+def elementwise(ufunc, a, b):
+    """The array ufunc(a, b); shapes that do not broadcast are named in the error."""
+    try:
+        return ufunc(a.data, b.data)
+    except ValueError as error:
+        raise ValueError(f"{ufunc.__name__}: shapes {xp.shape(a.data)} and {xp.shape(b.data)} do not broadcast; sizes "
+                         "of an axis, counted from the last, must agree or be 1") from error
+
+
 # The four ops that the sweep itself stands on.
 
 
 def add(a, b):
     """a + b, elementwise with broadcasting."""
     a, b = operands(a, b)
-    return record(a.data + b.data, (a, lambda g: g), (b, lambda g: g))
+    return record(elementwise(xp.add, a, b), (a, lambda g: g), (b, lambda g: g))
 
 
 def astype(x, dtype):
@@ -383,8 +395,9 @@ def sum_to(x, shape):
 _watch = None  # the anomaly detector while it is on: see anomaly.py
 
 
-def set_watch(watch) -> None:
-    """Installs an observer with methods forward(y, edges) and backward(node, pullback, g, g_parent);
-    None removes it."""
+def set_watch(watch):
+    """Installs an observer with methods forward(y, edges) and backward(node, pullback, g, g_parent), or None for
+    none. Returns the one before."""
     global _watch
-    _watch = watch
+    before, _watch = _watch, watch
+    return before

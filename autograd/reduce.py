@@ -1,0 +1,153 @@
+"""Ops that combine the elements along an axis: sum, mean, var, prod, max, logsumexp, softmax, cumsum.
+
+`axis` is None (all), an int or a tuple; `keepdims` leaves the reduced axes in place with size 1. Names and arguments
+are NumPy's. A pullback first puts the reduced axes of g back with `_restored`, so that g broadcasts against x.
+
+Symbols: x input, y output, g = dL/dy, n number of elements combined. Read before this: ops.py, shape.py.
+"""
+import numpy as np
+
+from .backend import xp
+from .ops import exp, log, power, sqrt, where
+from .shape import expand_dims, flip, reshape
+from .tensor import Tensor, broadcast_to, record, tensor
+
+
+def _restored(y, x, axis, keepdims):
+    """y, reduced from x over axis, with the reduced axes put back as size 1."""
+    if keepdims or axis is None and y.ndim == x.ndim:
+        return y
+    return reshape(y, (1,) * x.ndim) if axis is None else expand_dims(y, axis)
+
+
+def _count(x, axis):
+    """How many elements are combined into one."""
+    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return int(np.prod([x.shape[i] for i in axes]))
+
+
+# Sums and moments
+
+
+def sum(x, axis=None, keepdims=False):
+    """Sum over axis."""
+    x = tensor(x)
+    spread = lambda g: broadcast_to(_restored(g, x, axis, keepdims), x.shape)  # noqa: E731
+    return record(x.data.sum(axis=axis, keepdims=keepdims), (x, spread))
+
+
+def mean(x, axis=None, keepdims=False):
+    """Arithmetic mean over axis; NaN where the axis is empty."""
+    x = tensor(x)
+    return sum(x, axis, keepdims) / (_count(x, axis) or float("nan"))
+
+
+def var(x, axis=None, ddof=0, keepdims=False):
+    """Variance over axis, sum (x - mean)^2 / (n - ddof): ddof = 0 as in NumPy; PyTorch's default is ddof = 1."""
+    x = tensor(x)
+    freedom = _count(x, axis) - ddof
+    return sum(power(x - mean(x, axis, keepdims=True), 2), axis, keepdims) / (freedom if freedom > 0 else float("nan"))
+
+
+def std(x, axis=None, ddof=0, keepdims=False):
+    """Standard deviation over axis. Where it is 0 its gradient is taken as 0, as in PyTorch."""
+    variance = var(x, axis, ddof, keepdims)
+    positive = variance.data != 0
+    return where(positive, sqrt(where(positive, variance, 1.0)), 0.0)
+
+
+def prod(x, axis=None, keepdims=False):
+    """Product over axis. The gradient is the product of the other elements, zeros among them included."""
+    x = tensor(x)
+    if isinstance(axis, tuple):
+        for i in sorted((a % x.ndim for a in axis), reverse=True):
+            x = prod(x, i, keepdims)
+        return x
+    if axis is None:
+        y = prod(reshape(x, -1), 0)
+        return reshape(y, (1,) * x.ndim) if keepdims else y
+
+    def pullback(g, y):
+        g, y = _restored(g, x, axis, keepdims), _restored(y, x, axis, keepdims)
+        if xp.all(x.data != 0):
+            return g * (y / x)
+        others = expand_dims(x, axis % x.ndim)  # one row per element, in which that element is replaced by 1
+        itself = xp.eye(x.shape[axis], dtype=bool).reshape((x.shape[axis],) * 2 + (1,) * (x.ndim - axis % x.ndim - 1))
+        return g * prod(where(itself, 1.0, others), axis % x.ndim + 1)
+
+    return record(x.data.prod(axis=axis, keepdims=keepdims), (x, pullback), keep_output=True)
+
+
+# Extremes
+
+
+def max(x, axis=None, keepdims=False):
+    """Largest element over axis; equal ones share the gradient evenly (torch.amax)."""
+    return _extreme("max", x, axis, keepdims)
+
+
+def min(x, axis=None, keepdims=False):
+    """Smallest element over axis; equal ones share the gradient evenly (torch.amin)."""
+    return _extreme("min", x, axis, keepdims)
+
+
+def _extreme(name, x, axis, keepdims):
+    x = tensor(x)
+    if _count(x, axis) == 0:
+        raise ValueError(f"{name}: axis {axis} of shape {x.shape} is empty and has no {name}imum")
+
+    def pullback(g, y):
+        hit = x.data == _restored(y, x, axis, keepdims).data
+        return _restored(g, x, axis, keepdims) * (hit / hit.sum(axis=axis, keepdims=True)).astype(x.dtype)
+
+    return record(getattr(x.data, name)(axis=axis, keepdims=keepdims), (x, pullback), keep_output=True)
+
+
+def argmax(x, axis=None):
+    """Index of the first largest element: a constant Tensor of integers."""
+    return Tensor(tensor(x).data.argmax(axis=axis))
+
+
+# Sums of exponentials
+
+
+def logsumexp(x, axis=None, keepdims=False):
+    """log sum e^x over axis, shifted by the maximum so that nothing overflows; -inf where the axis is empty."""
+    x = tensor(x)
+    top = x.data.max(axis=axis, keepdims=True, initial=-xp.inf)
+    top = xp.where(xp.isfinite(top), top, 0)  # all -inf, +inf among them, or empty: exp needs no shift there
+    with np.errstate(divide="ignore"):
+        value = xp.log(xp.exp(x.data - top).sum(axis=axis, keepdims=True)) + top
+    value = value if keepdims else value.reshape(x.data.sum(axis=axis).shape)
+    weight = lambda y: exp(x - _restored(y, x, axis, keepdims))  # noqa: E731  softmax(x)
+    return record(value, (x, lambda g, y: _restored(g, x, axis, keepdims) * weight(y)), keep_output=True)
+
+
+def softmax(x, axis=-1):
+    """e^x / sum e^x over axis. Its Jacobian is diag(y) - y y^T."""
+    x = tensor(x)
+    value = xp.exp(x.data - x.data.max(axis=axis, keepdims=True, initial=-xp.inf))
+    value /= value.sum(axis=axis, keepdims=True)
+    return record(value, (x, lambda g, y: y * (g - sum(g * y, axis, keepdims=True))), keep_output=True)
+
+
+def log_softmax(x, axis=-1):
+    """x - logsumexp(x) over axis."""
+    x = tensor(x)
+    value = x.data - x.data.max(axis=axis, keepdims=True, initial=-xp.inf)
+    value -= xp.log(xp.exp(value).sum(axis=axis, keepdims=True))
+    return record(value, (x, lambda g, y: g - exp(y) * sum(g, axis, keepdims=True)), keep_output=True)
+
+
+def cumsum(x, axis=None):
+    """Running sum along axis; over the flattened elements if axis is None."""
+    x = tensor(x)
+    if axis is None:
+        return cumsum(reshape(x, -1), 0)
+    return record(x.data.cumsum(axis=axis), (x, lambda g: flip(cumsum(flip(g, axis), axis), axis)))
+
+
+# The methods of Tensor
+
+for _op in (sum, mean, var, std, prod, max, min, argmax, cumsum):
+    setattr(Tensor, _op.__name__, _op)

@@ -1,0 +1,244 @@
+"""Ops that move elements without changing them: reshape, transpose, join, split, index, pad, flip.
+
+Every one is a linear map that copies elements to places, so its pullback is the map that sends the gradient of each
+place back to the element it came from; an element that was copied twice gets the sum. Names and arguments are NumPy's.
+
+Symbols: x input, y output, g = dL/dy. Read before this: tensor.py, ops.py. Read next: reduce.py.
+"""
+import operator
+
+import numpy as np
+
+from .backend import xp
+from .tensor import Tensor, broadcast_to, record, tensor
+
+# Axes and shapes
+
+
+def reshape(x, *shape):
+    """x with the same elements in another shape; one size may be -1. reshape(x, 2, 3) or reshape(x, (2, 3))."""
+    x = tensor(x)
+    shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
+    before = x.shape
+    try:
+        value = x.data.reshape(shape)
+    except ValueError as error:
+        raise ValueError(f"reshape: {x.size} elements of shape {before} do not fill shape {tuple(shape)}") from error
+    return record(value, (x, lambda g: reshape(g, before)))
+
+
+def transpose(x, *axes):
+    """x with its axes permuted: transpose(x, 1, 0, 2) or transpose(x, (1, 0, 2)); reversed if none are given."""
+    x = tensor(x)
+    axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
+    axes = tuple(range(x.ndim))[::-1] if not axes else tuple(axes)
+    if len(axes) != x.ndim:
+        raise ValueError(f"transpose: axes {axes} do not name each of the {x.ndim} axes of shape {x.shape} once")
+    back = tuple(int(i) for i in np.argsort([i % x.ndim for i in axes]))
+    return record(x.data.transpose(axes), (x, lambda g: transpose(g, back)))
+
+
+def swapaxes(x, axis1, axis2):
+    """x with two axes exchanged."""
+    x = tensor(x)
+    return record(x.data.swapaxes(axis1, axis2), (x, lambda g: swapaxes(g, axis1, axis2)))
+
+
+def moveaxis(x, source, destination):
+    """x with one axis moved to another place, the others in their order."""
+    x = tensor(x)
+    return record(xp.moveaxis(x.data, source, destination), (x, lambda g: moveaxis(g, destination, source)))
+
+
+def expand_dims(x, axis):
+    """x with an axis of size 1 inserted at `axis` (or several)."""
+    x = tensor(x)
+    before = x.shape
+    return record(xp.expand_dims(x.data, axis), (x, lambda g: reshape(g, before)))
+
+
+def squeeze(x, axis=None):
+    """x without its axes of size 1, or without the given one (or several)."""
+    x = tensor(x)
+    before = x.shape
+    return record(xp.squeeze(x.data, axis), (x, lambda g: reshape(g, before)))
+
+
+def flatten(x, start_axis=0, end_axis=-1):
+    """x with the axes from start_axis to end_axis, both included, merged into one."""
+    x = tensor(x)
+    start, end = start_axis % max(x.ndim, 1), end_axis % max(x.ndim, 1)
+    if start > end:
+        raise ValueError(f"flatten: start_axis {start_axis} is after end_axis {end_axis} in shape {x.shape}")
+    merged = int(np.prod(x.shape[start : end + 1]))
+    return reshape(x, x.shape[:start] + (merged,) + x.shape[end + 1 :])
+
+
+# Joining and splitting
+
+
+def concatenate(xs, axis=0):
+    """Joins tensors along an axis that exists; all other sizes must agree."""
+    xs = [tensor(x) for x in xs]
+    if not xs:
+        raise ValueError("concatenate: xs is empty; pass at least one tensor")
+    try:
+        value = xp.concatenate([x.data for x in xs], axis)
+    except ValueError as error:
+        raise ValueError(f"concatenate: shapes {[x.shape for x in xs]} do not agree off axis {axis}") from error
+    before = (slice(None),) * (axis % value.ndim)
+    ends = np.cumsum([x.shape[axis] for x in xs]).tolist()
+    parts = [before + (slice(start, end),) for start, end in zip([0] + ends, ends)]
+    return record(value, *((x, lambda g, part=part: getitem(g, part)) for x, part in zip(xs, parts)))
+
+
+def stack(xs, axis=0):
+    """Joins tensors of one shape along a new axis."""
+    xs = [tensor(x) for x in xs]
+    shapes = {x.shape for x in xs}
+    if len(shapes) != 1:
+        raise ValueError(f"stack: all shapes must be equal, got {[x.shape for x in xs]}")
+    return concatenate([expand_dims(x, axis) for x in xs], axis)
+
+
+def split(x, indices_or_sections, axis=0):
+    """A list of views of x along an axis: that many equal parts, or cut before each of the given indices."""
+    x = tensor(x)
+    size = x.shape[axis]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        sections = int(indices_or_sections)
+        if sections < 1 or size % sections:
+            raise ValueError(f"split: axis {axis} of shape {x.shape} does not divide into {sections} equal parts; "
+                             "pass the indices to cut at instead")
+        cuts = list(range(size // sections, size, size // sections)) if size else [0] * (sections - 1)
+    else:
+        cuts = [int(i) for i in indices_or_sections]
+    before = (slice(None),) * (axis % x.ndim)
+    return [getitem(x, before + (slice(start, end),)) for start, end in zip([None] + cuts, cuts + [None])]
+
+
+# Indexing: getitem and scatter_add are each other's adjoint
+
+
+def getitem(x, index):
+    """x[index] by NumPy's rules: basic, advanced or boolean. An element taken several times adds its gradients."""
+    x = tensor(x)
+    index = _plain_index(index)
+    before = x.shape
+    return record(x.data[index], (x, lambda g: scatter_add(before, index, g)))
+
+
+def scatter_add(shape, index, values):
+    """Zeros of the given shape with values added at index; a place that index names twice gets both."""
+    values = tensor(values)
+    y = xp.zeros(shape, values.dtype)
+    if _is_basic(index):
+        y[index] = values.data  # basic indices name each place once
+    else:
+        xp.add.at(y, index, values.data)
+    return record(y, (values, lambda g: getitem(g, index)))
+
+
+def _plain_index(index):
+    """index with Tensors replaced by their arrays and lists made arrays."""
+    if isinstance(index, tuple):
+        return tuple(_plain_index(i) for i in index)
+    if isinstance(index, Tensor):
+        return index.data
+    return xp.asarray(index) if isinstance(index, list) else index
+
+
+def _is_basic(index):
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(i is None or i is Ellipsis or isinstance(i, slice) or _is_integer(i) for i in parts)
+
+
+def _is_integer(i):
+    if isinstance(i, (bool, np.bool_)) or getattr(i, "ndim", 0):
+        return False
+    try:
+        operator.index(i)
+    except TypeError:
+        return False
+    return True
+
+
+def take_along_axis(x, indices, axis):
+    """y[..., i, ...] = x[..., indices[..., i, ...], ...]: picks along one axis, the others in step."""
+    x = tensor(x)
+    indices = indices.data if isinstance(indices, Tensor) else xp.asarray(indices)
+    if indices.ndim != x.ndim:
+        raise ValueError(f"take_along_axis: indices {indices.shape} must have as many axes as x {x.shape}")
+    axis %= x.ndim
+    others = [xp.arange(n).reshape((-1,) + (1,) * (x.ndim - i - 1)) for i, n in enumerate(x.shape)]
+    return getitem(x, tuple(indices if i == axis else others[i] for i in range(x.ndim)))
+
+
+def diagonal(x, axis1=-2, axis2=-1):
+    """The diagonal of two axes, as the last axis."""
+    x = tensor(x)
+    axis1, axis2 = axis1 % x.ndim, axis2 % x.ndim
+    if axis1 == axis2:
+        raise ValueError(f"diagonal: axis1 and axis2 are the same axis {axis1} of shape {x.shape}")
+    x = transpose(x, [i for i in range(x.ndim) if i not in (axis1, axis2)] + [axis1, axis2])
+    n = xp.arange(min(x.shape[-2:]))
+    return getitem(x, (Ellipsis, n, n))
+
+
+# Borders, order, triangles
+
+
+def pad(x, pad_width, mode="constant", constant_values=0.0):
+    """x with a border. pad_width: one number, one (before, after) for all axes, or one such pair per axis.
+
+    mode: "constant", "reflect" (the mirror image, without the edge) or "edge" (the edge repeated).
+    """
+    x = tensor(x)
+    widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
+    if min((n for pair in widths for n in pair), default=0) < 0:
+        raise ValueError(f"pad: pad_width {pad_width} is negative; cut with x[...] instead")
+    if mode == "constant":
+        inside = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape))
+        value = xp.pad(x.data, widths, constant_values=constant_values)
+        return record(value, (x, lambda g: getitem(g, inside)))
+    if mode not in ("reflect", "edge"):
+        raise ValueError(f"pad: mode is {mode!r}, expected 'constant', 'reflect' or 'edge'")
+    for axis, (width, n) in enumerate(zip(widths, x.shape)):
+        if mode == "reflect" and max(width) >= max(n, 1):
+            raise ValueError(f"pad: reflecting {max(width)} elements needs more than that on axis {axis} of {x.shape}")
+        if any(width):  # the border is a copy of elements at known places
+            x = getitem(x, (slice(None),) * axis + (xp.asarray(np.pad(np.arange(n), width, mode)),))
+    return x
+
+
+def flip(x, axis=None):
+    """x in reverse order along an axis, several, or all."""
+    x = tensor(x)
+    return record(xp.flip(x.data, axis), (x, lambda g: flip(g, axis)))
+
+
+def roll(x, shift, axis=None):
+    """x shifted cyclically along an axis (or several); over the flattened elements if axis is None."""
+    x = tensor(x)
+    back = -shift if isinstance(shift, int) else tuple(-s for s in shift)
+    return record(xp.roll(x.data, shift, axis), (x, lambda g: roll(g, back, axis)))
+
+
+def tril(x, k=0):
+    """x with zeros above the k-th diagonal of its last two axes."""
+    x = tensor(x)
+    return record(xp.tril(x.data, k), (x, lambda g: tril(g, k)))
+
+
+def triu(x, k=0):
+    """x with zeros below the k-th diagonal of its last two axes."""
+    x = tensor(x)
+    return record(xp.triu(x.data, k), (x, lambda g: triu(g, k)))
+
+
+# The methods of Tensor
+
+Tensor.__getitem__ = getitem
+Tensor.T = property(transpose, doc="The tensor with its axes reversed.")
+for _op in (reshape, transpose, swapaxes, squeeze, flatten, broadcast_to):
+    setattr(Tensor, _op.__name__, _op)
