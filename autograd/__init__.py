@@ -6,7 +6,8 @@ from .linalg import det, einsum, inv, slogdet
 from .ops import (abs, clip, cos, div, elu, erf, exp, expm1, gelu, leaky_relu, lgamma, log, log1p, matmul, maximum,
                   minimum, mul, neg, polygamma, power, relu, sigmoid, silu, sin, softplus, sqrt, square, sub, tanh,
                   where)
-from .reduce import (argmax, cumsum, log_softmax, logsumexp, max, mean, min, prod, softmax, std, sum, var)
+from .reduce import argmax, cumsum, log_softmax, logsumexp, max, mean, min, prod, softmax, std, sum, var
 from .shape import (concatenate, diagonal, expand_dims, flatten, flip, getitem, moveaxis, pad, reshape, roll,
                     scatter_add, split, squeeze, stack, swapaxes, take_along_axis, transpose, tril, triu)
-from .tensor import (Tensor, add, astype, broadcast_to, grad, no_grad, parameter, record, recording, sum_to, tensor)
+from .tensor import (Tensor, add, as_tensor, astype, broadcast_to, grad, no_grad, parameter, record, recording,
+                     sum_to)

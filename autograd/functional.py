@@ -8,14 +8,14 @@ from .backend import uniform, xp
 from .ops import softplus
 from .reduce import log_softmax, mean, sum
 from .shape import getitem, moveaxis
-from .tensor import Tensor, operands, tensor
+from .tensor import Tensor, as_tensor, operands
 
 
 def dropout(input, p=0.5, training=True, *, rng):
     """Zeroes each element with probability p and scales the others by 1 / (1 - p), so that the mean is kept."""
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout: p is {p}, expected a probability from 0 to 1")
-    input = tensor(input)
+    input = as_tensor(input)
     if not training or p == 0.0:
         return input
     kept = (uniform(rng, input.shape, input.dtype) >= p).astype(input.dtype)
@@ -24,7 +24,7 @@ def dropout(input, p=0.5, training=True, *, rng):
 
 def embedding(input, weight):
     """Rows of weight (K, D) at the integers of input (...): (..., D)."""
-    input, weight = _integers(input, "embedding", "input"), tensor(weight)
+    input, weight = _integers(input, "embedding", "input"), as_tensor(weight)
     _check_range(input, weight.shape[0], "embedding", "input")
     return getitem(weight, input)
 
@@ -50,7 +50,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     (1 - t) x + (1 + (w - 1) t) softplus(-x).
     """
     x, t = _same_shape(input, target, "binary_cross_entropy_with_logits")
-    positive = softplus(-x) if pos_weight is None else (1.0 + (tensor(pos_weight) - 1.0) * t) * softplus(-x)
+    positive = softplus(-x) if pos_weight is None else (1.0 + (as_tensor(pos_weight) - 1.0) * t) * softplus(-x)
     loss = (1.0 - t) * x + positive
     return _reduce(loss if weight is None else loss * weight, reduction, "binary_cross_entropy_with_logits")
 
@@ -61,12 +61,12 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     target: integers in 0..K-1 or ignore_index, or probabilities of input's shape. weight (K,) scales each class; the
     mean is then over the weights. label_smoothing mixes the target with the uniform distribution.
     """
-    input = tensor(input)
+    input = as_tensor(input)
     target = target if isinstance(target, Tensor) else Tensor(target)
     axis = 1 if input.ndim > 1 else 0
     K = input.shape[axis]
     log_p = moveaxis(log_softmax(input, axis), axis, -1)  # (N, ..., K)
-    class_weight = 1.0 if weight is None else tensor(weight)
+    class_weight = 1.0 if weight is None else as_tensor(weight)
 
     if target.dtype.kind == "f":  # probabilities
         if target.shape != input.shape:
@@ -84,7 +84,7 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     _check_range(labels[counted], K, "cross_entropy", "target")
     labels = xp.where(counted, labels, 0)
     places = tuple(xp.arange(n).reshape((-1,) + (1,) * (labels.ndim - i - 1)) for i, n in enumerate(labels.shape))
-    weights = counted.astype(input.dtype) * (1.0 if weight is None else tensor(weight).data[labels])
+    weights = counted.astype(input.dtype) * (1.0 if weight is None else as_tensor(weight).data[labels])
     loss = -getitem(log_p, (*places, labels)) * weights
     if label_smoothing:
         uniform_loss = -sum(log_p * class_weight, axis=-1) * counted.astype(input.dtype)

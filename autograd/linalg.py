@@ -10,7 +10,7 @@ import numpy as np
 from .backend import xp
 from .ops import matmul
 from .shape import diagonal, expand_dims, getitem, swapaxes
-from .tensor import broadcast_to, record, tensor
+from .tensor import as_tensor, broadcast_to, record
 
 
 def einsum(subscripts, *operands):
@@ -18,7 +18,7 @@ def einsum(subscripts, *operands):
 
     The gradient of one operand is the einsum of g with the other operands, with that operand's letters as output.
     """
-    xs = [tensor(x) for x in operands]
+    xs = [as_tensor(x) for x in operands]
     inputs, output = _explicit(subscripts, xs)
     for i, letters in enumerate(inputs):  # a letter repeated within one operand takes its diagonal
         while len(set(letters)) < len(letters):
@@ -73,7 +73,7 @@ def _explicit(subscripts, xs):
 def inv(A):
     """A^-1 for A (..., n, n). dC = -C dA C, so dL/dA = -C^T g C^T. A singular A raises LinAlgError."""
     A = _square(A, "inv")
-    transposed = lambda C: swapaxes(C, -1, -2)  # noqa: E731
+    transposed = lambda C: swapaxes(C, -1, -2)
     value = xp.linalg.inv(A.data)
     return record(value, (A, lambda g, C: -matmul(transposed(C), matmul(g, transposed(C)))), keep_output=True)
 
@@ -102,12 +102,12 @@ def slogdet(A):
     """(sign, log |det|) of A (..., n, n); the sign is a constant. d log |det A| / dA = A^-T."""
     A = _square(A, "slogdet")
     sign, logabsdet = xp.linalg.slogdet(A.data)
-    gradient = lambda g: expand_dims(g, (-1, -2)) * swapaxes(inv(A), -1, -2)  # noqa: E731
-    return tensor(sign), record(logabsdet, (A, gradient))
+    gradient = lambda g: expand_dims(g, (-1, -2)) * swapaxes(inv(A), -1, -2)
+    return as_tensor(sign), record(logabsdet, (A, gradient))
 
 
 def _square(A, name):
-    A = tensor(A)
+    A = as_tensor(A)
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ValueError(f"{name}: A has shape {A.shape}; its last two axes must be equal, (..., n, n)")
     return A

@@ -9,7 +9,7 @@ Symbols: x, a, b inputs; y output; g = dL/dy. Read before this: tensor.py. Read 
 import math
 
 from .backend import special, xp
-from .tensor import Tensor, add, elementwise, operands, record, tensor
+from .tensor import Tensor, add, as_tensor, elementwise, operands, record
 
 # Arithmetic
 
@@ -34,7 +34,7 @@ def div(a, b):
 
 def neg(x):
     """-x."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(-x.data, (x, neg))
 
 
@@ -45,7 +45,7 @@ def power(x, p):
         return _power_of_constant(x, p.data if isinstance(p.data, (int, float)) else p.data.item())
     return record(
         elementwise(xp.power, x, p),
-        (x, lambda g: where(p.data == 0, 0.0, g * p * power(x, where(p.data == 0, 1.0, p - 1.0)))),
+        (x, lambda g, y: where(p.data == 0, 0.0, g * p * power(x, where(p.data == 0, 1.0, p - 1.0)))),
         (p, lambda g, y: where((x.data == 0) & (p.data >= 0), 0.0, g * y * log(where(x.data == 0, 1.0, x)))),
         keep_output=True,
     )
@@ -66,49 +66,49 @@ def square(x):
 
 def exp(x):
     """e ** x."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.exp(x.data), (x, lambda g, y: g * y), keep_output=True)  # dy/dx is y itself
 
 
 def expm1(x):
     """e ** x - 1, exact for small x."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.expm1(x.data), (x, lambda g, y: g * (y + 1.0)), keep_output=True)
 
 
 def log(x):
     """Natural logarithm."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.log(x.data), (x, lambda g: g / x))
 
 
 def log1p(x):
     """log(1 + x), exact for small x."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.log1p(x.data), (x, lambda g: g / (1.0 + x)))
 
 
 def sqrt(x):
     """Square root."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.sqrt(x.data), (x, lambda g, y: g / (2.0 * y)), keep_output=True)
 
 
 def sin(x):
     """Sine of x in radians."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.sin(x.data), (x, lambda g: g * cos(x)))
 
 
 def cos(x):
     """Cosine of x in radians."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.cos(x.data), (x, lambda g: -g * sin(x)))
 
 
 def tanh(x):
     """Hyperbolic tangent."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.tanh(x.data), (x, lambda g, y: g * (1.0 - y * y)), keep_output=True)
 
 
@@ -117,19 +117,19 @@ def tanh(x):
 
 def erf(x):
     """The error function, 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(special.erf(x.data), (x, lambda g: g * (2.0 / math.sqrt(math.pi) * exp(-x * x))))
 
 
 def lgamma(x):
     """log |Gamma(x)|."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(special.gammaln(x.data), (x, lambda g: g * polygamma(0, x)))
 
 
 def polygamma(n, x):
     """The (n+1)-th derivative of log Gamma(x); n = 0 is digamma, n = 1 trigamma. For n >= 2, x must be positive."""
-    x = tensor(x)
+    x = as_tensor(x)
     if n == 0:
         value = special.digamma(x.data)
     elif n == 1:  # reflection: psi_1(x) + psi_1(1 - x) = (pi / sin(pi x))^2
@@ -159,7 +159,7 @@ def where(condition, a, b):
 
 def abs(x):
     """|x|; the derivative at 0 is 0."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.abs(x.data), (x, lambda g: g * xp.sign(x.data)))
 
 
@@ -189,10 +189,10 @@ def _share(g, wins, ties):
 
 def clip(x, min=None, max=None):
     """x limited to [min, max], numbers or arrays without gradient; the derivative at the limits is 1."""
-    x = tensor(x)
+    x = as_tensor(x)
     if min is None and max is None:
         raise ValueError("clip: min and max are both None; pass at least one")
-    inside = lambda: (True if min is None else x.data >= min) & (True if max is None else x.data <= max)  # noqa: E731
+    inside = lambda: (True if min is None else x.data >= min) & (True if max is None else x.data <= max)
     return record(xp.clip(x.data, min, max), (x, lambda g: where(inside(), g, 0.0)))
 
 
@@ -201,53 +201,53 @@ def clip(x, min=None, max=None):
 
 def sigmoid(x):
     """1 / (1 + e^-x)."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(special.expit(x.data), (x, lambda g, y: g * (y * (1.0 - y))), keep_output=True)
 
 
 def softplus(x):
     """log(1 + e^x), for any x without overflow: max(x, 0) + log1p(e^-|x|)."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.maximum(x.data, 0) + xp.log1p(xp.exp(-xp.abs(x.data))), (x, lambda g: g * sigmoid(x)))
 
 
 def relu(x):
     """max(x, 0); the derivative at 0 is 0."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.maximum(x.data, 0), (x, lambda g, y: where(y.data > 0, g, 0.0)), keep_output=True)
 
 
 def leaky_relu(x, negative_slope=0.01):
     """x where x > 0, else negative_slope * x."""
-    x = tensor(x)
-    slope = lambda z: where(x.data > 0, z, negative_slope * z)  # noqa: E731
+    x = as_tensor(x)
+    slope = lambda z: where(x.data > 0, z, negative_slope * z)
     return record(slope(x.data).data, (x, slope))
 
 
 def elu(x, alpha=1.0):
     """x where x > 0, else alpha * (e^x - 1); the derivative at 0 is alpha."""
-    x = tensor(x)
+    x = as_tensor(x)
     value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
     return record(value, (x, lambda g: where(x.data > 0, g, g * (alpha * exp(minimum(x, 0.0))))))
 
 
 def gelu(x, approximate="none"):
     """x Phi(x), with Phi the standard normal cdf; approximate="tanh" is its tanh fit (Hendrycks & Gimpel 2016)."""
-    x = tensor(x)
+    x = as_tensor(x)
     if approximate == "tanh":
         return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * power(x, 3))))
     if approximate != "none":
         raise ValueError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
-    cdf = lambda: 0.5 * (1.0 + erf(x * math.sqrt(0.5)))  # noqa: E731
-    pdf = lambda: exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))  # noqa: E731
+    cdf = lambda: 0.5 * (1.0 + erf(x * math.sqrt(0.5)))
+    pdf = lambda: exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
     value = x.data * (0.5 * (1.0 + special.erf(x.data * math.sqrt(0.5))))
     return record(value, (x, lambda g: g * (cdf() + x * pdf())))
 
 
 def silu(x):
     """x sigmoid(x), also called swish."""
-    x = tensor(x)
-    slope = lambda s: s * (1.0 + x * (1.0 - s))  # noqa: E731  with s = sigmoid(x)
+    x = as_tensor(x)
+    slope = lambda s: s * (1.0 + x * (1.0 - s))  # with s = sigmoid(x)
     return record(x.data * special.expit(x.data), (x, lambda g: g * slope(sigmoid(x))))
 
 
@@ -259,7 +259,7 @@ def matmul(a, b):
 
     (..., M, K) @ (..., K, N) -> (..., M, N). dL/da = g b^T, dL/db = a^T g.
     """
-    a, b = tensor(a), tensor(b)
+    a, b = as_tensor(a), as_tensor(b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul: a scalar has no axis to multiply over: {a.shape} @ {b.shape}; use *")
     if a.ndim == 1 or b.ndim == 1:
@@ -270,7 +270,7 @@ def matmul(a, b):
         raise ValueError(f"matmul: {a.shape} @ {b.shape}: the last axis of the first must equal the second last of "
                          "the second, and the axes before them must broadcast") from error
     if b.ndim == 2 and a.ndim > 2:  # one matrix for a whole batch: its gradient is one product over all rows
-        rows = lambda x: x.reshape(-1, x.shape[-1])  # noqa: E731
+        rows = lambda x: x.reshape(-1, x.shape[-1])
         return record(value, (a, lambda g: g @ b.T), (b, lambda g: rows(a).T @ rows(g)))
     return record(value, (a, lambda g: g @ b.swapaxes(-1, -2)), (b, lambda g: a.swapaxes(-1, -2) @ g))
 

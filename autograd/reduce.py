@@ -10,7 +10,7 @@ import numpy as np
 from .backend import xp
 from .ops import exp, log, power, sqrt, where
 from .shape import expand_dims, flip, reshape
-from .tensor import Tensor, broadcast_to, record, tensor
+from .tensor import Tensor, as_tensor, broadcast_to, record
 
 
 def _restored(y, x, axis, keepdims):
@@ -31,20 +31,20 @@ def _count(x, axis):
 
 def sum(x, axis=None, keepdims=False):
     """Sum over axis."""
-    x = tensor(x)
-    spread = lambda g: broadcast_to(_restored(g, x, axis, keepdims), x.shape)  # noqa: E731
+    x = as_tensor(x)
+    spread = lambda g: broadcast_to(_restored(g, x, axis, keepdims), x.shape)
     return record(x.data.sum(axis=axis, keepdims=keepdims), (x, spread))
 
 
 def mean(x, axis=None, keepdims=False):
     """Arithmetic mean over axis; NaN where the axis is empty."""
-    x = tensor(x)
+    x = as_tensor(x)
     return sum(x, axis, keepdims) / (_count(x, axis) or float("nan"))
 
 
 def var(x, axis=None, ddof=0, keepdims=False):
     """Variance over axis, sum (x - mean)^2 / (n - ddof): ddof = 0 as in NumPy; PyTorch's default is ddof = 1."""
-    x = tensor(x)
+    x = as_tensor(x)
     freedom = _count(x, axis) - ddof
     return sum(power(x - mean(x, axis, keepdims=True), 2), axis, keepdims) / (freedom if freedom > 0 else float("nan"))
 
@@ -58,7 +58,7 @@ def std(x, axis=None, ddof=0, keepdims=False):
 
 def prod(x, axis=None, keepdims=False):
     """Product over axis. The gradient is the product of the other elements, zeros among them included."""
-    x = tensor(x)
+    x = as_tensor(x)
     if isinstance(axis, tuple):
         for i in sorted((a % x.ndim for a in axis), reverse=True):
             x = prod(x, i, keepdims)
@@ -92,7 +92,7 @@ def min(x, axis=None, keepdims=False):
 
 
 def _extreme(name, x, axis, keepdims):
-    x = tensor(x)
+    x = as_tensor(x)
     if _count(x, axis) == 0:
         raise ValueError(f"{name}: axis {axis} of shape {x.shape} is empty and has no {name}imum")
 
@@ -105,7 +105,7 @@ def _extreme(name, x, axis, keepdims):
 
 def argmax(x, axis=None):
     """Index of the first largest element: a constant Tensor of integers."""
-    return Tensor(tensor(x).data.argmax(axis=axis))
+    return Tensor(as_tensor(x).data.argmax(axis=axis))
 
 
 # Sums of exponentials
@@ -113,19 +113,19 @@ def argmax(x, axis=None):
 
 def logsumexp(x, axis=None, keepdims=False):
     """log sum e^x over axis, shifted by the maximum so that nothing overflows; -inf where the axis is empty."""
-    x = tensor(x)
+    x = as_tensor(x)
     top = x.data.max(axis=axis, keepdims=True, initial=-xp.inf)
     top = xp.where(xp.isfinite(top), top, 0)  # all -inf, +inf among them, or empty: exp needs no shift there
     with np.errstate(divide="ignore"):
         value = xp.log(xp.exp(x.data - top).sum(axis=axis, keepdims=True)) + top
     value = value if keepdims else value.reshape(x.data.sum(axis=axis).shape)
-    weight = lambda y: exp(x - _restored(y, x, axis, keepdims))  # noqa: E731  softmax(x)
+    weight = lambda y: exp(x - _restored(y, x, axis, keepdims))  # softmax(x)
     return record(value, (x, lambda g, y: _restored(g, x, axis, keepdims) * weight(y)), keep_output=True)
 
 
 def softmax(x, axis=-1):
     """e^x / sum e^x over axis. Its Jacobian is diag(y) - y y^T."""
-    x = tensor(x)
+    x = as_tensor(x)
     value = xp.exp(x.data - x.data.max(axis=axis, keepdims=True, initial=-xp.inf))
     value /= value.sum(axis=axis, keepdims=True)
     return record(value, (x, lambda g, y: y * (g - sum(g * y, axis, keepdims=True))), keep_output=True)
@@ -133,7 +133,7 @@ def softmax(x, axis=-1):
 
 def log_softmax(x, axis=-1):
     """x - logsumexp(x) over axis."""
-    x = tensor(x)
+    x = as_tensor(x)
     value = x.data - x.data.max(axis=axis, keepdims=True, initial=-xp.inf)
     value -= xp.log(xp.exp(value).sum(axis=axis, keepdims=True))
     return record(value, (x, lambda g, y: g - exp(y) * sum(g, axis, keepdims=True)), keep_output=True)
@@ -141,7 +141,7 @@ def log_softmax(x, axis=-1):
 
 def cumsum(x, axis=None):
     """Running sum along axis; over the flattened elements if axis is None."""
-    x = tensor(x)
+    x = as_tensor(x)
     if axis is None:
         return cumsum(reshape(x, -1), 0)
     return record(x.data.cumsum(axis=axis), (x, lambda g: flip(cumsum(flip(g, axis), axis), axis)))

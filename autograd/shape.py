@@ -10,14 +10,14 @@ import operator
 import numpy as np
 
 from .backend import xp
-from .tensor import Tensor, broadcast_to, record, tensor
+from .tensor import Tensor, as_tensor, broadcast_to, record
 
 # Axes and shapes
 
 
 def reshape(x, *shape):
     """x with the same elements in another shape; one size may be -1. reshape(x, 2, 3) or reshape(x, (2, 3))."""
-    x = tensor(x)
+    x = as_tensor(x)
     shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
     before = x.shape
     try:
@@ -29,7 +29,7 @@ def reshape(x, *shape):
 
 def transpose(x, *axes):
     """x with its axes permuted: transpose(x, 1, 0, 2) or transpose(x, (1, 0, 2)); reversed if none are given."""
-    x = tensor(x)
+    x = as_tensor(x)
     axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
     axes = tuple(range(x.ndim))[::-1] if not axes else tuple(axes)
     if len(axes) != x.ndim:
@@ -40,33 +40,33 @@ def transpose(x, *axes):
 
 def swapaxes(x, axis1, axis2):
     """x with two axes exchanged."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(x.data.swapaxes(axis1, axis2), (x, lambda g: swapaxes(g, axis1, axis2)))
 
 
 def moveaxis(x, source, destination):
     """x with one axis moved to another place, the others in their order."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.moveaxis(x.data, source, destination), (x, lambda g: moveaxis(g, destination, source)))
 
 
 def expand_dims(x, axis):
     """x with an axis of size 1 inserted at `axis` (or several)."""
-    x = tensor(x)
+    x = as_tensor(x)
     before = x.shape
     return record(xp.expand_dims(x.data, axis), (x, lambda g: reshape(g, before)))
 
 
 def squeeze(x, axis=None):
     """x without its axes of size 1, or without the given one (or several)."""
-    x = tensor(x)
+    x = as_tensor(x)
     before = x.shape
     return record(xp.squeeze(x.data, axis), (x, lambda g: reshape(g, before)))
 
 
 def flatten(x, start_axis=0, end_axis=-1):
     """x with the axes from start_axis to end_axis, both included, merged into one."""
-    x = tensor(x)
+    x = as_tensor(x)
     start, end = start_axis % max(x.ndim, 1), end_axis % max(x.ndim, 1)
     if start > end:
         raise ValueError(f"flatten: start_axis {start_axis} is after end_axis {end_axis} in shape {x.shape}")
@@ -79,7 +79,7 @@ def flatten(x, start_axis=0, end_axis=-1):
 
 def concatenate(xs, axis=0):
     """Joins tensors along an axis that exists; all other sizes must agree."""
-    xs = [tensor(x) for x in xs]
+    xs = [as_tensor(x) for x in xs]
     if not xs:
         raise ValueError("concatenate: xs is empty; pass at least one tensor")
     try:
@@ -94,7 +94,7 @@ def concatenate(xs, axis=0):
 
 def stack(xs, axis=0):
     """Joins tensors of one shape along a new axis."""
-    xs = [tensor(x) for x in xs]
+    xs = [as_tensor(x) for x in xs]
     shapes = {x.shape for x in xs}
     if len(shapes) != 1:
         raise ValueError(f"stack: all shapes must be equal, got {[x.shape for x in xs]}")
@@ -103,7 +103,7 @@ def stack(xs, axis=0):
 
 def split(x, indices_or_sections, axis=0):
     """A list of views of x along an axis: that many equal parts, or cut before each of the given indices."""
-    x = tensor(x)
+    x = as_tensor(x)
     size = x.shape[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
         sections = int(indices_or_sections)
@@ -122,7 +122,7 @@ def split(x, indices_or_sections, axis=0):
 
 def getitem(x, index):
     """x[index] by NumPy's rules: basic, advanced or boolean. An element taken several times adds its gradients."""
-    x = tensor(x)
+    x = as_tensor(x)
     index = _plain_index(index)
     before = x.shape
     return record(x.data[index], (x, lambda g: scatter_add(before, index, g)))
@@ -130,7 +130,7 @@ def getitem(x, index):
 
 def scatter_add(shape, index, values):
     """Zeros of the given shape with values added at index; a place that index names twice gets both."""
-    values = tensor(values)
+    values = as_tensor(values)
     y = xp.zeros(shape, values.dtype)
     if _is_basic(index):
         y[index] = values.data  # basic indices name each place once
@@ -165,7 +165,7 @@ def _is_integer(i):
 
 def take_along_axis(x, indices, axis):
     """y[..., i, ...] = x[..., indices[..., i, ...], ...]: picks along one axis, the others in step."""
-    x = tensor(x)
+    x = as_tensor(x)
     indices = indices.data if isinstance(indices, Tensor) else xp.asarray(indices)
     if indices.ndim != x.ndim:
         raise ValueError(f"take_along_axis: indices {indices.shape} must have as many axes as x {x.shape}")
@@ -176,7 +176,7 @@ def take_along_axis(x, indices, axis):
 
 def diagonal(x, axis1=-2, axis2=-1):
     """The diagonal of two axes, as the last axis."""
-    x = tensor(x)
+    x = as_tensor(x)
     axis1, axis2 = axis1 % x.ndim, axis2 % x.ndim
     if axis1 == axis2:
         raise ValueError(f"diagonal: axis1 and axis2 are the same axis {axis1} of shape {x.shape}")
@@ -193,7 +193,7 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
 
     mode: "constant", "reflect" (the mirror image, without the edge) or "edge" (the edge repeated).
     """
-    x = tensor(x)
+    x = as_tensor(x)
     widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
     if min((n for pair in widths for n in pair), default=0) < 0:
         raise ValueError(f"pad: pad_width {pad_width} is negative; cut with x[...] instead")
@@ -213,26 +213,26 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
 
 def flip(x, axis=None):
     """x in reverse order along an axis, several, or all."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.flip(x.data, axis), (x, lambda g: flip(g, axis)))
 
 
 def roll(x, shift, axis=None):
     """x shifted cyclically along an axis (or several); over the flattened elements if axis is None."""
-    x = tensor(x)
+    x = as_tensor(x)
     back = -shift if isinstance(shift, int) else tuple(-s for s in shift)
     return record(xp.roll(x.data, shift, axis), (x, lambda g: roll(g, back, axis)))
 
 
 def tril(x, k=0):
     """x with zeros above the k-th diagonal of its last two axes."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.tril(x.data, k), (x, lambda g: tril(g, k)))
 
 
 def triu(x, k=0):
     """x with zeros below the k-th diagonal of its last two axes."""
-    x = tensor(x)
+    x = as_tensor(x)
     return record(xp.triu(x.data, k), (x, lambda g: triu(g, k)))
 
 

@@ -162,7 +162,7 @@ def parameter(data, dtype=None) -> Tensor:
     return x
 
 
-def tensor(x) -> Tensor:
+def as_tensor(x) -> Tensor:
     """x as a Tensor: Tensors pass through, anything else becomes a constant."""
     return x if isinstance(x, Tensor) else Tensor(x)
 
@@ -368,7 +368,7 @@ def add(a, b):
 
 def astype(x, dtype):
     """x in another dtype; the gradient comes back in x's own."""
-    x = tensor(x)
+    x = as_tensor(x)
     value = x.data.astype(dtype)
     if value.dtype.kind != "f":
         return Tensor(value)
@@ -377,14 +377,14 @@ def astype(x, dtype):
 
 def broadcast_to(x, shape):
     """x repeated to a larger shape by NumPy's broadcasting rules (a view). The adjoint of sum_to."""
-    x = tensor(x)
+    x = as_tensor(x)
     before = x.data.shape
     return record(xp.broadcast_to(x.data, shape), (x, lambda g: sum_to(g, before)))
 
 
 def sum_to(x, shape):
     """x summed to a shape that broadcasts to x's own. The adjoint of broadcast_to: it undoes broadcasting."""
-    x = tensor(x)
+    x = as_tensor(x)
     before = x.data.shape
     extra = len(before) - len(shape)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and before[i + extra] != 1)

@@ -1,0 +1,217 @@
+"""The table of cases: at least one row per public op, checked to second order by check.py and by the tests.
+
+A row names the op, applies it, and gives the shapes of its inputs. Sizes are distinct and small, so that a transposed
+or dropped axis shows. Inputs are standard normal unless the row says otherwise: `positive`, `distinct` (no two
+elements closer than the step of a central difference can confuse), `away` from a kink.
+
+To check an op of your own, write such a row, or call gradcheck on it.
+
+Read before this: gradcheck.py. Read next: check.py.
+"""
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from . import functional as F
+from . import linalg, ops, reduce, shape, tensor
+from .backend import asarray, normal
+
+
+class Case(NamedTuple):
+    """One row: name of the op, what is special about the row, a function of Tensors, and makers of its inputs."""
+
+    name: str
+    detail: str
+    f: Callable
+    makers: tuple
+
+    def inputs(self, rng):
+        """float64 arrays for f, drawn by rng."""
+        return [make(rng) for make in self.makers]
+
+    def __str__(self):
+        return f"{self.name} {self.detail}".strip()
+
+
+def case(name, f, *inputs, detail=""):
+    """A row of the table; an input is a shape, for standard normal draws, or a maker rng -> array."""
+    return Case(name, detail, f, tuple(_normal(s) if isinstance(s, tuple) else s for s in inputs))
+
+
+def _normal(shape):
+    return lambda rng: normal(rng, shape, np.float64)
+
+
+def positive(*shape):
+    """Draws from 0.2 to 2.2."""
+    return lambda rng: asarray(rng.random(shape) * 2.0 + 0.2)
+
+
+def distinct(*shape):
+    """A random permutation of equidistant values around 0, none of them 0: no ties, no kinks nearby."""
+    size = int(np.prod(shape))
+    return lambda rng: asarray((rng.permutation(size).reshape(shape) - size / 2 + 0.25) / 3.0)
+
+
+def away(*kinks, by=0.05):
+    """A maker of standard normal draws at least `by` from each kink: away(0.0)(3, 4)."""
+
+    def maker(*shape):
+        def make(rng):
+            x = rng.standard_normal(shape)
+            for kink in kinks:
+                x = np.where(np.abs(x - kink) < by, x + 3 * by, x)
+            return asarray(x)
+
+        return make
+
+    return maker
+
+
+def constant(value):
+    """A given array, the same in every draw."""
+    return lambda rng: asarray(value)
+
+
+def _invertible(*shape):
+    return lambda rng: asarray(rng.standard_normal(shape) + 3.0 * np.eye(shape[-1]))
+
+
+_labels = np.array([2, 0, 3, 1, 2])
+_mask = np.array([[True, False, True, True], [False, True, True, False], [True, True, False, True]])
+
+CASES = [
+    # tensor.py
+    case("add", tensor.add, (3, 4), (3, 4)),
+    case("add", tensor.add, (2, 1, 4), (3, 1), detail="broadcast"),
+    case("add", lambda x: x + x, (3, 4), detail="same input twice"),
+    case("add", lambda x: 2 + x, (3, 4), detail="number"),
+    case("astype", lambda x: tensor.astype(x, np.float64), (3, 4)),
+    case("broadcast_to", lambda x: tensor.broadcast_to(x, (5, 3, 4)), (3, 1)),
+    case("sum_to", lambda x: tensor.sum_to(x, (3, 1)), (5, 3, 4)),
+    # ops.py
+    case("sub", ops.sub, (3, 4), (3, 1)),
+    case("sub", lambda x: 2.0 - x, (3, 4), detail="number"),
+    case("mul", ops.mul, (3, 4), (4,)),
+    case("mul", lambda x: x * x * x, (3, 4), detail="same input"),
+    case("div", ops.div, (3, 4), away(0.0, by=0.3)(3, 1)),
+    case("div", lambda x: 2.0 / x, away(0.0, by=0.3)(3, 4), detail="number"),
+    case("neg", lambda x: ops.neg(x) * x, (3, 4)),
+    case("power", ops.power, positive(3, 4), (4,)),
+    case("power", lambda x: x**3, (3, 4), detail="integer"),
+    case("power", lambda x: x**2, (3, 4), detail="square"),
+    case("power", lambda x: x**-0.5, positive(3, 4), detail="fraction"),
+    case("power", lambda x: 2.0**x, (3, 4), detail="of a number"),
+    case("power", lambda x: ops.power(x, asarray([0.0, 1.0, 2.0, 3.0])), (3, 4), detail="array"),
+    case("square", ops.square, (3, 4)),
+    case("exp", ops.exp, (3, 4)),
+    case("expm1", ops.expm1, (3, 4)),
+    case("log", ops.log, positive(3, 4)),
+    case("log1p", ops.log1p, positive(3, 4)),
+    case("sqrt", ops.sqrt, positive(3, 4)),
+    case("sin", ops.sin, (3, 4)),
+    case("cos", ops.cos, (3, 4)),
+    case("tanh", ops.tanh, (3, 4)),
+    case("erf", ops.erf, (3, 4)),
+    case("lgamma", ops.lgamma, positive(3, 4)),
+    case("lgamma", ops.lgamma, constant(np.array([-0.4, -1.3, -2.6, 0.3])), detail="negative"),
+    case("polygamma", lambda x: ops.polygamma(0, x), positive(3, 4), detail="0"),
+    case("polygamma", lambda x: ops.polygamma(2, x), positive(3, 4), detail="2"),
+    case("where", lambda a, b: ops.where(_mask, a, b), (3, 4), (3, 1)),
+    case("where", lambda a: ops.where(_mask, 1.0, a * a), (4,), detail="number"),
+    case("abs", lambda x: ops.abs(x) * x, away(0.0)(3, 4)),
+    case("maximum", lambda a, b: ops.maximum(a, b) * a, distinct(3, 4), constant(np.array([0.1, -0.1, 1.1, 0.4]))),
+    case("maximum", lambda a: ops.maximum(a, a) * a, (3, 4), detail="ties"),
+    case("minimum", lambda a, b: ops.minimum(a, b) * a, distinct(3, 4), constant(np.array([0.1, -0.1, 1.1, 0.4]))),
+    case("minimum", lambda a: ops.minimum(a, a) * a, (3, 4), detail="ties"),
+    case("clip", lambda x: ops.clip(x, -0.5, 0.7) * x, away(-0.5, 0.7)(3, 4)),
+    case("clip", lambda x: ops.clip(x, min=0.0) * x, away(0.0)(3, 4), detail="one side"),
+    case("sigmoid", ops.sigmoid, (3, 4)),
+    case("softplus", ops.softplus, (3, 4)),
+    case("relu", lambda x: ops.relu(x) * x, away(0.0)(3, 4)),
+    case("leaky_relu", lambda x: ops.leaky_relu(x, 0.2) * x, away(0.0)(3, 4)),
+    case("elu", lambda x: ops.elu(x, 1.5), away(0.0)(3, 4)),
+    case("gelu", ops.gelu, (3, 4)),
+    case("gelu", lambda x: ops.gelu(x, "tanh"), (3, 4), detail="tanh"),
+    case("silu", ops.silu, (3, 4)),
+    case("matmul", ops.matmul, (3, 4), (4, 2)),
+    case("matmul", ops.matmul, (2, 1, 3, 4), (5, 4, 2), detail="batches"),
+    case("matmul", ops.matmul, (2, 5, 3, 4), (4, 2), detail="one matrix"),
+    case("matmul", ops.matmul, (4,), (2, 4, 3), detail="vector left"),
+    case("matmul", ops.matmul, (2, 3, 4), (4,), detail="vector right"),
+    case("matmul", ops.matmul, (4,), (4,), detail="vectors"),
+    # shape.py
+    case("reshape", lambda x: x.reshape(2, -1) ** 2, (3, 4)),
+    case("transpose", lambda x: x.transpose(2, 0, 1) ** 2, (2, 3, 4)),
+    case("transpose", lambda x: x.T @ x, (3, 4), detail="T"),
+    case("swapaxes", lambda x: x.swapaxes(0, 2) ** 2, (2, 3, 4)),
+    case("moveaxis", lambda x: shape.moveaxis(x, 0, 2) ** 2, (2, 3, 4)),
+    case("expand_dims", lambda x: shape.expand_dims(x, (0, 2)) ** 2, (3, 4)),
+    case("squeeze", lambda x: shape.squeeze(x, 1) ** 2, (3, 1, 4)),
+    case("flatten", lambda x: shape.flatten(x, 1) ** 2, (2, 3, 4)),
+    case("concatenate", lambda a, b: shape.concatenate([a, b, a], 1) ** 2, (3, 2), (3, 4)),
+    case("stack", lambda a, b: shape.stack([a, b, a], -1) ** 2, (3, 2), (3, 2)),
+    case("split", lambda x: [y**2 for y in shape.split(x, 3, 1)], (2, 6)),
+    case("split", lambda x: [y**2 for y in shape.split(x, [1, 4])], (6, 2), detail="indices"),
+    case("getitem", lambda x: x[1:, None, ::-2] ** 2, (3, 4), detail="basic"),
+    case("getitem", lambda x: x[[0, 2, 0, 0]] ** 2, (3, 4), detail="repeated"),
+    case("getitem", lambda x: x[:, [0, 1], 1:] ** 2, (2, 3, 4), detail="mixed"),
+    case("getitem", lambda x: x[_mask] ** 2, (3, 4), detail="boolean"),
+    case("scatter_add", lambda x: shape.scatter_add((3, 5), np.array([0, 2, 0]), x) ** 2, (3, 5)),
+    case("take_along_axis", lambda x: shape.take_along_axis(x, np.array([[0, 0, 2], [1, 1, 3]]), 1) ** 2, (2, 4)),
+    case("diagonal", lambda x: shape.diagonal(x, 0, 2) ** 2, (3, 2, 4)),
+    case("pad", lambda x: shape.pad(x, [(1, 2), (0, 3)], constant_values=0.5) ** 2, (3, 4)),
+    case("pad", lambda x: shape.pad(x, [(1, 2), (3, 0)], "reflect") ** 2, (3, 4), detail="reflect"),
+    case("pad", lambda x: shape.pad(x, [(1, 2), (0, 3)], "edge") ** 2, (3, 4), detail="edge"),
+    case("flip", lambda x: shape.flip(x, 1) ** 2 * x, (3, 4)),
+    case("roll", lambda x: shape.roll(x, (1, -2), (0, 1)) ** 2 * x, (3, 4)),
+    case("roll", lambda x: shape.roll(x, 5) ** 2 * x, (3, 4), detail="flattened"),
+    case("tril", lambda x: shape.tril(x, -1) ** 2, (2, 3, 4)),
+    case("triu", lambda x: shape.triu(x, 1) ** 2, (2, 3, 4)),
+    # reduce.py
+    case("sum", lambda x: reduce.sum(x, (0, 2)) ** 2, (2, 3, 4)),
+    case("sum", lambda x: reduce.sum(x) ** 2, (2, 3), detail="all"),
+    case("mean", lambda x: reduce.mean(x, 1, keepdims=True) ** 2, (2, 3, 4)),
+    case("var", lambda x: reduce.var(x, (0, 2)), (2, 3, 4)),
+    case("var", lambda x: reduce.var(x, 1, ddof=1), (2, 3, 4), detail="unbiased"),
+    case("std", lambda x: reduce.std(x, -1), (2, 3, 4)),
+    case("prod", lambda x: reduce.prod(x, 1), away(0.0, by=0.2)(2, 3, 4)),
+    case("prod", lambda x: reduce.prod(x, (0, 2), keepdims=True), away(0.0, by=0.2)(2, 3, 2), detail="axes"),
+    case("prod", lambda x: reduce.prod(x * np.array([1.0, 0.0, 1.0]), 1), (2, 3), detail="one zero"),
+    case("prod", lambda x: reduce.prod(x * np.array([1.0, 0.0, 0.0])), (2, 3), detail="zeros"),
+    case("max", lambda x: reduce.max(x, 1) ** 2, distinct(2, 3, 4)),
+    case("max", lambda x: reduce.max(shape.stack([x, x]), 0) ** 2, (3, 4), detail="ties"),
+    case("min", lambda x: reduce.min(x, (0, 2), keepdims=True) ** 2, distinct(2, 3, 4)),
+    case("logsumexp", lambda x: reduce.logsumexp(x, 1), (2, 3, 4)),
+    case("logsumexp", lambda x: reduce.logsumexp(x, keepdims=True), (2, 3), detail="all"),
+    case("softmax", lambda x: reduce.softmax(x, 1), (2, 3, 4)),
+    case("log_softmax", lambda x: reduce.log_softmax(x, 1), (2, 3, 4)),
+    case("cumsum", lambda x: reduce.cumsum(x, 1) ** 2, (2, 3, 4)),
+    case("cumsum", lambda x: reduce.cumsum(x) ** 2, (2, 3), detail="flattened"),
+    # linalg.py
+    case("einsum", lambda a, b: linalg.einsum("ij,jk->ik", a, b), (3, 4), (4, 2)),
+    case("einsum", lambda a, b, c: linalg.einsum("bij,bjk,k->bi", a, b, c), (2, 3, 4), (2, 4, 5), (5,), detail="three"),
+    case("einsum", lambda a, b: linalg.einsum("...i,...ji->j...", a, b), (3, 4), (2, 1, 5, 4), detail="ellipsis"),
+    case("einsum", lambda a, b: linalg.einsum("iij,k->ji", a, b), (3, 3, 4), (2,), detail="diagonal"),
+    case("einsum", lambda a: linalg.einsum("ij->", a) ** 2, (3, 4), detail="sum"),
+    case("inv", linalg.inv, _invertible(2, 3, 3)),
+    case("det", linalg.det, _invertible(2, 3, 3)),
+    case("det", lambda a, b: linalg.det(ops.matmul(a, b)), (3, 2), (2, 3), detail="singular"),
+    case("slogdet", lambda A: linalg.slogdet(A)[1], _invertible(2, 3, 3)),
+    # functional.py
+    case("dropout", lambda x: F.dropout(x * x, 0.4, rng=np.random.default_rng(3)), (5, 4)),
+    case("embedding", lambda w: F.embedding(_labels, w) ** 2, (4, 3)),
+    case("mse_loss", F.mse_loss, (3, 4), (3, 4)),
+    case("mse_loss", lambda a, b: F.mse_loss(a, b, reduction="sum"), (3, 4), (3, 4), detail="sum"),
+    case("binary_cross_entropy_with_logits", F.binary_cross_entropy_with_logits, (3, 4), positive(3, 4)),
+    case("binary_cross_entropy_with_logits",
+         lambda x, t: F.binary_cross_entropy_with_logits(x, t, weight=asarray([0.5, 1.0, 2.0, 1.5]), reduction="none",
+                                                         pos_weight=asarray([3.0, 1.0, 0.5, 2.0])),
+         (3, 4), positive(3, 4), detail="weights"),
+    case("cross_entropy", lambda x: F.cross_entropy(x, _labels), (5, 4)),
+    case("cross_entropy", lambda x: F.cross_entropy(x, _labels, weight=asarray([0.5, 1.0, 2.0, 1.5]), ignore_index=0,
+                                                    label_smoothing=0.1), (5, 4), detail="weights"),
+    case("cross_entropy", lambda x, q: F.cross_entropy(x, q, reduction="none", label_smoothing=0.2), (2, 4, 3),
+         positive(2, 4, 3), detail="probabilities"),
+]
