@@ -167,18 +167,24 @@ def as_tensor(x) -> Tensor:
     return x if isinstance(x, Tensor) else Tensor(x)
 
 
-def operands(*xs):
-    """The operands of an op as Tensors. A Python or NumPy number beside an array stays a bare Python number: a
-    0-d float64 array in its place would widen a float32 result to float64."""
-    if all(isinstance(x, _NUMBERS) for x in xs):
-        return [Tensor(x) for x in xs]
-    return [x if isinstance(x, Tensor) else _number(x) if isinstance(x, _NUMBERS) else Tensor(x) for x in xs]
+def operands(a, b):
+    """Two operands as Tensors. A Python or NumPy number beside an array stays a bare Python number: a 0-d float64
+    array in its place would widen a float32 result to float64."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a, b
+    if isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):
+        return Tensor(a), Tensor(b)
+    return _operand(a), _operand(b)
 
 
 _NUMBERS = (int, float, np.generic)  # bool is an int
 
 
-def _number(x) -> Tensor:
+def _operand(x):
+    if isinstance(x, Tensor):
+        return x
+    if not isinstance(x, _NUMBERS):
+        return Tensor(x)
     lifted = Tensor.__new__(Tensor)
     lifted.data = x.item() if isinstance(x, np.generic) else x
     lifted.node = lifted.grad = None
@@ -295,18 +301,29 @@ def _ancestors(roots) -> list:
     return sorted(seen, key=operator.attrgetter("number"))
 
 
+def _path(roots, wanted) -> list:
+    """The nodes on a path from a root to a wanted node, in ascending order: no other gradient is computed."""
+    path, needed = [], set(wanted)
+    for node in _ancestors(roots):
+        if node not in needed:
+            for parent, _ in node.edges:
+                if parent in needed:
+                    needed.add(node)
+                    break
+            else:
+                continue
+        path.append(node)
+    return path
+
+
 def _sweep(gradients, wanted, keep=False) -> None:
     """Runs the pullbacks from the output nodes to the wanted nodes, and writes the sums into `wanted`.
 
     gradients: node -> dL/d(its value), for the outputs to start from. wanted: a dict whose keys are the nodes asked
     for. Frees each node's edges as it passes, unless keep.
     """
-    needed = set(wanted)  # the nodes on a path to a wanted one: no other gradient is computed
-    path = []
-    for node in _ancestors(gradients):
-        if node in needed or any(parent in needed for parent, _ in node.edges):
-            needed.add(node)
-            path.append(node)
+    path = _path(gradients, wanted)
+    needed = set(path)
 
     owned = set()  # the nodes whose gradient is a sum of our own, which may be added to in place
     while path:
@@ -314,14 +331,15 @@ def _sweep(gradients, wanted, keep=False) -> None:
         g = gradients.pop(node)
         if node in wanted:
             wanted[node] = g
-        edges = [edge for edge in node.edges if edge[0] in needed]
-        kept = () if node.output is None else (_output_of(node),)
-        for parent, pullback in edges:
-            g_parent = pullback(g, *kept)
-            if _watch is not None:
-                _watch.backward(node, pullback, g, g_parent)
-            _accumulate(gradients, parent, g_parent, owned)
-        if edges and not keep:
+        passed = False
+        for parent, pullback in node.edges:
+            if parent in needed:
+                g_parent = pullback(g) if node.output is None else pullback(g, _output_of(node))
+                if _watch is not None:
+                    _watch.backward(node, pullback, g, g_parent)
+                _accumulate(gradients, parent, g_parent, owned)
+                passed = True
+        if passed and not keep:
             node.edges = node.output = None
 
 
@@ -333,9 +351,10 @@ def _output_of(node) -> Tensor:
 
 def _accumulate(gradients, node, g, owned) -> None:
     """Adds g to the node's gradient. The first arrival is borrowed, the second allocates, later ones add in place."""
-    if g.data.shape != node.shape:
+    data = g.data
+    if data.shape != node.shape:
         g = sum_to(g, node.shape)
-    if g.data.dtype != node.dtype:
+    if data.dtype != node.dtype:
         g = astype(g, node.dtype)
     if node not in gradients:
         gradients[node] = g
