@@ -1,0 +1,39 @@
+"""The catalogue: a data set by its name."""
+
+import difflib
+
+import numpy as np
+
+from . import toys
+from .dataset import SPLITS, Dataset, check_split, describe
+from .images import IMAGE_SETS
+
+TOY_SIZES = {"train": 20_000, "valid": 5_000, "test": 5_000}
+
+
+def names():
+    """Every name that `load` knows, images first."""
+    return [*IMAGE_SETS, *toys.TOYS]
+
+
+def load(name, split="train", root=None):
+    """The `split` ("train", "valid", "test") of a data set as a Dataset. Splits are the same every time.
+
+    `digits`, `mnist10k` and the 2-D toys need no network. The others are looked for in the folder `root`
+    (default: the environment variable MINIGEN_DATA), then in the cache, then downloaded once and checked.
+    Raises ValueError for an unknown name or split and for broken files, FileNotFoundError where a file
+    can be had from nowhere.
+    """
+    check_split(split)
+    if name in IMAGE_SETS:
+        read, levels, source = IMAGE_SETS[name]
+        x, y = read(split, root)
+    elif name in toys.TOYS:
+        rng = np.random.default_rng([SPLITS.index(split), *name.encode()])  # a stream per name and split
+        x, y = toys.sample_toy(name, TOY_SIZES[split], rng)
+        levels, source = None, "sampled with a fixed seed"
+    else:
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names())}"
+        raise ValueError(f"unknown data set {name!r}: {hint}")
+    return Dataset(name, split, x, y, levels, describe(name, split, x, levels, source))
