@@ -1,0 +1,76 @@
+"""Measures one library on one row, in this process, and prints the result as a line of JSON. See __main__.py.
+
+    python tests/benchmarks/measure.py ROW minigen|torch SECONDS
+    python tests/benchmarks/measure.py --list | --blas
+"""
+import json
+import os
+import statistics
+import sys
+import time
+
+import numpy as np
+
+
+def main(arguments):
+    if arguments == ["--blas"]:
+        return blas()
+    if arguments == ["--list"]:
+        from rows import ROWS
+        return list(ROWS)
+    name, library, seconds = arguments
+    if name == "import":
+        return import_time(library)
+    return measure(name, library, float(seconds))
+
+
+def measure(name, library, seconds):
+    """Median time of a step in ms, and the peak of memory above that after the imports in MB."""
+    import rows
+
+    if library == "torch":
+        import torch
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    else:
+        import minigen.nn  # noqa: F401  memory is counted from here
+    before = reset_peak()
+    step = rows.ROWS[name][library](np.random.default_rng(0)).step
+    for _ in range(3):
+        step()
+    times, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 3:
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return {"ms": statistics.median(times) * 1e3, "mb": (status("VmHWM") - before) / 1024}
+
+
+def import_time(library):
+    """Time of `import minigen`, or of `import torch`, in ms, and what it adds to memory in MB."""
+    before = status("VmRSS")
+    start = time.perf_counter()
+    __import__(library)
+    return {"ms": (time.perf_counter() - start) * 1e3, "mb": (status("VmRSS") - before) / 1024}
+
+
+def reset_peak():
+    """Resident memory in kB now, from which its peak is counted anew (Linux)."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    return status("VmRSS")
+
+
+def status(field):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(field))
+
+
+def blas():
+    from threadpoolctl import threadpool_info
+    np.ones((2, 2)) @ np.ones((2, 2))
+    return "; ".join(f"{p['internal_api']} {p['version']} {p['architecture']}" for p in threadpool_info()
+                     if p["user_api"] == "blas")
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1:])))
