@@ -1,0 +1,190 @@
+"""Optimizers in order of complexity: SGD, with momentum, Adam, AdamW; then clipping and schedules.
+
+    adam = Adam(model.parameters(), lr=linear_warmup(cosine(1e-3, 5000), 100))
+    grads = grad(loss, adam.params)
+    factor, norm = clip_factor(grads, max_norm=1.0)
+    adam.step(grads, scale=factor)
+
+An optimizer holds a list of parameters and, for each, some arrays of its shape: the state (m and v in Adam).
+A step hands `update` one block of rows of a parameter at a time, with these rows of its gradient and state. A
+block fits into the processor's cache: temporaries stay there, and the rule can be written as in the paper.
+
+Symbols: theta parameters, g gradient, t = 1, 2, ... the number of this step, lr learning rate (alpha or gamma
+in the papers). Read before this: autograd/tensor.py. Read next: ema.py.
+"""
+import math
+
+import numpy as np
+
+from autograd import Tensor
+from autograd.backend import device, to_numpy, xp
+
+from .nn.module import copy_into
+
+BLOCK = 2**15  # elements; the arrays that Adam's rule goes through then take about 0.7 MB
+
+
+class Optimizer:
+    """What all have in common. lr: a number, or a schedule, a function from the step (0, 1, ...) to one."""
+
+    slots = ()  # the names of the state arrays that each parameter has
+
+    def __init__(self, params, lr):
+        self.params = list(params)
+        if not self.params:
+            raise ValueError(f"{type(self).__name__}: params is empty; pass module.parameters()")
+        self.lr = lr if callable(lr) else constant(lr)
+        self.steps = 0
+        self.state = {slot: [xp.zeros_like(p.data) for p in self.params] for slot in self.slots}
+
+    def step(self, grads, scale=1.0) -> None:
+        """Updates the parameters in place.
+
+        grads: a Tensor or array per parameter, in the order of params; they are multiplied by scale, and not
+        written to. ValueError if their number or a shape is wrong.
+        """
+        grads = [g.data if isinstance(g, Tensor) else g for g in grads]
+        self._check(grads)
+        lr = self.lr(self.steps)
+        self.steps += 1
+        for p, g, *state in zip(self.params, grads, *self.state.values()):
+            for rows in blocks(p.data):
+                g_rows = g[rows] if scale == 1.0 else g[rows] * scale
+                self.update(p.data[rows], g_rows, *(s[rows] for s in state), lr=lr, t=self.steps)
+
+    def update(self, theta, g, *state, lr, t) -> None:
+        """The rule: writes step t into theta and the state, in place."""
+        raise NotImplementedError(f"{type(self).__name__} defines no update")
+
+    def state_dict(self) -> dict:
+        """"steps", and "m.0", "m.1", ... for the state of each parameter: NumPy arrays, copies."""
+        state = {name: np.array(to_numpy(array)) for name, array in self._arrays().items()}
+        return {"steps": np.array(self.steps), **state}
+
+    def load_state_dict(self, state) -> None:
+        """Restores a state_dict bit for bit. ValueError names what is missing, unknown or misshapen."""
+        steps = xp.zeros((), np.int64)
+        copy_into({"steps": steps, **self._arrays()}, state, f"{type(self).__name__}.load_state_dict")
+        self.steps = int(steps)
+
+    def _arrays(self):
+        return {f"{slot}.{i}": array for slot, arrays in self.state.items() for i, array in enumerate(arrays)}
+
+    def _check(self, grads):
+        name = type(self).__name__
+        if len(grads) != len(self.params):
+            raise ValueError(f"{name}.step: {len(grads)} gradients for {len(self.params)} parameters; "
+                             "pass one per parameter, in the order of params")
+        for i, (p, g) in enumerate(zip(self.params, grads)):
+            if np.shape(g) != p.shape:
+                found = "is None" if g is None else f"has shape {np.shape(g)}"
+                raise ValueError(f"{name}.step: grads[{i}] {found}, its parameter has shape {p.shape}")
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, theta <- theta - lr g (Robbins & Monro 1951).
+
+    momentum: mu, the decay of the velocity b, a sum of past gradients (Polyak 1964; in torch.optim's form, lr
+    is no part of it). nesterov: looks one step ahead along b (Sutskever et al. 2013). weight_decay: lambda, the
+    factor of a penalty lambda/2 |theta|^2.
+    """
+
+    def __init__(self, params, lr, momentum=0.0, nesterov=False, weight_decay=0.0):
+        if nesterov and momentum == 0:
+            raise ValueError("SGD: nesterov looks ahead along the momentum, which is 0; pass momentum=0.9")
+        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        self.slots = ("b",) if momentum else ()
+        super().__init__(params, lr)
+
+    def update(self, theta, g, b=None, *, lr, t):
+        mu = self.momentum
+        if self.weight_decay:
+            g = g + self.weight_decay * theta
+        if mu:
+            b *= mu
+            b += g  # b_t = mu b_{t-1} + g_t
+            g = g + mu * b if self.nesterov else b
+        theta -= lr * g  # theta_t = theta_{t-1} - lr g_t
+
+
+class Adam(Optimizer):
+    """Moves each element by about lr: the mean of its gradients over the root of their mean square.
+
+    betas: decay rates of the two means. eps: keeps the quotient finite. Kingma & Ba 2015, algorithm 1.
+    """
+
+    slots = ("m", "v")
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+        super().__init__(params, lr)
+        self.betas, self.eps = betas, eps
+
+    def update(self, theta, g, m, v, *, lr, t):
+        beta1, beta2 = self.betas
+        m *= beta1
+        m += (1 - beta1) * g  # m_t = beta1 m_{t-1} + (1 - beta1) g_t
+        v *= beta2
+        v += (1 - beta2) * g * g  # v_t = beta2 v_{t-1} + (1 - beta2) g_t^2
+        # As m and v start at 0, they are too small at first by the factors 1 - beta1^t and 1 - beta2^t.
+        root_v_hat = xp.sqrt(v) * (1 / math.sqrt(1 - beta2**t))  # v_hat_t = v_t / (1 - beta2^t)
+        theta -= lr / (1 - beta1**t) * m / (root_v_hat + self.eps)  # lr m_hat_t / (sqrt(v_hat_t) + eps)
+
+
+class AdamW(Adam):
+    """Adam with the weight decay kept out of the gradient, so that sqrt(v) does not divide it.
+
+    Loshchilov & Hutter 2019, algorithm 2, in torch.optim's form, where lr multiplies the decay too.
+    """
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+        super().__init__(params, lr, betas, eps)
+        self.weight_decay = weight_decay
+
+    def update(self, theta, g, m, v, *, lr, t):
+        theta *= 1 - lr * self.weight_decay  # theta_{t-1} - lr lambda theta_{t-1}
+        super().update(theta, g, m, v, lr=lr, t=t)
+
+
+def blocks(array):
+    """Indices that cut an array along axis 0 into views of about BLOCK elements; on a GPU, into one."""
+    if array.size <= BLOCK or device() == "cuda":
+        return [...]
+    rows = max(1, BLOCK * len(array) // array.size)
+    return [slice(i, i + rows) for i in range(0, len(array), rows)]
+
+
+def clip_factor(grads, max_norm):
+    """(factor, norm): the norm of all gradients together, and what to multiply them by so that it is at most
+    max_norm. The norm is inf or NaN where a gradient is. Pascanu et al. 2013, algorithm 1."""
+    norms = [xp.linalg.norm(g.data if isinstance(g, Tensor) else g) for g in grads]
+    norm = float(xp.linalg.norm(xp.stack(norms)))
+    return (max_norm / norm if norm > max_norm else 1.0), norm
+
+
+# Schedules: functions from the step (0, 1, ...) to the learning rate.
+
+
+def constant(lr):
+    """lr at every step."""
+    return lambda step: lr
+
+
+def step_decay(lr, every, factor=0.1):
+    """lr, multiplied by factor each time so many steps are done."""
+    return lambda step: lr * factor ** (step // every)
+
+
+def linear_decay(lr, start, end):
+    """lr up to step start, then down a straight line to 0 at step end."""
+    return lambda step: lr * min(1.0, max(0.0, (end - step) / (end - start)))
+
+
+def cosine(lr, steps, final=0.0):
+    """From lr to final along half a cosine in so many steps, then final. Loshchilov & Hutter 2017, eq. 5."""
+    return lambda step: final + 0.5 * (lr - final) * (1.0 + math.cos(math.pi * min(step / steps, 1.0)))
+
+
+def linear_warmup(schedule, steps):
+    """Another schedule (or a number), multiplied by 1/steps, 2/steps, ..., 1 in its first steps."""
+    schedule = schedule if callable(schedule) else constant(schedule)
+    return lambda step: schedule(step) * min(1.0, (step + 1) / steps)
