@@ -3,9 +3,9 @@ from .anomaly import AnomalyError, detect_anomaly
 from .functional import binary_cross_entropy_with_logits, cross_entropy, dropout, embedding, mse_loss, one_hot
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .linalg import det, einsum, inv, slogdet
-from .ops import (abs, clip, cos, div, elu, erf, exp, expm1, gelu, leaky_relu, lgamma, log, log1p, matmul, maximum,
-                  minimum, mul, neg, polygamma, power, relu, sigmoid, silu, sin, softplus, sqrt, square, sub, tanh,
-                  where)
+from .ops import (abs, clip, cos, div, elu, erf, exp, expm1, gelu, leaky_relu, lgamma, linear, log, log1p, matmul,
+                  maximum, minimum, mul, neg, polygamma, power, relu, sigmoid, silu, sin, softplus, sqrt, square, sub,
+                  tanh, where)
 from .reduce import argmax, cumsum, log_softmax, logsumexp, max, mean, min, prod, softmax, std, sum, var
 from .shape import (concatenate, diagonal, expand_dims, flatten, flip, getitem, moveaxis, pad, reshape, roll,
                     scatter_add, split, squeeze, stack, swapaxes, take_along_axis, transpose, tril, triu)

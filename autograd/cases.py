@@ -141,6 +141,8 @@ CASES = [
     case("matmul", ops.matmul, (4,), (2, 4, 3), detail="vector left"),
     case("matmul", ops.matmul, (2, 3, 4), (4,), detail="vector right"),
     case("matmul", ops.matmul, (4,), (4,), detail="vectors"),
+    case("linear", ops.linear, (3, 4), (2, 4), (2,)),
+    case("linear", lambda x, W: ops.linear(x, W), (2, 3, 4), (5, 4), detail="no bias"),
     # shape.py
     case("reshape", lambda x: x.reshape(2, -1) ** 2, (3, 4)),
     case("transpose", lambda x: x.transpose(2, 0, 1) ** 2, (2, 3, 4)),

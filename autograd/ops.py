@@ -283,6 +283,24 @@ def _matmul_with_vector(a, b):
     return y.reshape(shape)
 
 
+def linear(input, weight, bias=None):
+    """input weight^T + bias: input (..., D_in), weight (D_out, D_in), bias (D_out,) -> (..., D_out)."""
+    x, W = as_tensor(input), as_tensor(weight)
+    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1]:
+        raise ValueError(f"linear: input {x.shape} and weight {W.shape} do not fit; weight is (D_out, D_in), and the "
+                         "last axis of input is D_in")
+    rows = lambda z: z.reshape(-1, z.shape[-1])
+    edges = [(x, lambda g: g @ W), (W, lambda g: rows(g).T @ rows(x))]
+    value = xp.matmul(x.data, W.data.T)
+    if bias is not None:
+        b = as_tensor(bias)
+        if b.shape != W.shape[:1]:
+            raise ValueError(f"linear: bias has shape {b.shape}, expected {W.shape[:1]} for weight {W.shape}")
+        value += b.data
+        edges.append((b, lambda g: g))
+    return record(value, *edges)
+
+
 # Comparisons give constants: booleans without a gradient.
 
 

@@ -28,8 +28,7 @@ class Linear(Module):
         self.bias = parameter(init.uniform((out_features,), -k, k, rng=rng)) if bias else None
 
     def forward(self, input):
-        y = input @ self.weight.T
-        return y if self.bias is None else y + self.bias
+        return linear(input, self.weight, self.bias)
 
     def extra_repr(self):
         out_features, in_features = self.weight.shape
