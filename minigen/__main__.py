@@ -1,0 +1,6 @@
+"""python -m minigen"""
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,137 @@
+"""Pictures: a grid of images, points in the plane, the curves of a run. Each function writes one PNG,
+atomically.
+
+Figures are made as objects (`matplotlib.figure.Figure`): unlike pyplot they leave no global state behind and
+need no display. Glossary: N images, C channels (1 gray, 3 RGB), H W height and width.
+"""
+import importlib
+import io
+import math
+
+import numpy as np
+
+from .checkpoint import write
+
+TRAIN, VALID, GREY = "#2a6fb0", "#e07b28", "#9a9a9a"  # told apart also by those who do not see red and green
+
+
+def grid(images, path, columns=None) -> None:
+    """Draws images (N, C, H, W), values in [0, 1], row by row. columns: as many as rows, if left out."""
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(f"grid: images has shape {images.shape}, expected (N, 1 or 3, H, W) with N >= 1")
+    N, C, H, W = images.shape
+    columns = columns or math.ceil(math.sqrt(N))
+    rows = math.ceil(N / columns)
+    zoom = max(1, round(640 / (columns * W)))  # whole numbers keep the pixels square
+    gap = max(2, zoom * W // 16)
+
+    high, wide = zoom * H + gap, zoom * W + gap
+    sheet = np.ones((rows * high + gap, columns * wide + gap, 3))
+    for i, image in enumerate(np.clip(images, 0, 1)):
+        top, left = gap + (i // columns) * high, gap + (i % columns) * wide
+        pixels = image.transpose(1, 2, 0).repeat(zoom, axis=0).repeat(zoom, axis=1)
+        sheet[top:top + zoom * H, left:left + zoom * W] = pixels  # (zoom H, zoom W, 1 or 3)
+
+    png = io.BytesIO()
+    _matplotlib("image").imsave(png, sheet, format="png")
+    write(path, png.getvalue())
+
+
+def scatter(points, path, labels=None, data=None, names=("x1", "x2")) -> None:
+    """Draws points (N, 2), coloured by their labels (N,) if given, over `data` (M, 2) in grey if given."""
+    points = np.asarray(points)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"scatter: points has shape {points.shape}, expected (N, 2)")
+    figure = _figure(6, 6)
+    axes = _axes(figure, 1, 1, 1)
+    size = np.clip(8000 / len(points), 2, 30)
+    if data is not None:
+        axes.scatter(*np.asarray(data).T, s=size, color=GREY, alpha=0.5, linewidths=0, label="data")
+    if labels is None:
+        axes.scatter(*points.T, s=size, color=TRAIN, alpha=0.7, linewidths=0, label="samples")
+    else:
+        for i, label in enumerate(np.unique(labels)):
+            chosen = points[np.asarray(labels) == label]
+            axes.scatter(*chosen.T, s=size, color=f"C{i}", alpha=0.8, linewidths=0, label=str(label))
+    axes.set(xlabel=names[0], ylabel=names[1], aspect="equal")
+    if data is not None or labels is not None:
+        marks = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=2)
+        for mark in marks.legend_handles:
+            mark.set_alpha(1)
+    _write(figure, path)
+
+
+def curves(series: dict, path) -> None:
+    """Draws loss terms over steps, one panel each.
+
+    series: "train/term" or "valid/term" -> (steps, values), as `History.curves()` gives them.
+    """
+    terms = list(dict.fromkeys(name.split("/", 1)[1] for name in series))
+    if not terms:
+        raise ValueError("curves: series is empty; there is nothing to draw before the first step")
+    columns = 2 if len(terms) == 4 else min(3, len(terms))
+    rows = math.ceil(len(terms) / columns)
+    figure = _figure(4.4 * columns + 0.4, 3.3 * rows)
+    for i, term in enumerate(terms):
+        axes = _axes(figure, rows, columns, i + 1)
+        axes.set_title(term, fontsize=11)
+        axes.set_xlabel("step")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        shown = {split: series[name] for split in ("train", "valid") if (name := f"{split}/{term}") in series}
+        for split, (steps, values) in shown.items():
+            colour = TRAIN if split == "train" else VALID
+            if len(values) >= 100:  # the raw values faintly, their running mean over them
+                axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
+                values = _running_mean(values, len(values) // 40)
+            axes.plot(steps, values, color=colour, linewidth=1.8, label=split,
+                      marker="o" if len(values) == 1 else None)
+        _fit_vertically(axes, shown.values())
+        if len(shown) > 1:
+            axes.legend(frameon=False)
+    _write(figure, path)
+
+
+def _fit_vertically(axes, curves) -> None:
+    """A log axis for what falls tenfold; else an axis without the first steps if they tower over the rest."""
+    finite = [(steps, values) for steps, values in curves if np.isfinite(values).all()]
+    if not finite:
+        return
+    values = np.concatenate([values for _, values in finite])
+    late = np.concatenate([values[len(values) // 5:] for _, values in finite])  # without the first fifth
+    end = np.median(np.concatenate([values[-1 - len(values) // 10:] for _, values in finite]))
+    if values.min() > 0 and np.quantile(values, 0.99) > 10 * end:
+        axes.set_yscale("log")
+    elif np.ptp(values) > 4 * np.ptp(late) > 0 and values.max() > late.max():
+        margin = 0.1 * np.ptp(late)
+        axes.set_ylim(values.min() - margin, late.max() + 3 * margin)
+
+
+def _running_mean(values, width):
+    """The mean over `width` values around each; over as many as there are at the ends."""
+    box = np.ones(2 * (width // 2) + 1)
+    return np.convolve(values, box, "same") / np.convolve(np.ones(len(values)), box, "same")
+
+
+def _matplotlib(part):
+    """A module of matplotlib, loaded on the first picture: it takes longer than all of minigen together."""
+    return importlib.import_module(f"matplotlib.{part}")
+
+
+def _figure(width, height):
+    """An empty figure of this size in inches."""
+    return _matplotlib("figure").Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
+def _axes(figure, rows, columns, index):
+    axes = figure.add_subplot(rows, columns, index)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _write(figure, path) -> None:
+    png = io.BytesIO()
+    figure.savefig(png, format="png", bbox_inches="tight")
+    write(path, png.getvalue())

@@ -1,0 +1,101 @@
+"""A checkpoint is read back as it was written, is replaced whole or not at all, and says so when it is damaged."""
+import os
+
+import numpy as np
+import pytest
+
+from minigen import checkpoint
+
+TENSORS = {
+    "model.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "model.transposed": np.arange(6, dtype=np.float64).reshape(2, 3).T,
+    "empty": np.zeros((0, 3), np.float32),
+    "steps": np.array(12),
+    "mask": np.array([True, False]),
+    "nan": np.array([np.nan, -0.0, np.inf], np.float32),
+}
+META = {"step": 12, "rng": np.random.default_rng(3).bit_generator.state, "name": "vae, β = ½"}
+
+
+def test_what_was_saved_is_loaded_bit_for_bit(tmp_path):
+    path = tmp_path / "a folder with spaces" / "c.safetensors"
+    path.parent.mkdir()
+    checkpoint.save(path, TENSORS, META)
+    tensors, meta = checkpoint.load(path)
+    assert meta == META
+    assert sorted(tensors) == sorted(TENSORS)
+    for name, array in TENSORS.items():
+        assert (tensors[name].dtype, tensors[name].shape) == (array.dtype, array.shape)
+        assert tensors[name].tobytes() == array.tobytes()
+    assert [file.name for file in path.parent.iterdir()] == ["c.safetensors"]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the package catches it."""
+
+
+@pytest.mark.parametrize("moment", ["open", "fsync", "before replace", "after replace"])
+def test_killed_at_any_moment_the_old_or_the_new_one_is_there(tmp_path, monkeypatch, moment):
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, TENSORS, {"step": 1})
+    replace = os.replace
+
+    def killed(*args, **kwargs):
+        if moment == "after replace":
+            replace(*args)
+        raise Killed
+
+    if moment == "open":
+        monkeypatch.setattr(checkpoint, "open", killed, raising=False)
+    else:
+        monkeypatch.setattr(os, "fsync" if moment == "fsync" else "replace", killed)
+    with pytest.raises(Killed):
+        checkpoint.save(path, {"other": np.zeros(3)}, {"step": 2})
+    monkeypatch.undo()
+
+    tensors, meta = checkpoint.load(path)
+    new = moment == "after replace"
+    assert meta == {"step": 2 if new else 1}
+    assert sorted(tensors) == (["other"] if new else sorted(TENSORS))  # arrays and step of the same moment
+    checkpoint.save(path, TENSORS, {"step": 3})  # what the kill left behind is in nobody's way
+    assert checkpoint.load(path)[1] == {"step": 3}
+
+
+def test_contents_are_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    order = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (order.append("fsync"), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda *names: (order.append("replace"), replace(*names)))
+    checkpoint.write(tmp_path / "file", b"contents")
+    assert order == ["fsync", "replace"]
+    assert (tmp_path / "file").read_bytes() == b"contents"
+
+
+def test_missing():
+    with pytest.raises(FileNotFoundError, match="no checkpoint at 'nowhere/c.safetensors'"):
+        checkpoint.load("nowhere/c.safetensors")
+
+
+@pytest.mark.parametrize("damage", [
+    lambda good: b"",
+    lambda good: good[:5],
+    lambda good: good[: len(good) // 2],
+    lambda good: good[:-1],
+    lambda good: b"\x00" * len(good),
+    lambda good: good.replace(b"minigen", b"maxigen"),
+    lambda good: good.replace(b'{\\"step', b'[\\"step'),
+], ids=["empty", "five bytes", "half", "one byte less", "zeros", "no metadata", "broken JSON"])
+def test_damaged(tmp_path, damage):
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, TENSORS, {"step": 1})
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match="c.safetensors' is damaged, or not a checkpoint") as error:
+        checkpoint.load(path)
+    assert "\n" not in str(error.value)
+
+
+def test_names():
+    both = {**checkpoint.join("a", {"x.y": 1}), **checkpoint.join("ab", {"x": 2})}
+    assert both == {"a.x.y": 1, "ab.x": 2}
+    assert checkpoint.part("a", both) == {"x.y": 1}
+    assert checkpoint.part("b", both) == {}

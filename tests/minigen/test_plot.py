@@ -1,0 +1,102 @@
+"""Pictures are PNGs of the right content: pixels are looked at where they can be, axes where they are decided on."""
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from minigen import plot
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The Figures that are written during a test."""
+    figures = []
+    savefig = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kwargs: (
+        figures.append(self), savefig(self, *args, **kwargs)))
+    return figures
+
+
+def test_grid_shows_every_pixel_of_every_image(tmp_path):
+    images = np.random.default_rng(0).random((5, 1, 4, 6))
+    plot.grid(images, tmp_path / "grid.png", columns=3)
+    sheet = imread(tmp_path / "grid.png")[..., :3]
+    zoom, gap = round(640 / 18), round(640 / 18) * 6 // 16
+    assert sheet.shape[:2] == (2 * (4 * zoom + gap) + gap, 3 * (6 * zoom + gap) + gap)
+    for i, image in enumerate(images):
+        top, left = gap + (i // 3) * (4 * zoom + gap), gap + (i % 3) * (6 * zoom + gap)
+        block = sheet[top:top + 4 * zoom, left:left + 6 * zoom].reshape(4, zoom, 6, zoom, 3)
+        assert np.ptp(block, axis=(1, 3, 4)).max() == 0  # square pixels, gray
+        np.testing.assert_allclose(block[:, 0, :, 0, 0], image[0], atol=1 / 255)
+    assert (sheet[-zoom:, -zoom:] == 1).all()  # the sixth place is empty
+
+
+def test_grid_of_colours_and_clipping(tmp_path):
+    image = np.zeros((1, 3, 1, 1))
+    image[0, :, 0, 0] = [-0.5, 0.5, 1.5]
+    plot.grid(image, tmp_path / "grid.png")
+    sheet = imread(tmp_path / "grid.png")
+    np.testing.assert_allclose(sheet[len(sheet) // 2, len(sheet) // 2, :3], [0, 0.5, 1], atol=1 / 255)
+
+
+@pytest.mark.parametrize("shape", [(4, 8, 8), (0, 1, 8, 8), (4, 2, 8, 8)])
+def test_grid_refuses(tmp_path, shape):
+    with pytest.raises(ValueError, match=r"grid: images has shape .*expected \(N, 1 or 3, H, W\)"):
+        plot.grid(np.zeros(shape), tmp_path / "grid.png")
+
+
+def test_scatter(tmp_path, drawn):
+    points = np.random.default_rng(0).standard_normal((50, 2))
+    plot.scatter(points, tmp_path / "s.png", data=points + 1)
+    data, samples = drawn[0].axes[0].collections
+    np.testing.assert_array_equal(samples.get_offsets(), points)
+    np.testing.assert_array_equal(data.get_offsets(), points + 1)
+    assert [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()] == ["data", "samples"]
+
+    plot.scatter(points, tmp_path / "s.png", labels=np.arange(50) % 3, names=("z1", "z2"))
+    assert [text.get_text() for text in drawn[1].axes[0].get_legend().get_texts()] == ["0", "1", "2"]
+    np.testing.assert_array_equal(drawn[1].axes[0].collections[1].get_offsets(), points[1::3])
+    assert drawn[1].axes[0].get_xlabel() == "z1"
+    with pytest.raises(ValueError, match="scatter: points has shape"):
+        plot.scatter(np.zeros((5, 3)), tmp_path / "s.png")
+
+
+def test_curves_has_a_panel_for_each_term_and_a_line_for_each_split(tmp_path, drawn):
+    steps = np.arange(50)
+    plot.curves({"train/loss": (steps, 100.0 - steps), "valid/loss": (steps[::10], 101.0 - steps[::10]),
+                 "train/d: real": (steps, steps - 20.0)}, tmp_path / "c.png")
+    loss, real = drawn[0].axes
+    assert (loss.get_title(), real.get_title(), loss.get_xlabel()) == ("loss", "d: real", "step")
+    assert [line.get_label() for line in loss.lines] == ["train", "valid"]
+    np.testing.assert_array_equal(loss.lines[1].get_ydata(), 101.0 - steps[::10])
+    assert imread(tmp_path / "c.png").ndim == 3
+    with pytest.raises(ValueError, match="series is empty"):
+        plot.curves({}, tmp_path / "c.png")
+
+
+def test_curves_chooses_its_axis(tmp_path, drawn):
+    steps = np.arange(1000)
+    plot.curves({"train/falls": (steps, 10.0 ** (-steps / 250)), "train/drops": (steps, 90 + 500 * np.exp(-steps / 30)),
+                 "train/grows": (steps, 25 - 25 * np.exp(-steps / 30)), "train/signed": (steps, np.sin(steps / 50)),
+                 }, tmp_path / "c.png")
+    falls, drops, grows, signed = drawn[0].axes
+    assert [axes.get_yscale() for axes in drawn[0].axes] == ["log", "linear", "linear", "linear"]
+    assert drops.get_ylim()[1] < 110  # the first steps, up to 590, would flatten all the rest
+    assert grows.get_ylim()[0] <= 0 and signed.get_ylim()[1] > 1
+
+
+def test_many_points_are_smoothed_over_the_raw_ones(tmp_path, drawn):
+    values = np.random.default_rng(0).standard_normal(1000)
+    plot.curves({"train/loss": (np.arange(1000), values)}, tmp_path / "c.png")
+    raw, smooth = drawn[0].axes[0].lines
+    np.testing.assert_array_equal(raw.get_ydata(), values)
+    assert smooth.get_ydata()[500] == pytest.approx(values[500 - 12:500 + 13].mean())
+    assert smooth.get_ydata()[0] == pytest.approx(values[:13].mean())
+
+
+def test_importing_plot_does_not_load_matplotlib():
+    code = "import sys, minigen.plot; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
