@@ -8,7 +8,7 @@ Symbols: D width of a layer. Read before this: module.py, init.py.
 import itertools
 import math
 
-from autograd import dropout, embedding, parameter, sqrt
+from autograd import dropout, embedding, linear, parameter, sqrt
 from autograd.backend import default_dtype, xp
 
 from . import init
