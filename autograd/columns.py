@@ -1,0 +1,304 @@
+"""Convolution on arrays: the three maps of conv.py as matrix products that stay in the cache.
+
+    y[n,o,p,q] = sum_crs w[o,c,r,s] x[n, c, stride p + dilation r - before, (the same with q, s)]
+
+For one pixel (p, q) the sum is a vector times a matrix: the column of the C*R*S numbers of x that the
+filter sees there, times the filters as a (C*R*S, O) matrix. Writing all columns down (im2col) makes
+convolution one big product, but they are R*S times as large as x, and taking them to main memory and back
+costs as much as the arithmetic. So a few images at a time are unfolded into one small buffer, which is
+multiplied while it is still in the processor's cache, and then overwritten. That is several times faster
+than one big im2col, np.tensordot on windows, or np.einsum.
+
+Memory is channels-last under the NCHW view (strides as in an (N, H, W, C) array): then the numbers that a
+filter sees in one row are S*C contiguous ones, one memcpy, and a product gives whole pixels. Any layout may
+come in; what goes out is channels-last, and elementwise ufuncs keep it so.
+
+conv.py calls convolve, transpose, filter_gradient, image_sums, unfold and fold: a device with kernels of its
+own replaces these.
+
+Symbols: x (N, C, H, W), w (O, C/G, R, S), y (N, O, P, Q), G groups; columns are (G, pixels, R*S*C/G).
+Source: Chellapilla, Puri & Simard, "High performance convolutional neural networks for document
+processing", 2006 (im2col). Read before this: conv.py, geometry.py.
+"""
+import math
+
+from .backend import xp
+from .geometry import Geometry
+
+BLOCK = 1 << 19  # numbers in the buffer of columns: 2 MiB in float32, about a core's second-level cache
+FEW = 8  # channels: fewer are too short a run to copy one by one
+
+
+def convolve(x, w, bias, geometry, groups):
+    """y = conv(x, w) + bias; bias may be None."""
+    N, C, O, G = *x.shape[:2], len(w), groups
+    y = xp.empty((N, *geometry.output, O), x.dtype)
+    if _is_pointwise(geometry, G):
+        pixels = _pixels(x)
+        xp.matmul(pixels, w.reshape(O, C).T, out=y.reshape(*pixels.shape[:2], O))
+        _add(y, bias)
+    elif G == C == O > 1:
+        _depthwise(x, w, geometry, y)
+        _add(y, bias)
+    else:
+        matrix = _by_group(w, G).transpose(0, 3, 4, 2, 1).reshape(G, -1, O // G)  # (G, R*S*C/G, O/G)
+        for images, rows, columns in column_blocks(x, geometry, G):
+            block = y[images, rows]
+            xp.matmul(columns, matrix, out=_pixels_by_group(block, G))
+            _add(block, bias)
+    return y.transpose(0, 3, 1, 2)
+
+
+def filter_gradient(x, y, geometry, groups):
+    """w[o,c,r,s] = sum_npq y[n,o,p,q] x[n, c, stride p + dilation r - before, ...]: columns^T times y."""
+    C, O, G, (R, S) = x.shape[1], y.shape[1], groups, geometry.kernel
+    if _is_pointwise(geometry, G):
+        return xp.matmul(_pixels(y).swapaxes(1, 2), _pixels(x)).sum(axis=0).reshape(O, C, 1, 1)
+    if G == C == O > 1:
+        return _depthwise_filter_gradient(x, y, geometry)
+    total = xp.zeros((G, R * S * C // G, O // G), x.dtype)
+    part = xp.empty_like(total)
+    y = y.transpose(0, 2, 3, 1)
+    for images, rows, columns in column_blocks(x, geometry, G):
+        xp.matmul(columns.swapaxes(1, 2), _pixels_by_group(y[images, rows], G), out=part)
+        total += part
+    return total.reshape(G, R, S, C // G, O // G).transpose(0, 4, 3, 1, 2).reshape(O, C // G, R, S)
+
+
+def transpose(y, w, bias, geometry, groups):
+    """x = conv^T(y, w) + bias, what y's pixels send back along the taps; bias may be None.
+
+    There are two ways to form these sums. Gather: a pixel of x collects what reaches it, R*S*O numbers, of
+    which a stride leaves one in stride^2. Scatter: a pixel of y stamps its filter on x, R*S*C numbers.
+    """
+    C, O = w.shape[1] * groups, len(w)
+    gathered = math.prod(geometry.image) * O / math.prod(geometry.stride)
+    scattered = math.prod(geometry.output) * C * 3  # adding to memory moves three numbers, a copy one
+    return (_gather if gathered <= scattered else _scatter)(y, w, bias, geometry, groups)
+
+
+def image_sums(x):
+    """Sum over the pixels of each image and channel, (N, C): a product with ones outruns x.sum."""
+    N, C, H, W = x.shape
+    pixels = x.reshape(N, C, H * W).swapaxes(1, 2)  # a view in both layouts
+    return xp.matmul(xp.ones((1, H * W), x.dtype), pixels).reshape(N, C)
+
+
+# Columns
+
+
+def column_blocks(x, geometry, groups):
+    """Yields (images, rows, columns): columns (G, pixels, R*S*C/G) of those images and rows of pixels.
+
+    All blocks share one buffer of about BLOCK numbers, so each must be used before the next is asked for.
+    """
+    N, C, G, (P, Q) = *x.shape[:2], groups, geometry.output
+    size = C * math.prod(geometry.kernel)
+    rows = _even_part(P, BLOCK // max(1, Q * size))
+    images = _even_part(N, BLOCK // max(1, P * Q * size)) if rows == P else 1
+    few = C // G < FEW
+    buffer = xp.empty(images * rows * Q * size, x.dtype)
+    for n, frame in _frames(x, geometry, images, planar=few):
+        windows = _windows(frame, geometry, G)
+        for p in range(0, P, rows):
+            part = windows[:, :, p : p + rows]  # (G, n, p, Q, R, S, C/G)
+            pixels = part.shape[1] * part.shape[2] * Q
+            if few:  # taps first, so that the copy runs along the pixels; the product takes either order
+                columns = buffer[: part.size].reshape(G, size // G, pixels).swapaxes(1, 2)
+            else:
+                columns = buffer[: part.size].reshape(G, pixels, size // G)
+            xp.copyto(columns.reshape(part.shape), part)
+            yield slice(n, n + images), slice(p, p + rows), columns
+
+
+def _even_part(total, limit):
+    """The size of a part when total is cut into as few even parts as possible of at most `limit`, or of 1."""
+    parts = -(-total // max(1, limit))
+    return max(1, -(-total // max(1, parts)))
+
+
+def _frames(x, geometry, images, planar=False):
+    """Yields (n, frame): x[n : n + images] in its frame of zeros, in one reused buffer, which is channels-last
+    unless `planar`. Where x has that layout already and needs no zeros, the frame is a view of it."""
+    C, (height, width) = x.shape[1], geometry.frame
+    in_frame, in_image = geometry.overlap()
+    x = x[(..., *in_image)]
+    view = x.shape[2:] == (height, width) and x.strides[3 if planar else 1] == x.itemsize
+    if planar:
+        buffer = xp.zeros((images, C, height, width), x.dtype)
+    else:
+        buffer = xp.zeros((images, height, width, C), x.dtype).transpose(0, 3, 1, 2)
+    for n in range(0, len(x), images):
+        block = x[n : n + images]
+        if view:
+            yield n, block
+        else:
+            frame = buffer[: len(block)]
+            frame[(..., *in_frame)] = block
+            yield n, frame
+
+
+def _windows(frame, geometry, groups):
+    """What the filters of each group see at each pixel, a view of the frame: (G, n, P, Q, R, S, C/G)."""
+    n, C, G = *frame.shape[:2], groups
+    (sh, sw), (dh, dw) = geometry.stride, geometry.dilation
+    image, channel, row, column = frame.strides
+    shape = (G, n, *geometry.output, *geometry.kernel, C // G)
+    strides = (C // G * channel, image, sh * row, sw * column, dh * row, dw * column, channel)
+    return xp.lib.stride_tricks.as_strided(frame, shape, strides)
+
+
+def _by_group(w, G):
+    return w.reshape(G, len(w) // G, *w.shape[1:])  # (G, O/G, C/G, R, S)
+
+
+def _pixels_by_group(block, G):
+    """A block (n, p, q, O) as (G, pixels, O/G): a view if it is contiguous."""
+    n, p, q, O = block.shape
+    return block.reshape(n * p * q, G, O // G).swapaxes(0, 1)
+
+
+def _add(y, bias):
+    if bias is not None:
+        y += bias
+
+
+# The transposed map
+
+
+def _gather(y, w, bias, geometry, groups):
+    """Pixels i, i + stride, i + 2 stride, ... of x are reached by the same taps, and what reaches them is a
+    plain convolution of y, at stride 1, with those taps in reverse. So x is stride^2 convolutions, interleaved.
+    """
+    G, (H, W), (sh, sw) = groups, geometry.image, geometry.stride
+    w = _by_group(w, G).swapaxes(1, 2)  # the filters' inputs and outputs exchange roles
+    w = w.reshape(w.shape[1] * G, *w.shape[2:])  # (C, O/G, R, S)
+    x = xp.empty((len(y), H, W, len(w)), y.dtype).transpose(0, 3, 1, 2)
+    for i in range(min(sh, H)):
+        for j in range(min(sw, W)):
+            rows, before_h, dilation_h = _reaching_taps(i, geometry, 0)
+            columns, before_w, dilation_w = _reaching_taps(j, geometry, 1)
+            phase = Geometry(
+                image=y.shape[2:],
+                kernel=(len(rows), len(columns)),
+                output=(len(range(i, H, sh)), len(range(j, W, sw))),
+                stride=(1, 1),
+                before=(before_h, before_w),
+                dilation=(dilation_h, dilation_w),
+            )
+            part = convolve(y, w[:, :, rows][:, :, :, columns], bias, phase, G)
+            if (sh, sw) == (1, 1):
+                return part
+            x[:, :, i::sh, j::sw] = part
+    return x
+
+
+def _reaching_taps(i, geometry, axis):
+    """The taps r that reach pixel i from some place p, i = stride p + dilation r - before, last first: p grows
+    as r falls. With them the `before` and the `dilation` of the convolution over p that collects them.
+    """
+    stride, dilation, before = geometry.stride[axis], geometry.dilation[axis], geometry.before[axis]
+    taps = [r for r in reversed(range(geometry.kernel[axis])) if (i + before - dilation * r) % stride == 0]
+    if not taps:
+        return taps, 0, 1
+    step = stride // math.gcd(stride, dilation)  # between neighbours in the list
+    return taps, (dilation * taps[0] - i - before) // stride, step * dilation // stride
+
+
+def _scatter(y, w, bias, geometry, groups):
+    """The columns that y's pixels send, y times the filters' transpose, added up a few images at a time."""
+    G, (P, Q), (R, S) = groups, geometry.output, geometry.kernel
+    N, O, C = *y.shape[:2], w.shape[1] * groups
+    x = xp.empty((N, *geometry.image, C), y.dtype).transpose(0, 3, 1, 2)
+    matrix = _by_group(w, G).transpose(0, 1, 3, 4, 2).reshape(G, O // G, -1)  # (G, O/G, R*S*C/G)
+    images = _even_part(N, BLOCK // max(1, P * Q * R * S * C))
+    for n in range(0, N, images):
+        block = y[n : n + images].transpose(0, 2, 3, 1)
+        sent = xp.matmul(_pixels_by_group(block, G), matrix).reshape(G, len(block), P, Q, R * S, C // G)
+        sent = sent.transpose(4, 1, 0, 5, 2, 3).reshape(R * S, len(block), C, P, Q)
+        x[n : n + images] = _add_up(sent, geometry)
+    _add(x.transpose(0, 2, 3, 1), bias)
+    return x
+
+
+def _add_up(sent, geometry):
+    """Images (n, C, H, W) with sent[t] (n, C, P, Q) added where tap t looks."""
+    n, C = sent.shape[1:3]
+    (height, width), (in_frame, in_image) = geometry.frame, geometry.overlap()
+    frame = xp.zeros((n, height, width, C), sent.dtype).transpose(0, 3, 1, 2)
+    for seen, value in zip(geometry.taps(frame), sent):
+        seen += value
+    x = xp.zeros((n, *geometry.image, C), sent.dtype).transpose(0, 3, 1, 2)
+    x[(..., *in_image)] = frame[(..., *in_frame)]
+    return x
+
+
+def unfold(x, geometry):
+    """All columns written down: (N, C*R*S, P*Q)."""
+    in_frame, in_image = geometry.overlap()
+    frame = xp.zeros(x.shape[:2] + geometry.frame, x.dtype)
+    frame[(..., *in_frame)] = x[(..., *in_image)]
+    columns = _windows(frame, geometry, 1)[0].transpose(0, 5, 3, 4, 1, 2)  # (N, C, R, S, P, Q)
+    return columns.reshape(len(x), math.prod(columns.shape[1:4]), math.prod(geometry.output))
+
+
+def fold(columns, geometry):
+    """All columns (N, C*R*S, P*Q) added up, each where unfold takes it from: (N, C, H, W)."""
+    taps = math.prod(geometry.kernel)
+    sent = columns.reshape(len(columns), columns.shape[1] // taps, taps, *geometry.output)
+    return _add_up(sent.transpose(2, 0, 1, 3, 4), geometry)
+
+
+# Depthwise, one filter per channel: too little arithmetic for products, so images are shifted and added up
+
+
+def _depthwise(x, w, geometry, y):
+    """Writes conv(x, w) into y (N, P, Q, C)."""
+    C, Q = len(w), geometry.output[1]
+    y[...] = 0
+    for images, product, taps in _depthwise_blocks(x, geometry):
+        block = y[images].transpose(0, 3, 1, 2)
+        for seen, weight in zip(taps, w.reshape(C, -1).T):
+            weights = xp.broadcast_to(weight, (Q, C)).copy().T.reshape(C, 1, Q)  # so the loop runs over Q*C
+            xp.multiply(seen, weights, out=product)
+            block += product
+
+
+def _depthwise_filter_gradient(x, y, geometry):
+    C, (R, S) = x.shape[1], geometry.kernel
+    w = xp.zeros((R * S, C), x.dtype)
+    for images, product, taps in _depthwise_blocks(x, geometry):
+        for total, seen in zip(w, taps):
+            xp.multiply(seen, y[images], out=product)
+            total += image_sums(product).sum(axis=0)
+    return w.T.reshape(C, 1, R, S)
+
+
+def _depthwise_blocks(x, geometry):
+    """Yields (images, a scratch array (n, C, P, Q), what each tap sees of those images)."""
+    N, C, (P, Q) = *x.shape[:2], geometry.output
+    images = _even_part(N, BLOCK // 4 // max(1, P * Q * C))
+    scratch = xp.empty((images, P, Q, C), x.dtype).transpose(0, 3, 1, 2)
+    for n, frame in _frames(x, geometry, images):
+        yield slice(n, n + images), scratch[: len(frame)], geometry.taps(frame)
+
+
+# 1x1 filters: the image is its own columns
+
+
+def _is_pointwise(geometry, groups):
+    return (
+        groups == 1
+        and geometry.kernel == geometry.stride == (1, 1)
+        and geometry.before == (0, 0)
+        and geometry.image == geometry.output
+    )
+
+
+def _pixels(x):
+    """x as (batch, pixels, C) without a copy: one batch if x is channels-last, one per image if it is NCHW."""
+    N, C, H, W = x.shape
+    last = x.transpose(0, 2, 3, 1)
+    if last.flags.c_contiguous:
+        return last.reshape(1, N * H * W, C)
+    return x.reshape(N, C, H * W).swapaxes(1, 2)
