@@ -85,8 +85,8 @@ class SGD(Optimizer):
     """Stochastic gradient descent, theta <- theta - lr g (Robbins & Monro 1951).
 
     momentum: mu, the decay of the velocity b, a sum of past gradients (Polyak 1964; in torch.optim's form, lr
-    is no part of it). nesterov: looks one step ahead along b (Sutskever et al. 2013). weight_decay: lambda, the
-    factor of a penalty lambda/2 |theta|^2.
+    is no part of it). nesterov: looks one step ahead along b (Sutskever et al. 2013). weight_decay: lambda of
+    a penalty lambda/2 |theta|^2.
     """
 
     def __init__(self, params, lr, momentum=0.0, nesterov=False, weight_decay=0.0):

@@ -116,12 +116,13 @@ class Module:
     # Printing
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of the module's own line."""
+        """What stands in parentheses on the module's own line."""
         return ""
 
     def __repr__(self):
-        count = self.num_parameters()
-        lines = [f"{type(self).__name__}({self.extra_repr()})" + (f"  {count:,} parameters" if count else "")]
+        arguments, count = self.extra_repr(), self.num_parameters()
+        head = type(self).__name__ + (f"({arguments})" if arguments else "")
+        lines = [head + (f"  {count:,} parameters" if count else "")]
         for name, child in self.named_children():
             lines += f"{name}: {child!r}".split("\n")
         return "\n  ".join(lines)
