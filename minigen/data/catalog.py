@@ -29,7 +29,7 @@ def load(name, split="train", root=None):
         read, levels, source = IMAGE_SETS[name]
         x, y = read(split, root)
     elif name in toys.TOYS:
-        rng = np.random.default_rng([SPLITS.index(split), *name.encode()])  # a stream per name and split
+        rng = np.random.default_rng([SPLITS.index(split), *name.encode()])  # no seed that a user would choose
         x, y = toys.sample_toy(name, TOY_SIZES[split], rng)
         levels, source = None, "sampled with a fixed seed"
     else:

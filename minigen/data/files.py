@@ -36,23 +36,31 @@ def read(dataset, remote, decode, root=None):
     which file it was and where to put a good one.
     """
     folder = user_folder(root)
+    url = remote.home + remote.name
     mine = find(folder, dataset, remote.name, remote.name.removesuffix(".gz"))
     if mine:
-        return _decode(dataset, mine, remote, decode)
+        try:
+            return _decode(mine, remote, decode)
+        except ValueError as error:
+            raise ValueError(f"{dataset}: {mine} is not usable: {error}; replace it by {url}") from error
 
     cached = cache_folder() / dataset / remote.name
     if cached.is_file():
         try:
-            return _decode(dataset, cached, remote, decode)
+            return _decode(cached, remote, decode)
         except ValueError:
             cached.unlink()  # damaged since it was stored: fetch it again
 
-    _download(dataset, remote, cached, folder)
     try:
-        return _decode(dataset, cached, remote, decode)
-    except ValueError:
-        cached.unlink()
-        raise
+        _download(url, remote.md5, cached)
+        return _decode(cached, remote, decode)
+    except (OSError, ValueError) as error:
+        if cached.is_file():
+            cached.unlink()
+        missing = f"; {folder} has no such file" if folder else ""
+        kind = FileNotFoundError if isinstance(error, OSError) else ValueError
+        raise kind(f"{dataset}: download of {url} failed ({_reason(error)}){missing}; put {cached.name} into "
+                   f"{cached.parent}, or into a folder and set MINIGEN_DATA to it") from error
 
 
 def user_folder(root=None):
@@ -80,37 +88,29 @@ def cache_folder():
     return Path(pooch.os_cache("minigen"))
 
 
-def _decode(dataset, path, remote, decode):
-    """Read, decompress, check and decode; the error names the file and the cure."""
-    try:
-        contents = path.read_bytes()
-        if contents[:2] == b"\x1f\x8b":
+def _decode(path, remote, decode):
+    """decode(contents of path), after gzip and checksum; ValueError says what is wrong with the contents."""
+    contents = path.read_bytes()
+    if contents[:2] == b"\x1f\x8b":
+        try:
             contents = gzip.decompress(contents)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"cut off or damaged, {error}") from error
+    if remote.sha256:
         digest = hashlib.sha256(contents).hexdigest()
-        if remote.sha256 and digest != remote.sha256:
+        if digest != remote.sha256:
             raise ValueError(f"wrong checksum, SHA-256 of the contents is {digest}, expected {remote.sha256}")
-        return decode(contents)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{dataset}: {path} is cut off or damaged ({error}); "
-                         f"replace it by {remote.home}{remote.name}") from error
-    except ValueError as error:
-        raise ValueError(f"{dataset}: {path} is not usable: {error}; "
-                         f"replace it by {remote.home}{remote.name}") from error
+    return decode(contents)
 
 
-def _download(dataset, remote, path, folder):
-    """Fetch `remote` into `path`. pooch moves the file there only when it is whole and its MD5 is right."""
-    pooch.get_logger().setLevel("WARNING")  # by default it prints hints meant for those who program with it
-    url = remote.home + remote.name
+def _download(url, md5, path):
+    """Fetch `url` into `path`. pooch moves it there only when it is whole and its MD5, if given, is right."""
+    pooch.get_logger().setLevel("WARNING")  # by default it prints hints for those who program with it
+    fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     try:
-        pooch.retrieve(
-            url, known_hash=remote.md5 and f"md5:{remote.md5}", fname=path.name, path=path.parent,
-            downloader=pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30))
-    except (OSError, ValueError) as error:  # ValueError: pooch's for a wrong hash
-        searched = f"; {folder} has no such file" if folder else ""
-        kind = FileNotFoundError if isinstance(error, OSError) else ValueError
-        raise kind(f"{dataset}: download of {url} failed ({_reason(error)}){searched}; put {path.name} into "
-                   f"{path.parent}, or into a folder and set MINIGEN_DATA to it") from error
+        pooch.retrieve(url, md5 and f"md5:{md5}", fname=path.name, path=path.parent, downloader=fetch)
+    except ValueError as error:
+        raise ValueError("wrong checksum") from error
 
 
 def _reason(error):
@@ -121,8 +121,8 @@ def _reason(error):
         return "the transfer broke off"
     if isinstance(error, http.Timeout):
         return "no answer within 30 s"
+    if isinstance(error, http.SSLError):
+        return "the server's certificate is not accepted"
     if isinstance(error, http.ConnectionError):
         return "no connection"
-    if isinstance(error, OSError):
-        return str(error)
-    return "wrong checksum"
+    return str(error)

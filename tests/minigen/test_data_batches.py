@@ -126,6 +126,9 @@ class Smallest:
     def integers(self, high, size, dtype):
         return np.zeros(size, dtype)
 
+    def random(self, size, dtype):
+        return np.zeros(size, dtype)
+
 
 @pytest.mark.parametrize("rng", [Smallest(), Largest()], ids=["lower", "upper"])
 def test_dequantize_at_the_ends_of_every_level(rng):
@@ -164,6 +167,7 @@ def test_binarize_has_the_pixels_as_means_and_is_exact_at_the_ends():
     assert b[:, 0].max() == 0 and b[:, 3].min() == 1
     np.testing.assert_allclose(b.mean(axis=0), [0, 0.25, 0.5, 1], atol=0.015)  # 4 standard errors
     assert data.binarize(np.array([255]), 256, Largest()) == 1
+    assert data.binarize(np.array([0]), 256, Smallest()) == 0
 
 
 @pytest.mark.parametrize("levels, first_on", [(2, 1), (17, 9), (256, 128)])
