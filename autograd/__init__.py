@@ -1,5 +1,6 @@
 """A small reverse-mode autograd over NumPy and CuPy. Start reading at tensor.py."""
 from .anomaly import AnomalyError, detect_anomaly
+from .conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d, fold, unfold
 from .functional import binary_cross_entropy_with_logits, cross_entropy, dropout, embedding, mse_loss, one_hot
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .linalg import det, einsum, inv, slogdet
