@@ -67,7 +67,6 @@ CIFAR = Remote("https://www.cs.toronto.edu/~kriz/", "cifar-10-binary.tar.gz",
                md5="c32a1d4ab5d03f1284b67883e8d87530")
 
 
-
 def digits(split, root):
     return _shipped("digits.npz", split, {"train": 1000, "valid": 350, "test": 447})
 
