@@ -1,0 +1,88 @@
+"""Autoencoder: a network that must pass its input through a code of few numbers learns what is worth keeping.
+
+    z     = f(x)                 encoder, to Z numbers
+    x_hat = g(z)                 decoder, back to D numbers
+    loss  = E |x - x_hat|^2
+
+With f and g nonlinear the reconstructions lie on a curved Z-dimensional surface, where those of the linear
+autoencoder lie in a plane. Source: Hinton & Salakhutdinov, Science 313, 2006, whose network is 784-1000-500-250-30 and
+back; they trained it layer by layer before descending the loss, which today's activations and optimizers do not need.
+
+Nothing says where the codes lie or what is between them: there is no p(z). To draw samples all the same, a Gaussian is
+fitted to the codes on the way, as a running mean and covariance. The VAE makes the codes Gaussian instead.
+
+Symbols: N examples, D pixels, Z latent. Read before this: linear_ae.py. Read next: vae.py.
+"""
+import math
+
+from autograd import no_grad, relu
+from autograd.backend import asarray, default_dtype, to_numpy, xp
+
+from ...data import to_unit
+from ...metrics import Figure, mean_interval
+from ...nn import MLP, Module
+from ...train import Player
+
+
+class Autoencoder(Module):
+    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are scaled to [0, 1]; None
+    for points. latent: Z. hidden: widths of the encoder's hidden layers; the decoder has them in reverse."""
+
+    def __init__(self, shape, levels, latent=16, hidden=(256,), *, rng):
+        self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
+        if latent < 1:
+            raise ValueError(f"Autoencoder: latent is {latent}, expected at least 1")
+        self.latent = latent
+        self.encoder = MLP((self.D, *hidden, latent), relu, rng=rng)
+        self.decoder = MLP((latent, *hidden[::-1], self.D), relu, rng=rng)
+        self.register_buffer("code_mean", xp.zeros(latent, default_dtype))
+        self.register_buffer("code_cov", xp.eye(latent, dtype=default_dtype))
+
+    def unit(self, x):
+        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the rows that the model works on, (N, D)."""
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"Autoencoder: x has shape {x.shape}, expected {('N', *self.shape)}")
+        x = x if self.levels is None else to_unit(x, self.levels)
+        return asarray(x, default_dtype).reshape(len(x), self.D)
+
+    def players(self):
+        return [Player("autoencoder", self.parameters(), self.loss)]
+
+    def loss(self, batch, rng):
+        x = self.unit(batch[0])  # (N, D)
+        z = self.encoder(x)  # (N, Z)
+        x_hat = self.decoder(z)  # (N, D)
+        if self.training:
+            self._note_codes(z.data)
+        return {"squared error": ((x - x_hat) ** 2).sum(axis=1).mean()}
+
+    def _note_codes(self, z):
+        """Running moments of the codes: each batch counts 1 %."""
+        self.code_mean += 0.01 * (z.mean(axis=0) - self.code_mean)
+        d = z - self.code_mean
+        self.code_cov += 0.01 * (d.T @ d / len(d) - self.code_cov)
+
+    def encode(self, x):
+        """The codes z (N, Z) of images or points x, a NumPy array."""
+        with no_grad():
+            return self.encoder(self.unit(x)).numpy()
+
+    def decode(self, z):
+        """g(z) for codes z (N, Z), as images in [0, 1] or points."""
+        with no_grad():
+            x_hat = self.decoder(asarray(z, default_dtype)).numpy()
+        return (x_hat if self.levels is None else x_hat.clip(0, 1)).reshape(len(z), *self.shape)
+
+    def reconstruct(self, x):
+        """g(f(x)), as images in [0, 1] or points."""
+        return self.decode(self.encode(x))
+
+    def sample(self, n, rng):
+        """Decodes z from the Gaussian with the codes' mean and covariance."""
+        return self.decode(rng.multivariate_normal(to_numpy(self.code_mean), to_numpy(self.code_cov), n))
+
+    def evaluate(self, x, y, rng):
+        with no_grad():
+            x = self.unit(x)
+            error = ((x - self.decoder(self.encoder(x))) ** 2).sum(axis=1)
+        return [Figure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, codes of {self.latent} numbers")]

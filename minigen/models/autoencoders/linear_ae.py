@@ -1,0 +1,106 @@
+"""Linear autoencoder: learns the subspace of principal component analysis by gradient descent.
+
+    z     = W_e x + b_e          code, Z numbers
+    x_hat = W_d z + b_d          reconstruction, D numbers
+    loss  = E |x - x_hat|^2
+
+x_hat lies in a Z-dimensional plane, the columns of W_d shifted by b_d. Of all such planes the principal one, through
+the mean of x and along the Z leading eigenvectors of its covariance, is nearest to the data; every other critical
+point of the loss is a saddle (Baldi & Hornik, Neural Networks 2, 1989, fact 4; Bourlard & Kamp 1988). So descent finds
+the plane. It does not find the axes: W_d may be any basis of it, W_d A and A^-1 W_e do as well as W_d and W_e.
+
+`pca` and `largest_angle` are there to see that it comes true; the example on this model does.
+
+An autoencoder is not a generative model: it has no p(z). To draw samples all the same, a Gaussian is fitted to the
+codes on the way, as a running mean and covariance.
+
+Symbols: N images, D pixels, Z latent. Read before this: nn/layers.py, train.py (Player). Read next: ae.py.
+"""
+import math
+
+import numpy as np
+import scipy.linalg
+
+from autograd import no_grad
+from autograd.backend import asarray, default_dtype, to_numpy, xp
+
+from ...data import to_unit
+from ...metrics import Figure, mean_interval
+from ...nn import Linear, Module
+from ...train import Player
+
+
+class LinearAutoencoder(Module):
+    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are scaled to [0, 1]; None
+    for points. latent: Z. The columns of `decoder.weight` (D, Z) span the plane, `decoder.bias` (D,) lies in it."""
+
+    def __init__(self, shape, levels, latent=2, *, rng):
+        self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
+        if not 1 <= latent <= self.D:
+            raise ValueError(f"LinearAutoencoder: latent is {latent}, expected 1 to {self.D}, an example's size")
+        self.latent = latent
+        self.encoder = Linear(self.D, latent, rng=rng)
+        self.decoder = Linear(latent, self.D, rng=rng)
+        self.register_buffer("code_mean", xp.zeros(latent, default_dtype))
+        self.register_buffer("code_cov", xp.eye(latent, dtype=default_dtype))
+
+    def unit(self, x):
+        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the rows that the model works on, (N, D)."""
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"LinearAutoencoder: x has shape {x.shape}, expected {('N', *self.shape)}")
+        x = x if self.levels is None else to_unit(x, self.levels)
+        return asarray(x, default_dtype).reshape(len(x), self.D)
+
+    def players(self):
+        return [Player("autoencoder", self.parameters(), self.loss)]
+
+    def loss(self, batch, rng):
+        x = self.unit(batch[0])  # (N, D)
+        z = self.encoder(x)  # (N, Z)
+        x_hat = self.decoder(z)  # (N, D)
+        if self.training:
+            self._note_codes(z.data)
+        return {"squared error": ((x - x_hat) ** 2).sum(axis=1).mean()}
+
+    def _note_codes(self, z):
+        """Running moments of the codes: each batch counts 1 %."""
+        self.code_mean += 0.01 * (z.mean(axis=0) - self.code_mean)
+        d = z - self.code_mean
+        self.code_cov += 0.01 * (d.T @ d / len(d) - self.code_cov)
+
+    def encode(self, x):
+        """The codes z (N, Z) of images or points x, a NumPy array."""
+        with no_grad():
+            return self.encoder(self.unit(x)).numpy()
+
+    def decode(self, z):
+        """W_d z + b_d for codes z (N, Z), as images in [0, 1] or points."""
+        with no_grad():
+            x_hat = self.decoder(asarray(z, default_dtype)).numpy()
+        return (x_hat if self.levels is None else x_hat.clip(0, 1)).reshape(len(z), *self.shape)
+
+    def reconstruct(self, x):
+        """x_hat, as images in [0, 1] or points."""
+        return self.decode(self.encode(x))
+
+    def sample(self, n, rng):
+        """Decodes z from the Gaussian with the codes' mean and covariance."""
+        return self.decode(rng.multivariate_normal(to_numpy(self.code_mean), to_numpy(self.code_cov), n))
+
+    def evaluate(self, x, y, rng):
+        with no_grad():
+            x = self.unit(x)
+            error = ((x - self.decoder(self.encoder(x))) ** 2).sum(axis=1)
+        return [Figure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, codes of {self.latent} numbers")]
+
+
+def pca(x, latent):
+    """(mean, basis) of the principal plane of the rows of x (N, D): (D,), and orthonormal columns (D, latent)."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    _, _, eigenvectors = np.linalg.svd(x - mean, full_matrices=False)
+    return mean, eigenvectors[:latent].T
+
+
+def largest_angle(basis1, basis2):
+    """The largest principal angle, in radians, between the spans of the columns: 0 only if the spans are equal."""
+    return float(scipy.linalg.subspace_angles(np.float64(basis1), np.float64(basis2)).max())

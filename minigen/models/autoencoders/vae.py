@@ -1,0 +1,222 @@
+"""VAE: an autoencoder whose code is a random variable, trained on a lower bound of the likelihood.
+
+Kingma & Welling, "Auto-Encoding Variational Bayes", ICLR 2014 (arXiv:1312.6114); equation numbers are that paper's.
+
+    p(z) = N(0, I)                       prior of the code
+    p(x | z)                             decoder: Bernoulli (eq. 11), Gaussian (eq. 12) or categorical pixels
+    q(z | x) = N(mu, diag(sigma^2))      encoder (eq. 9): a network gives mu and log sigma^2
+
+    log p(x) >= ELBO = E_q[log p(x | z)] - KL(q(z | x) || p(z))                            (eq. 3)
+    z = mu + sigma * eps,  eps ~ N(0, I)                  so that the gradient reaches mu and sigma     (eq. 4)
+    KL = -1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)                               (appendix B)
+    loss = -E_q[log p(x | z)] + beta KL                   one draw of z per example; beta = 1: eq. 10
+
+The paper has beta = 1. Higgins et al., "beta-VAE", ICLR 2017 (eq. 4): a larger one buys independent codes with worse
+reconstructions; a smaller one, the reverse. The bound that is reported has beta = 1, always.
+
+A tighter bound costs more draws. With w_i = p(x | z_i) p(z_i) / q(z_i | x) and z_i from q, i = 1..k,
+
+    ELBO = E[log w]  <=  E[log 1/k sum_i w_i]  <=  log p(x)
+
+Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016 (theorem 1). The middle one rises to the
+right with k. `evaluate` takes k = 500 draws and computes both sides from the same ones.
+
+Symbols: N examples, D pixels, Z latent, k draws of z; h what the decoder network puts out for a pixel.
+Read before this: ae.py, densities.py. Read next: latent.py, for pictures of the code; train.py.
+"""
+import math
+
+from tqdm import tqdm
+
+from autograd import exp, logsumexp, no_grad, parameter, relu, sigmoid, softmax, split
+from autograd.backend import asarray, default_dtype, normal, to_numpy, xp
+
+from ...data import binarize, to_unit
+from ...densities import kl_standard_normal, log_bernoulli, log_categorical, log_normal, log_standard_normal
+from ...metrics import Figure, mean_interval
+from ...nn import MLP, Module
+from ...train import Player
+
+CHUNK = 2**20  # numbers h that evaluation holds at a time
+
+
+class VAE(Module):
+    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, None for points. decoder: "bernoulli",
+    "gaussian" or "categorical". latent: Z. hidden: widths of the encoder's hidden layers; the decoder has them in
+    reverse."""
+
+    def __init__(self, shape, levels, decoder="bernoulli", latent=40, hidden=(500, 500), beta=1.0, *, rng):
+        self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
+        if latent < 1:
+            raise ValueError(f"VAE: latent is {latent}, expected at least 1")
+        if beta < 0:
+            raise ValueError(f"VAE: beta is {beta}, expected at least 0")
+        if decoder not in DECODERS:
+            raise ValueError(f"VAE: decoder is {decoder!r}, expected one of {', '.join(DECODERS)}")
+        if levels is None and decoder != "gaussian":
+            raise ValueError(f"VAE: decoder {decoder!r} is for gray levels, and points of shape {self.shape} have "
+                             "none; pass decoder='gaussian'")
+        self.latent, self.beta = latent, beta
+        self.likelihood = DECODERS[decoder](levels)
+        self.encoder = MLP((self.D, *hidden, 2 * latent), relu, rng=rng)
+        self.decoder = MLP((latent, *hidden[::-1], self.D * self.likelihood.size), relu, rng=rng)
+
+    def players(self):
+        return [Player("vae", self.parameters(), self.loss)]
+
+    def loss(self, batch, rng):
+        """-ELBO and its two parts, in nats per example; with beta other than 1, what is minimized in its place."""
+        x, seen = self.likelihood.observe(self.rows(batch[0]), rng)  # (N, D): as modelled, and as encoded
+        mu, logvar = self.posterior(seen)  # (N, Z)
+        eps = normal(rng, mu.shape)
+        z = mu + exp(0.5 * logvar) * eps  # (N, Z), eq. 4
+        reconstruction = -self.likelihood.log_prob(x, self.decoder(z)).sum(axis=-1).mean()
+        kl = kl_standard_normal(mu, logvar).sum(axis=-1).mean()
+        name = "-ELBO" if self.beta == 1 else f"reconstruction + {self.beta:g} KL"
+        return {name: reconstruction + self.beta * kl, "reconstruction": reconstruction, "KL": kl}  # eq. 10
+
+    def posterior(self, seen):
+        """mu and logvar of q(z | x), (N, Z) each, for x as the encoder sees it, (N, D)."""
+        return split(self.encoder(seen), 2, axis=-1)
+
+    def sample(self, n, rng):
+        """z from the prior, then images as the mean of p(x | z), as in the paper's figures; points drawn from it."""
+        z = normal(rng, (n, self.latent))
+        if self.levels is not None:
+            return self.decode(z)
+        with no_grad():
+            return to_numpy(self.likelihood.draw(self.decoder(z), rng)).reshape(n, *self.shape)
+
+    def encode(self, x):
+        """The codes mu (N, Z) of images or points x, a NumPy array."""
+        with no_grad():
+            return self.posterior(self.likelihood.scale(self.rows(x)))[0].numpy()
+
+    def decode(self, z):
+        """The mean of p(x | z) for codes z (N, Z), as images in [0, 1] or points."""
+        with no_grad():
+            mean = self.likelihood.mean(self.decoder(asarray(z, default_dtype))).numpy()
+        return (mean if self.levels is None else mean.clip(0, 1)).reshape(len(z), *self.shape)
+
+    def reconstruct(self, x):
+        """decode(encode(x)), as images in [0, 1] or points."""
+        return self.decode(self.encode(x))
+
+    def evaluate(self, x, y, rng, k=500):
+        """-ELBO and the importance-weighted bound of k draws, over the examples x; the memory it takes is small."""
+        size = max(1, CHUNK // (k * self.D * self.likelihood.size))
+        elbo, bound = [], []
+        with no_grad():
+            for i in tqdm(range(0, len(x), size), desc="evaluating", unit="chunk", disable=None, leave=False):
+                log_w = self.log_weights(x[i : i + size], k, rng)  # (n, k)
+                elbo.append(log_w.mean(axis=1).data)
+                bound.append(logsumexp(log_w, axis=1).data - math.log(k))
+        note = self.likelihood.note
+        used = int((self.encode(x).var(axis=0) > 0.01).sum())  # the measure of Burda et al., section 4.2
+        return [Figure("-ELBO", *mean_interval(-xp.concatenate(elbo)), "nats", f"{note}; {k} draws of z"),
+                Figure("-IW bound", *mean_interval(-xp.concatenate(bound)), "nats", f"{note}; k = {k}"),
+                Figure("latents in use", used, None, "", f"of {self.latent}: the variance of mu is above 0.01")]
+
+    def log_weights(self, x, k, rng):
+        """log w = log p(x | z) + log p(z) - log q(z | x) for k draws of z: (N, k)."""
+        x, seen = self.likelihood.observe(self.rows(x), rng)
+        mu, logvar = (a.reshape(-1, 1, self.latent) for a in self.posterior(seen))  # (N, 1, Z)
+        z = mu + exp(0.5 * logvar) * normal(rng, (len(x), k, self.latent))  # (N, k, Z)
+        log_p_x = self.likelihood.log_prob(x[:, None], self.decoder(z))  # (N, k, D)
+        return log_p_x.sum(axis=2) + (log_standard_normal(z) - log_normal(z, mu, logvar)).sum(axis=2)
+
+    def rows(self, x):
+        """Examples x as rows (N, D), in the data's own units. ValueError if they are not what the model is for."""
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"VAE: x has shape {x.shape}, expected {('N', *self.shape)}")
+        if self.levels is not None and x.size and not 0 <= x.min() <= x.max() < self.levels:
+            raise ValueError(f"VAE: x holds values from {x.min()} to {x.max()}, and the {self.likelihood.name} "
+                             f"decoder was made for gray levels 0 to {self.levels - 1}")
+        return x.reshape(len(x), self.D)
+
+
+# The decoders' distributions. Each pixel has its own, given z: log p(x | z) is a sum over pixels.
+#
+#   observe(x, rng)   x as it is modelled, and as the encoder sees it, both (N, D)
+#   scale(x)          x as the encoder sees it, without randomness
+#   log_prob(x, h)    log p(x | z) per pixel: x (..., D), h (..., D size) -> (..., D)
+#   mean(h)           E[x | z] per pixel, on the scale [0, 1]
+
+
+class Bernoulli(Module):
+    """Black or white: P(x = 1 | z) = sigmoid(h) (eq. 11). A gray level is the probability of white, and drawn anew
+    each time (dynamic binarization); where there are only two levels that draw is the image itself."""
+
+    name, size = "bernoulli", 1
+
+    def __init__(self, levels):
+        self.levels = levels
+        self.note = "fixed binarization" if levels == 2 else "dynamic binarization, one draw"
+
+    def observe(self, x, rng):
+        bits = asarray(binarize(x, self.levels, rng))
+        return bits, bits
+
+    def scale(self, x):
+        return asarray(to_unit(x, self.levels))
+
+    def log_prob(self, x, h):
+        return log_bernoulli(x, h)
+
+    def mean(self, h):
+        return sigmoid(h)
+
+
+class Categorical(Module):
+    """One of K gray levels: P(x = k | z) = softmax(h)_k. Not in the paper. Knows nothing of the levels' order."""
+
+    name = "categorical"
+
+    def __init__(self, levels):
+        self.levels = self.size = levels
+        self.note = f"exact gray levels, {levels}-way categorical"
+
+    def observe(self, x, rng):
+        return asarray(x), self.scale(x)
+
+    def scale(self, x):
+        return asarray(to_unit(x, self.levels))
+
+    def log_prob(self, x, h):
+        return log_categorical(x, self._pixels(h))
+
+    def mean(self, h):
+        return softmax(self._pixels(h)) @ xp.linspace(0, 1, self.levels, dtype=default_dtype)
+
+    def _pixels(self, h):
+        return h.reshape(*h.shape[:-1], -1, self.levels)  # (..., D, K)
+
+
+class Gaussian(Module):
+    """x = h + sigma * noise, on the scale [0, 1] for images. Unlike in eq. 12 all pixels share one sigma, which is
+    learned: with one of its own, a pixel that is always black would earn an infinite density."""
+
+    name, size = "gaussian", 1
+
+    def __init__(self, levels):
+        self.levels = levels
+        self.logvar = parameter(xp.zeros(1, default_dtype))
+        self.note = "density of points" if levels is None else "density of gray / (levels - 1)"
+
+    def observe(self, x, rng):
+        return self.scale(x), self.scale(x)
+
+    def scale(self, x):
+        return asarray(x if self.levels is None else to_unit(x, self.levels), default_dtype)
+
+    def log_prob(self, x, h):
+        return log_normal(x, h, self.logvar)
+
+    def mean(self, h):
+        return h
+
+    def draw(self, h, rng):
+        return h.data + xp.exp(0.5 * self.logvar.data) * normal(rng, h.shape)
+
+
+DECODERS = {decoder.name: decoder for decoder in (Bernoulli, Categorical, Gaussian)}
