@@ -98,7 +98,9 @@ def _reduce(loss, reduction, name, count=None):
     if reduction == "sum":
         return sum(loss)
     if reduction == "mean":
-        return mean(loss) if count is None else sum(loss) * (1.0 / float(count) if count else float("nan"))
+        if count is None:
+            return mean(loss)
+        return sum(loss) * (1.0 / float(count)) if count else sum(loss) + float("nan")  # all ignored: gradient 0
     raise ValueError(f"{name}: reduction is {reduction!r}, expected 'mean', 'sum' or 'none'")
 
 

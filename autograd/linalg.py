@@ -24,7 +24,7 @@ def einsum(subscripts, *operands):
         while len(set(letters)) < len(letters):
             twice = next(c for c in letters if letters.count(c) > 1)
             first, second = letters.index(twice), letters.rindex(twice)
-            xs[i] = diagonal(xs[i], first, second)
+            xs[i] = diagonal(xs[i], 0, first, second)
             letters = letters[:first] + letters[first + 1 : second] + letters[second + 1 :] + twice
         inputs[i] = letters
     return _einsum(inputs, output, xs)

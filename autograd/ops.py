@@ -46,7 +46,7 @@ def power(x, p):
     return record(
         elementwise(xp.power, x, p),
         (x, lambda g, y: where(p.data == 0, 0.0, g * p * power(x, where(p.data == 0, 1.0, p - 1.0)))),
-        (p, lambda g, y: where((x.data == 0) & (p.data >= 0), 0.0, g * y * log(where(x.data == 0, 1.0, x)))),
+        (p, lambda g, y: g * y * log(where((x.data == 0) & (p.data >= 0), 1.0, x))),
         keep_output=True,
     )
 
@@ -168,8 +168,8 @@ def maximum(a, b):
     a, b = operands(a, b)
     return record(
         elementwise(xp.maximum, a, b),
-        (a, lambda g: _share(g, a.data > b.data, a.data == b.data)),
-        (b, lambda g: _share(g, b.data > a.data, a.data == b.data)),
+        (a, lambda g: _share(g, a.data < b.data, a.data == b.data)),
+        (b, lambda g: _share(g, b.data < a.data, a.data == b.data)),
     )
 
 
@@ -178,13 +178,13 @@ def minimum(a, b):
     a, b = operands(a, b)
     return record(
         elementwise(xp.minimum, a, b),
-        (a, lambda g: _share(g, a.data < b.data, a.data == b.data)),
-        (b, lambda g: _share(g, b.data < a.data, a.data == b.data)),
+        (a, lambda g: _share(g, a.data > b.data, a.data == b.data)),
+        (b, lambda g: _share(g, b.data > a.data, a.data == b.data)),
     )
 
 
-def _share(g, wins, ties):
-    return where(wins, g, where(ties, 0.5 * g, 0.0))
+def _share(g, loses, ties):
+    return where(loses, 0.0, where(ties, 0.5 * g, g))
 
 
 def clip(x, min=None, max=None):
@@ -214,7 +214,7 @@ def softplus(x):
 def relu(x):
     """max(x, 0); the derivative at 0 is 0."""
     x = as_tensor(x)
-    return record(xp.maximum(x.data, 0), (x, lambda g, y: where(y.data > 0, g, 0.0)), keep_output=True)
+    return record(xp.maximum(x.data, 0), (x, lambda g, y: where(y.data <= 0, 0.0, g)), keep_output=True)
 
 
 def leaky_relu(x, negative_slope=0.01):
@@ -228,7 +228,8 @@ def elu(x, alpha=1.0):
     """x where x > 0, else alpha * (e^x - 1); the derivative at 0 is alpha."""
     x = as_tensor(x)
     value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
-    return record(value, (x, lambda g: where(x.data > 0, g, g * (alpha * exp(minimum(x, 0.0))))))
+    slope = lambda: alpha * exp(where(x.data < 0, x, 0.0))
+    return record(value, (x, lambda g: where(x.data <= 0, g * slope(), g)))
 
 
 def gelu(x, approximate="none"):

@@ -5,7 +5,10 @@ are NumPy's. A pullback first puts the reduced axes of g back with `_restored`, 
 
 Symbols: x input, y output, g = dL/dy, n number of elements combined. Read before this: ops.py, shape.py.
 """
+import math
+
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from .backend import xp
 from .ops import exp, log, power, sqrt, where
@@ -20,10 +23,22 @@ def _restored(y, x, axis, keepdims):
     return reshape(y, (1,) * x.ndim) if axis is None else expand_dims(y, axis)
 
 
-def _count(x, axis):
+def _axes(name, x, axis):
+    """axis as a tuple of different numbers from 0 to x.ndim - 1; the error for any other names the op."""
+    return tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim, name)
+
+
+def _count(name, x, axis):
     """How many elements are combined into one."""
-    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    return int(np.prod([x.shape[i] for i in axes]))
+    return math.prod(x.shape[i] for i in _axes(name, x, axis))
+
+
+def _along(name, x, axis, method, **options):
+    """x.data.method(axis=axis), a reduction by NumPy; a bad axis is reported under the name of the op."""
+    try:
+        return getattr(x.data, method)(axis=axis, **options)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{name}: axis is {axis!r}, x has shape {x.shape}: {error}") from error
 
 
 # Sums and moments
@@ -33,20 +48,21 @@ def sum(x, axis=None, keepdims=False):
     """Sum over axis."""
     x = as_tensor(x)
     spread = lambda g: broadcast_to(_restored(g, x, axis, keepdims), x.shape)
-    return record(x.data.sum(axis=axis, keepdims=keepdims), (x, spread))
+    return record(_along("sum", x, axis, "sum", keepdims=keepdims), (x, spread))
 
 
 def mean(x, axis=None, keepdims=False):
     """Arithmetic mean over axis; NaN where the axis is empty."""
     x = as_tensor(x)
-    return sum(x, axis, keepdims) / (_count(x, axis) or float("nan"))
+    n = _count("mean", x, axis)
+    return sum(x, axis, keepdims) / n if n else sum(x, axis, keepdims) + float("nan")
 
 
 def var(x, axis=None, ddof=0, keepdims=False):
     """Variance over axis, sum (x - mean)^2 / (n - ddof): ddof = 0 as in NumPy; PyTorch's default is ddof = 1."""
     x = as_tensor(x)
-    freedom = _count(x, axis) - ddof
-    return sum(power(x - mean(x, axis, keepdims=True), 2), axis, keepdims) / (freedom if freedom > 0 else float("nan"))
+    freedom = _count("var", x, axis) - ddof
+    return sum(power(x - mean(x, axis, keepdims=True), 2), axis, keepdims) / (freedom if freedom > 0 else 0.0)
 
 
 def std(x, axis=None, ddof=0, keepdims=False):
@@ -59,21 +75,24 @@ def std(x, axis=None, ddof=0, keepdims=False):
 def prod(x, axis=None, keepdims=False):
     """Product over axis. The gradient is the product of the other elements, zeros among them included."""
     x = as_tensor(x)
-    if isinstance(axis, tuple):
-        for i in sorted((a % x.ndim for a in axis), reverse=True):
-            x = prod(x, i, keepdims)
-        return x
     if axis is None:
         y = prod(reshape(x, -1), 0)
         return reshape(y, (1,) * x.ndim) if keepdims else y
+    for i in sorted(_axes("prod", x, axis), reverse=True):
+        x = _prod_along(x, i, keepdims)
+    return x
+
+
+def _prod_along(x, axis, keepdims):
+    n = x.shape[axis]
 
     def pullback(g, y):
         g, y = _restored(g, x, axis, keepdims), _restored(y, x, axis, keepdims)
         if xp.all(x.data != 0):
             return g * (y / x)
-        others = expand_dims(x, axis % x.ndim)  # one row per element, in which that element is replaced by 1
-        itself = xp.eye(x.shape[axis], dtype=bool).reshape((x.shape[axis],) * 2 + (1,) * (x.ndim - axis % x.ndim - 1))
-        return g * prod(where(itself, 1.0, others), axis % x.ndim + 1)
+        itself = xp.eye(n, dtype=bool).reshape((n, n) + (1,) * (x.ndim - axis - 1))
+        others = where(itself, 1.0, expand_dims(x, axis))  # one row per element, in which that element is 1
+        return g * _prod_along(others, axis + 1, False)
 
     return record(x.data.prod(axis=axis, keepdims=keepdims), (x, pullback), keep_output=True)
 
@@ -93,7 +112,7 @@ def min(x, axis=None, keepdims=False):
 
 def _extreme(name, x, axis, keepdims):
     x = as_tensor(x)
-    if _count(x, axis) == 0:
+    if _count(name, x, axis) == 0:
         raise ValueError(f"{name}: axis {axis} of shape {x.shape} is empty and has no {name}imum")
 
     def pullback(g, y):
@@ -105,7 +124,7 @@ def _extreme(name, x, axis, keepdims):
 
 def argmax(x, axis=None):
     """Index of the first largest element: a constant Tensor of integers."""
-    return Tensor(as_tensor(x).data.argmax(axis=axis))
+    return Tensor(_along("argmax", as_tensor(x), axis, "argmax"))
 
 
 # Sums of exponentials
@@ -114,7 +133,7 @@ def argmax(x, axis=None):
 def logsumexp(x, axis=None, keepdims=False):
     """log sum e^x over axis, shifted by the maximum so that nothing overflows; -inf where the axis is empty."""
     x = as_tensor(x)
-    top = x.data.max(axis=axis, keepdims=True, initial=-xp.inf)
+    top = _along("logsumexp", x, axis, "max", keepdims=True, initial=-xp.inf)
     top = xp.where(xp.isfinite(top), top, 0)  # all -inf, +inf among them, or empty: exp needs no shift there
     with np.errstate(divide="ignore"):
         value = xp.log(xp.exp(x.data - top).sum(axis=axis, keepdims=True)) + top
@@ -126,7 +145,7 @@ def logsumexp(x, axis=None, keepdims=False):
 def softmax(x, axis=-1):
     """e^x / sum e^x over axis. Its Jacobian is diag(y) - y y^T."""
     x = as_tensor(x)
-    value = xp.exp(x.data - x.data.max(axis=axis, keepdims=True, initial=-xp.inf))
+    value = xp.exp(x.data - _along("softmax", x, axis, "max", keepdims=True, initial=-xp.inf))
     value /= value.sum(axis=axis, keepdims=True)
     return record(value, (x, lambda g, y: y * (g - sum(g * y, axis, keepdims=True))), keep_output=True)
 
@@ -134,7 +153,7 @@ def softmax(x, axis=-1):
 def log_softmax(x, axis=-1):
     """x - logsumexp(x) over axis."""
     x = as_tensor(x)
-    value = x.data - x.data.max(axis=axis, keepdims=True, initial=-xp.inf)
+    value = x.data - _along("log_softmax", x, axis, "max", keepdims=True, initial=-xp.inf)
     value -= xp.log(xp.exp(value).sum(axis=axis, keepdims=True))
     return record(value, (x, lambda g, y: g - exp(y) * sum(g, axis, keepdims=True)), keep_output=True)
 
@@ -144,7 +163,7 @@ def cumsum(x, axis=None):
     x = as_tensor(x)
     if axis is None:
         return cumsum(reshape(x, -1), 0)
-    return record(x.data.cumsum(axis=axis), (x, lambda g: flip(cumsum(flip(g, axis), axis), axis)))
+    return record(_along("cumsum", x, axis, "cumsum"), (x, lambda g: flip(cumsum(flip(g, axis), axis), axis)))
 
 
 # The methods of Tensor

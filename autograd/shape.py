@@ -8,6 +8,7 @@ Symbols: x input, y output, g = dL/dy. Read before this: tensor.py, ops.py. Read
 import operator
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .backend import xp
 from .tensor import Tensor, as_tensor, broadcast_to, record
@@ -31,22 +32,25 @@ def transpose(x, *axes):
     """x with its axes permuted: transpose(x, 1, 0, 2) or transpose(x, (1, 0, 2)); reversed if none are given."""
     x = as_tensor(x)
     axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
-    axes = tuple(range(x.ndim))[::-1] if not axes else tuple(axes)
+    axes = normalize_axis_tuple(axes or range(x.ndim)[::-1], x.ndim, "transpose: axes")
     if len(axes) != x.ndim:
         raise ValueError(f"transpose: axes {axes} do not name each of the {x.ndim} axes of shape {x.shape} once")
-    back = tuple(int(i) for i in np.argsort([i % x.ndim for i in axes]))
+    back = tuple(axes.index(i) for i in range(x.ndim))
     return record(x.data.transpose(axes), (x, lambda g: transpose(g, back)))
 
 
 def swapaxes(x, axis1, axis2):
     """x with two axes exchanged."""
     x = as_tensor(x)
+    axis1, axis2 = (normalize_axis_index(axis, x.ndim, "swapaxes") for axis in (axis1, axis2))
     return record(x.data.swapaxes(axis1, axis2), (x, lambda g: swapaxes(g, axis1, axis2)))
 
 
 def moveaxis(x, source, destination):
-    """x with one axis moved to another place, the others in their order."""
+    """x with one axis (or several) moved to another place, the others in their order."""
     x = as_tensor(x)
+    source = normalize_axis_tuple(source, x.ndim, "moveaxis: source")
+    destination = normalize_axis_tuple(destination, x.ndim, "moveaxis: destination")
     return record(xp.moveaxis(x.data, source, destination), (x, lambda g: moveaxis(g, destination, source)))
 
 
@@ -67,7 +71,8 @@ def squeeze(x, axis=None):
 def flatten(x, start_axis=0, end_axis=-1):
     """x with the axes from start_axis to end_axis, both included, merged into one."""
     x = as_tensor(x)
-    start, end = start_axis % max(x.ndim, 1), end_axis % max(x.ndim, 1)
+    start = normalize_axis_index(start_axis, max(x.ndim, 1), "flatten: start_axis")
+    end = normalize_axis_index(end_axis, max(x.ndim, 1), "flatten: end_axis")
     if start > end:
         raise ValueError(f"flatten: start_axis {start_axis} is after end_axis {end_axis} in shape {x.shape}")
     merged = int(np.prod(x.shape[start : end + 1]))
@@ -78,10 +83,12 @@ def flatten(x, start_axis=0, end_axis=-1):
 
 
 def concatenate(xs, axis=0):
-    """Joins tensors along an axis that exists; all other sizes must agree."""
+    """Joins tensors along an axis that exists; all other sizes must agree. All elements in a row if axis is None."""
     xs = [as_tensor(x) for x in xs]
     if not xs:
         raise ValueError("concatenate: xs is empty; pass at least one tensor")
+    if axis is None:
+        return concatenate([reshape(x, -1) for x in xs], 0)
     try:
         value = xp.concatenate([x.data for x in xs], axis)
     except ValueError as error:
@@ -131,6 +138,7 @@ def getitem(x, index):
 def scatter_add(shape, index, values):
     """Zeros of the given shape with values added at index; a place that index names twice gets both."""
     values = as_tensor(values)
+    index = _plain_index(index)
     y = xp.zeros(shape, values.dtype)
     if _is_basic(index):
         y[index] = values.data  # basic indices name each place once
@@ -164,25 +172,27 @@ def _is_integer(i):
 
 
 def take_along_axis(x, indices, axis):
-    """y[..., i, ...] = x[..., indices[..., i, ...], ...]: picks along one axis, the others in step."""
+    """y[..., i, ...] = x[..., indices[..., i, ...], ...]: picks along one axis, the others in step.
+
+    Picks from the flattened elements if axis is None.
+    """
     x = as_tensor(x)
+    if axis is None:
+        return take_along_axis(reshape(x, -1), indices, 0)
     indices = indices.data if isinstance(indices, Tensor) else xp.asarray(indices)
+    axis = normalize_axis_index(axis, x.ndim, "take_along_axis")
     if indices.ndim != x.ndim:
         raise ValueError(f"take_along_axis: indices {indices.shape} must have as many axes as x {x.shape}")
-    axis %= x.ndim
     others = [xp.arange(n).reshape((-1,) + (1,) * (x.ndim - i - 1)) for i, n in enumerate(x.shape)]
     return getitem(x, tuple(indices if i == axis else others[i] for i in range(x.ndim)))
 
 
-def diagonal(x, axis1=-2, axis2=-1):
-    """The diagonal of two axes, as the last axis."""
-    x = as_tensor(x)
-    axis1, axis2 = axis1 % x.ndim, axis2 % x.ndim
-    if axis1 == axis2:
-        raise ValueError(f"diagonal: axis1 and axis2 are the same axis {axis1} of shape {x.shape}")
-    x = transpose(x, [i for i in range(x.ndim) if i not in (axis1, axis2)] + [axis1, axis2])
-    n = xp.arange(min(x.shape[-2:]))
-    return getitem(x, (Ellipsis, n, n))
+def diagonal(x, offset=0, axis1=0, axis2=1):
+    """The diagonal of two axes, as the last axis: the elements whose index on axis2 exceeds that on axis1 by offset."""
+    x = moveaxis(x, (axis1, axis2), (-2, -1))
+    rows, columns = x.shape[-2:]
+    i = xp.arange(max(0, -offset), max(0, -offset, min(rows, columns - offset)))
+    return getitem(x, (Ellipsis, i, i + offset))
 
 
 # Borders, order, triangles
@@ -199,7 +209,7 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
         raise ValueError(f"pad: pad_width {pad_width} is negative; cut with x[...] instead")
     if mode == "constant":
         inside = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape))
-        value = xp.pad(x.data, widths, constant_values=constant_values)
+        value = xp.pad(x.data, widths or 0, constant_values=constant_values)
         return record(value, (x, lambda g: getitem(g, inside)))
     if mode not in ("reflect", "edge"):
         raise ValueError(f"pad: mode is {mode!r}, expected 'constant', 'reflect' or 'edge'")
@@ -220,7 +230,7 @@ def flip(x, axis=None):
 def roll(x, shift, axis=None):
     """x shifted cyclically along an axis (or several); over the flattened elements if axis is None."""
     x = as_tensor(x)
-    back = -shift if isinstance(shift, int) else tuple(-s for s in shift)
+    back = tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
     return record(xp.roll(x.data, shift, axis), (x, lambda g: roll(g, back, axis)))
 
 
