@@ -1,4 +1,4 @@
-"""Initializers: variance, shape, orthogonality, within bounds that a wrong gain or a swapped fan would fail."""
+"""Initializers: variance, shape, orthogonality; a wrong gain or swapped fans are outside the bounds."""
 import math
 
 import numpy as np

@@ -206,7 +206,7 @@ def test_layers_agree_with_torch(rng):
 
 def test_linear_starts_with_the_distribution_of_torch(rng):
     torch = pytest.importorskip("torch")
-    ours, theirs = Linear(400, 300, rng=rng), torch.nn.Linear(400, 300)
+    ours, theirs = Linear(4, 40_000, rng=rng), torch.nn.Linear(4, 40_000)
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
         p, q = np.sort(p.numpy().ravel()), np.sort(q.detach().numpy().ravel())
-        np.testing.assert_allclose(p, q, atol=0.15 * q.max())  # the same quantiles
+        np.testing.assert_allclose(p, q, atol=0.05 * q.max())  # the same quantiles, to six standard errors

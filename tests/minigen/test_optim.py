@@ -1,0 +1,276 @@
+"""Update rules against transcriptions of the papers, against facts, and against torch.optim; schedules."""
+import itertools
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from autograd import Tensor, parameter
+from autograd.backend import asarray
+from minigen import optim
+from minigen.optim import SGD, Adam, AdamW, clip_factor
+
+SHAPES = [(3, 4), (), (300, 301), (50_000,), (2, 3, 5), (0, 4)]  # the third and fourth take several blocks
+
+RULES = {  # name -> (class, its arguments, the same for torch.optim)
+    "sgd": (SGD, dict(lr=0.1), ("SGD", dict(lr=0.1))),
+    "decay": (SGD, dict(lr=0.1, weight_decay=0.3), ("SGD", dict(lr=0.1, weight_decay=0.3))),
+    "momentum": (SGD, dict(lr=0.1, momentum=0.9, weight_decay=0.1),
+                 ("SGD", dict(lr=0.1, momentum=0.9, weight_decay=0.1))),
+    "nesterov": (SGD, dict(lr=0.1, momentum=0.9, nesterov=True),
+                 ("SGD", dict(lr=0.1, momentum=0.9, nesterov=True))),
+    "adam": (Adam, dict(lr=0.1), ("Adam", dict(lr=0.1))),
+    "adam of a GAN": (Adam, dict(lr=0.1, betas=(0.5, 0.9), eps=1e-3),
+                      ("Adam", dict(lr=0.1, betas=(0.5, 0.9), eps=1e-3))),
+    "adamw": (AdamW, dict(lr=0.1, weight_decay=0.3), ("AdamW", dict(lr=0.1, weight_decay=0.3))),
+}
+
+
+def transcription(theta, gradients, kind, lr, momentum=0.0, nesterov=False, weight_decay=0.0,
+                  betas=(0.9, 0.999), eps=1e-8):
+    """The rules as the papers print them, in float64 and without blocks, for one parameter."""
+    theta, b, m, v = theta.astype(np.float64), 0.0, 0.0, 0.0
+    for t, g in enumerate(gradients, start=1):
+        g = g.astype(np.float64)
+        if kind is SGD:
+            g = g + weight_decay * theta
+            b = momentum * b + g
+            theta = theta - lr * (g + momentum * b if nesterov else b)
+        else:
+            m = betas[0] * m + (1 - betas[0]) * g
+            v = betas[1] * v + (1 - betas[1]) * g**2
+            m_hat, v_hat = m / (1 - betas[0] ** t), v / (1 - betas[1] ** t)
+            theta = theta - lr * (m_hat / (np.sqrt(v_hat) + eps) + weight_decay * theta)
+    return theta
+
+
+def draw(rng, shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def draw_gradients(rng, steps):
+    """Gradients per step and parameter; some of them transposed views, as a matrix product returns them."""
+    gradients = [[draw(rng, shape) for shape in SHAPES] for _ in range(steps)]
+    for step in gradients[::2]:
+        step[2] = np.asfortranarray(step[2])
+    return gradients
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules_against_their_transcription(name):
+    kind, arguments, _ = RULES[name]
+    rng = np.random.default_rng(0)
+    start = [draw(rng, shape) for shape in SHAPES]
+    gradients = draw_gradients(rng, steps=20)
+    params = [parameter(theta) for theta in start]
+    arrays = [p.data for p in params]
+    copies = [[g.copy() for g in step] for step in gradients]
+    optimizer = kind(params, **arguments)
+    for i, step in enumerate(gradients):
+        optimizer.step([Tensor(g) for g in step] if i % 2 else step)  # Tensors and arrays alike
+    assert optimizer.steps == 20
+    for i, theta in enumerate(start):
+        expected = transcription(theta, [step[i] for step in gradients], kind, **arguments)
+        np.testing.assert_allclose(params[i].numpy(), expected, rtol=1e-5, atol=2e-6)
+        assert params[i].data is arrays[i] and params[i].dtype == np.float32  # in place
+    for g, copy in zip(itertools.chain(*gradients), itertools.chain(*copies)):
+        np.testing.assert_array_equal(g, copy)  # a gradient is never written to
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules_agree_with_torch(name):
+    torch = pytest.importorskip("torch")
+    kind, arguments, (their_name, their_arguments) = RULES[name]
+    rng = np.random.default_rng(1)
+    start = [draw(rng, shape) for shape in [(30, 40), (), (7,)]]
+    ours = [parameter(theta) for theta in start]
+    theirs = [torch.nn.Parameter(torch.from_numpy(theta.copy())) for theta in start]
+    optimizer, oracle = kind(ours, **arguments), getattr(torch.optim, their_name)(theirs, **their_arguments)
+    for _ in range(20):
+        step = [draw(rng, theta.shape) for theta in start]
+        optimizer.step(step)
+        for q, g in zip(theirs, step):
+            q.grad = torch.from_numpy(g.copy())
+        oracle.step()
+    for p, q in zip(ours, theirs):
+        np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=2e-6, atol=1e-6)
+
+
+# Facts that need no second implementation
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_the_first_step_of_adam_is_lr_times_the_sign(kind):
+    p = parameter(np.zeros(4, np.float32))
+    kind([p], lr=0.01).step([np.array([1e-3, -1e3, 5.0, -1e-5], np.float32)])
+    np.testing.assert_allclose(p.numpy(), [-0.01, 0.01, -0.01, 0.01], rtol=2e-3)  # eps: 0.1 % of the last
+
+
+def test_momentum_reaches_the_geometric_sum():
+    p = parameter(np.zeros(1, np.float32))
+    optimizer = SGD([p], lr=1.0, momentum=0.5)
+    for _ in range(40):
+        before = p.item()
+        optimizer.step([np.ones(1, np.float32)])
+    assert p.item() - before == pytest.approx(-2.0)  # 1 + 1/2 + 1/4 + ...
+
+
+def test_adamw_without_gradients_decays_geometrically():
+    p = parameter(np.full(3, 2.0, np.float32))
+    optimizer = AdamW([p], lr=0.1, weight_decay=0.5)
+    for _ in range(10):
+        optimizer.step([np.zeros(3, np.float32)])
+    np.testing.assert_allclose(p.numpy(), 2.0 * 0.95**10, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "decay", "momentum", "nesterov", "adam", "adam of a GAN"])
+def test_the_minimum_of_a_quadratic_is_found(name):
+    kind, arguments, _ = RULES[name]
+    target = np.array([0.5, -0.25], np.float32)
+    p = parameter(np.zeros(2, np.float32))
+    optimizer = kind([p], **{**arguments, "lr": optim.cosine(0.1, 300)})
+    for _ in range(300):
+        optimizer.step([p.data - target])
+    shrinkage = 1 + arguments.get("weight_decay", 0.0)  # where |theta - target|^2 + decay |theta|^2 is least
+    np.testing.assert_allclose(p.numpy(), target / shrinkage, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_scale_multiplies_the_gradients(name):
+    kind, arguments, _ = RULES[name]
+    rng = np.random.default_rng(2)
+    start, gradients = draw(rng, (200, 300)), [draw(rng, (200, 300)) for _ in range(3)]
+    scaled, plain = parameter(start), parameter(start)
+    ours, expected = kind([scaled], **arguments), kind([plain], **arguments)
+    for g in gradients:
+        ours.step([g], scale=0.25)
+        expected.step([np.float32(0.25) * g])
+    np.testing.assert_array_equal(scaled.numpy(), plain.numpy())
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_restored_optimizer_continues_bit_for_bit(name):
+    kind, arguments, _ = RULES[name]
+    arguments = {**arguments, "lr": optim.cosine(0.1, 10)}
+    rng = np.random.default_rng(3)
+    params = [parameter(draw(rng, shape)) for shape in SHAPES]
+    optimizer = kind(params, **arguments)
+    gradients = draw_gradients(rng, steps=8)
+    for step in gradients[:4]:
+        optimizer.step(step)
+    state, weights = optimizer.state_dict(), [p.numpy().copy() for p in params]
+    assert all(type(array) is np.ndarray for array in state.values())
+    for step in gradients[4:]:
+        optimizer.step(step)
+
+    again = [parameter(w) for w in weights]
+    restored = kind(again, **arguments)
+    restored.load_state_dict(state)
+    assert restored.steps == 4  # the state was a copy: the steps after it left it alone
+    for step in gradients[4:]:
+        restored.step(step)
+    for p, q in zip(params, again):
+        np.testing.assert_array_equal(p.numpy(), q.numpy())
+
+
+def test_the_state_of_something_else_is_refused():
+    params = [parameter(np.zeros(3, np.float32))]
+    with pytest.raises(ValueError, match=r"Adam.load_state_dict: 'v.0' of shape \(3,\) is missing"):
+        Adam(params).load_state_dict({"steps": np.array(3), "m.0": np.zeros(3, np.float32)})
+    with pytest.raises(ValueError, match="SGD.load_state_dict: 'm.0' .* is unknown"):
+        SGD(params, 0.1).load_state_dict(Adam(params).state_dict())
+
+
+def test_gradients_that_do_not_fit_are_refused():
+    optimizer = Adam([parameter(np.zeros(3, np.float32)), parameter(np.zeros((2, 3), np.float32))])
+    with pytest.raises(ValueError, match="Adam.step: 1 gradients for 2 parameters"):
+        optimizer.step([np.zeros(3)])
+    with pytest.raises(ValueError, match=r"grads\[1\] has shape \(3, 2\), its parameter has shape \(2, 3\)"):
+        optimizer.step([np.zeros(3), np.zeros((3, 2))])
+    with pytest.raises(ValueError, match=r"grads\[1\] is None, its parameter has shape \(2, 3\)"):
+        optimizer.step([np.zeros(3), None])
+    assert optimizer.steps == 0
+    with pytest.raises(ValueError, match="Adam: params is empty"):
+        Adam([])
+    with pytest.raises(ValueError, match="pass momentum=0.9"):
+        SGD(optimizer.params, lr=0.1, nesterov=True)
+
+
+def test_a_step_needs_no_memory_to_speak_of():
+    p, g = parameter(np.zeros((1000, 1000), np.float32)), np.ones((1000, 1000), np.float32)
+    optimizer = AdamW([p])
+    tracemalloc.start()
+    optimizer.step([g], scale=0.5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < p.data.nbytes / 4
+
+
+@pytest.mark.parametrize("shape, count", [
+    ((), 1), ((0,), 1), ((0, 9), 1), ((7,), 1), ((32_768,), 1), ((32_769,), 2), ((100_001,), 4),
+    ((40_000, 3), 4), ((3, 50_000), 3), ((1, 200_000), 1),
+])
+def test_blocks_cover_an_array_once_with_views(shape, count):
+    array = np.zeros(shape)
+    for index in optim.blocks(array):
+        block = array[index]
+        block += 1.0
+    assert (array == 1.0).all()
+    assert len(optim.blocks(array)) == count
+
+
+# Clipping
+
+
+def test_clip_factor():
+    rng = np.random.default_rng(4)
+    grads = [draw(rng, shape) for shape in SHAPES]
+    norm = np.linalg.norm(np.concatenate([g.ravel() for g in grads]))
+    assert clip_factor(grads, max_norm=1e6) == (1.0, pytest.approx(norm, rel=1e-5))
+    factor, found = clip_factor([Tensor(g) for g in grads], max_norm=2.0)
+    assert found == pytest.approx(norm, rel=1e-5)
+    assert np.linalg.norm(np.concatenate([factor * g.ravel() for g in grads])) == pytest.approx(2.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_a_gradient_that_is_not_finite_shows_in_the_norm(bad):
+    assert not math.isfinite(clip_factor([np.ones(3), np.array([1.0, bad])], max_norm=1.0)[1])
+
+
+def test_clip_factor_agrees_with_torch():
+    torch = pytest.importorskip("torch")
+    grads = [draw(np.random.default_rng(5), shape) for shape in SHAPES]
+    params = [torch.nn.Parameter(torch.zeros(g.shape)) for g in grads]
+    for p, g in zip(params, grads):
+        p.grad = torch.from_numpy(g.copy())
+    expected = torch.nn.utils.clip_grad_norm_(params, 3.0).item()
+    factor, norm = clip_factor(grads, 3.0)
+    assert norm == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(factor * grads[0], params[0].grad.numpy(), rtol=1e-5)
+
+
+# Schedules
+
+
+@pytest.mark.parametrize("schedule, expected", [
+    (optim.constant(0.2), {0: 0.2, 1000: 0.2}),
+    (optim.step_decay(0.8, every=10, factor=0.5), {0: 0.8, 9: 0.8, 10: 0.4, 19: 0.4, 20: 0.2}),
+    (optim.linear_decay(0.8, start=10, end=20), {0: 0.8, 10: 0.8, 15: 0.4, 20: 0.0, 25: 0.0}),
+    (optim.cosine(0.8, steps=100), {0: 0.8, 50: 0.4, 100: 0.0, 150: 0.0}),
+    (optim.cosine(0.9, steps=100, final=0.1), {0: 0.9, 25: 0.5 + 0.4 * math.sqrt(0.5), 50: 0.5, 150: 0.1}),
+    (optim.linear_warmup(0.8, steps=4), {0: 0.2, 1: 0.4, 3: 0.8, 4: 0.8, 100: 0.8}),
+    (optim.linear_warmup(optim.step_decay(0.8, 2, 0.5), 4), {0: 0.2, 1: 0.4, 2: 0.3, 3: 0.4, 4: 0.2}),
+])
+def test_schedules(schedule, expected):
+    assert {step: schedule(step) for step in expected} == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_schedule_is_asked_for_steps_from_zero():
+    asked = []
+    p = parameter(np.zeros(1, np.float32))
+    optimizer = SGD([p], lr=lambda step: asked.append(step) or 10.0**-step)
+    for _ in range(3):
+        optimizer.step([asarray(np.ones(1, np.float32))])
+    assert asked == [0, 1, 2]
+    assert p.item() == pytest.approx(-1.11)
