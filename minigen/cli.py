@@ -56,8 +56,8 @@ def main(argv=None) -> int:
 def list_recipes(args) -> int:
     """Prints what can be trained."""
     for recipe in recipes.RECIPES.values():
-        print(f"{recipe.name:20} {recipe.summary}; {recipe.steps:,} steps on {recipe.data}\n"
-              f"{'':20} {recipe.paper}")
+        effort = f"{recipe.steps:,} steps" if recipe.steps else "one pass"
+        print(f"{recipe.name:20} {recipe.summary} ({recipe.paper}); {effort} on {recipe.data}")
     return 0
 
 
@@ -82,8 +82,9 @@ def train_recipe(args) -> int:
         print(f"stopped by {run.stopped_by}: {run.checkpoint}\n"
               f"go on with: python -m minigen train {recipe.name} --resume --out {shlex.quote(str(out))}")
         return 128 + signal.Signals[run.stopped_by]
-    pictures = "samples.png and curves.png" if run.step else "samples.png"
-    print(f"{run.step:,} steps in {format_duration(run.seconds)}: see {pictures} in '{out}'")
+    if run.step:
+        print(f"{run.step:,} steps in {format_duration(run.seconds)}: see curves.png in '{out}'")
+    print(f"wrote '{out / 'samples.png'}'")
     _evaluate(model, ema, valid, {**settings, "step": run.step}, out)
     return 0
 
@@ -188,13 +189,12 @@ def _build(recipe, dataset, rng):
 def _evaluate(model, ema, dataset, settings, out, n=None, seed=0) -> None:
     """Prints the model's figures on the first n examples of a dataset, and writes them to figures.json."""
     x, y = dataset.x[:n], None if dataset.y is None else dataset.y[:n]
-    print("evaluating on" + (f" {len(x):,} of" if n else "") + f" {dataset.note}", flush=True)
+    which = f"the first {len(x):,} of " if n else ""
+    print(f"evaluating on {which}{dataset.note}; ± is half a 95 % interval", flush=True)
     with in_use(model, ema):
         figures = model.evaluate(x, y, backend.rng(seed))
     for figure in figures:
         print(f"  {figure}")
-    if any(figure.half_width is not None for figure in figures):
-        print("  (± half of the 95 % interval of the mean)")
     about = {key: settings[key] for key in ("recipe", "data", "seed", "step")}
     about |= {"split": dataset.split, "examples": len(x), "figures": [asdict(figure) for figure in figures]}
     checkpoint.write(out / "figures.json", (json.dumps(about, indent=2) + "\n").encode())
@@ -230,9 +230,9 @@ def _one_line(error) -> str:
     """The error in one line, for someone who has not written the program."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
-        text = f"{error.strerror.lower()}: '{error.filename}'"
-        if isinstance(error, PermissionError):
-            text += "; choose a folder that you may write to: --out FOLDER"
+        text = error.strerror.lower() + (f": '{error.filename}'" if error.filename else "")
+    if isinstance(error, PermissionError):
+        text += "; choose a place that you may write to, with --out"
     if isinstance(error, (ValueError, OSError, RuntimeError, ArithmeticError)):
         return text
     return f"{type(error).__name__}: {text} (--debug shows where)"

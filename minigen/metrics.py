@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autograd import Tensor
 from autograd.backend import to_numpy
 
 
@@ -46,7 +47,7 @@ def mean_interval(values) -> tuple[float, float]:
     By the central limit theorem; s is the unbiased standard deviation. Raises ValueError for fewer than two
     values.
     """
-    values = np.asarray(to_numpy(getattr(values, "data", values)), dtype=np.float64)
+    values = np.asarray(to_numpy(values.data if isinstance(values, Tensor) else values), dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:
         raise ValueError(f"mean_interval: values has shape {values.shape}, expected (n,) with n >= 2")
     return float(values.mean()), float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from .data.images import IMAGE_SETS
 from .data.toys import TOYS
+from .models.autoencoders import VAE, Autoencoder, LinearAutoencoder
+from .models.basics import IndependentPixels, MarkovChain
+from .optim import Adam
 
 IMAGES, POINTS = tuple(IMAGE_SETS), tuple(TOYS)  # what a recipe may accept
 
@@ -40,7 +43,46 @@ class Recipe:
     clip: float | None = None
 
 
-RECIPES = {recipe.name: recipe for recipe in []}
+def counted(model, dataset):
+    """A model that is fitted in one pass over the data; such a recipe has no optimizers and no steps."""
+    model.fit(dataset.x)
+    return model
+
+
+def vae(dataset, rng):
+    """The decoder that suits the data: categorical for few gray levels, Bernoulli for bits and for many."""
+    shape, levels = dataset.image_shape, dataset.levels
+    if levels is None:
+        return VAE(shape, levels, "gaussian", latent=2, hidden=(128, 128), rng=rng)
+    if 2 < levels < 32:
+        return VAE(shape, levels, "categorical", latent=8, hidden=(256,), rng=rng)
+    return VAE(shape, levels, "bernoulli", latent=40, hidden=(500, 500), rng=rng)
+
+
+RECIPES = {recipe.name: recipe for recipe in [
+    Recipe(
+        "independent_pixels", "a distribution for each pixel on its own, by counting", "textbook",
+        model=lambda data, rng: counted(IndependentPixels(data.image_shape, data.levels), data),
+        optimizers={}, steps=0, batch_size=100),
+    Recipe(
+        "markov_chain", "each pixel given the one before it, by counting", "textbook",
+        model=lambda data, rng: counted(MarkovChain(data.image_shape, data.levels), data),
+        optimizers={}, steps=0, batch_size=100),
+    Recipe(
+        "linear_ae", "linear autoencoder: finds the plane of PCA", "Baldi & Hornik 1989",
+        model=lambda data, rng: LinearAutoencoder(data.image_shape, data.levels, latent=2, rng=rng),
+        optimizers={"autoencoder": lambda params: Adam(params, 1e-2)}, steps=2000, batch_size=100,
+        accepts=IMAGES + POINTS),
+    Recipe(
+        "ae", "autoencoder: a code of few numbers for each image", "Hinton & Salakhutdinov 2006",
+        model=lambda data, rng: Autoencoder(data.image_shape, data.levels, rng=rng),
+        optimizers={"autoencoder": lambda params: Adam(params, 1e-3)}, steps=2000, batch_size=100,
+        accepts=IMAGES + POINTS),
+    Recipe(
+        "vae", "variational autoencoder, on a bound of the likelihood", "Kingma & Welling 2014",
+        model=vae, optimizers={"vae": lambda params: Adam(params, 1e-3)}, steps=600, batch_size=100,
+        ema=0.99, accepts=IMAGES + POINTS),
+]}
 
 
 def find(name: str) -> Recipe:

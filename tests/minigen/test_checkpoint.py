@@ -1,4 +1,4 @@
-"""A checkpoint is read back as it was written, is replaced whole or not at all, and says so when it is damaged."""
+"""A checkpoint is read back as it was written, replaced whole or not at all, and says so if it is damaged."""
 import os
 
 import numpy as np

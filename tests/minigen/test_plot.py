@@ -1,4 +1,4 @@
-"""Pictures are PNGs of the right content: pixels are looked at where they can be, axes where they are decided on."""
+"""Pictures are PNGs of the right content: pixels are compared where they can be, axes where they vary."""
 import subprocess
 import sys
 
@@ -79,9 +79,9 @@ def test_curves_has_a_panel_for_each_term_and_a_line_for_each_split(tmp_path, dr
 
 def test_curves_chooses_its_axis(tmp_path, drawn):
     steps = np.arange(1000)
-    plot.curves({"train/falls": (steps, 10.0 ** (-steps / 250)), "train/drops": (steps, 90 + 500 * np.exp(-steps / 30)),
-                 "train/grows": (steps, 25 - 25 * np.exp(-steps / 30)), "train/signed": (steps, np.sin(steps / 50)),
-                 }, tmp_path / "c.png")
+    values = {"falls": 10.0 ** (-steps / 250), "drops": 90 + 500 * np.exp(-steps / 30),
+              "grows": 25 - 25 * np.exp(-steps / 30), "signed": np.sin(steps / 50)}
+    plot.curves({f"train/{name}": (steps, v) for name, v in values.items()}, tmp_path / "c.png")
     falls, drops, grows, signed = drawn[0].axes
     assert [axes.get_yscale() for axes in drawn[0].axes] == ["log", "linear", "linear", "linear"]
     assert drops.get_ylim()[1] < 110  # the first steps, up to 590, would flatten all the rest

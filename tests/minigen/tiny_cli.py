@@ -1,9 +1,10 @@
-"""The command line with two recipes more, for tests that run it, stop it and kill it: python tiny_cli.py train tiny ...
+"""The command line with two recipes more, for tests that run, stop and kill it: python tiny_cli.py train tiny
 
-`tiny` has everything a checkpoint must hold: two players (one of which moves twice a step), dropout, a buffer, noise in
-the loss, Adam's moments, an average of the weights, clipping. `explodes` makes a NaN at step 7.
+`tiny` has all that a checkpoint must hold: two players (one of which moves twice a step), dropout, a buffer,
+noise in the loss, Adam's moments, an average of the weights, clipping. `explodes` makes a NaN at step 7.
 
-Environment: TINY_SLEEP, seconds per step; TINY_INTERVAL, seconds between checkpoints and between pictures.
+Environment: TINY_SLEEP, seconds per step of tiny; TINY_INTERVAL, seconds between checkpoints and between
+pictures; TINY_EVALUATE=no, to leave out the evaluation at the end.
 """
 import os
 import sys
@@ -11,10 +12,10 @@ import time
 
 import numpy as np
 
+import minigen.cli
 import minigen.train
 from autograd import dropout, log, parameter
 from autograd.backend import asarray
-from minigen.cli import main
 from minigen.metrics import Figure, mean_interval
 from minigen.nn import Module
 from minigen.optim import SGD, Adam
@@ -72,13 +73,16 @@ class Explodes(Tiny):
 
 TINY = Recipe(
     "tiny", "the mean image, twice", "none", Tiny, steps=60, batch_size=50, ema=0.9, clip=1.0,
-    optimizers={"noisy": lambda params: Adam(params, 0.05), "dropped": lambda params: SGD(params, 0.5, momentum=0.9)})
+    optimizers={"noisy": lambda params: Adam(params, 0.05),
+                "dropped": lambda params: SGD(params, 0.5, momentum=0.9)})
 EXPLODES = Recipe(
     "explodes", "a NaN at step 7", "none", Explodes, steps=60, batch_size=50,
     optimizers={"explodes": lambda params: SGD(params, 0.1)})
-RECIPES |= {"tiny": TINY, "explodes": EXPLODES}
 
 if __name__ == "__main__":
+    RECIPES |= {"tiny": TINY, "explodes": EXPLODES}
     if "TINY_INTERVAL" in os.environ:
         minigen.train.SAVE_SECONDS = minigen.train.DRAW_SECONDS = float(os.environ["TINY_INTERVAL"])
-    sys.exit(main())
+    if os.environ.get("TINY_EVALUATE") == "no":
+        minigen.cli._evaluate = lambda *args, **kwargs: None
+    sys.exit(minigen.cli.main())
