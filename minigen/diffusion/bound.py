@@ -1,0 +1,90 @@
+"""The variational bound of a diffusion on -log p(x_0), in bits per dimension, for any denoiser.
+
+    -log p(x_0) <= L_T + L_{T-1} + ... + L_1 + L_0                                                       (eq. 5)
+
+    L_T     = KL(q(x_T | x_0) || N(0, I))                           what the noise at T still knows of x_0
+    L_{t-1} = E KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t))       t = 2..T, x_t ~ q(x_t | x_0)
+    L_0     = E -log p(x_0 | x_1)                                   t = 1: x_0 are pixels of so many levels
+
+p(x_{t-1} | x_t) is q's posterior with the denoiser's x_0 in place of the true one and sigma_t^2 in place of
+beta_tilde_t: a Gaussian, whose KL from q's is in closed form. p(x_0 | x_1) is the mass of that Gaussian on the interval
+of pixel values that are rounded to x_0 (eq. 13).
+
+Each image costs one call of the denoiser per term. Drawing some of the terms at random, one from every stretch of
+neighbours, gives an estimate that is right on average: see bits_per_dim.
+
+Source: Ho et al. 2020, sections 3.1 to 3.3. Units: nats, but bits per dimension where the name says so.
+Read before this: schedule.py, predict.py.
+"""
+import math
+
+import numpy as np
+
+from autograd.backend import normal, special, to_numpy, xp
+
+
+def prior_term(x_0, schedule):
+    """L_T, (N,): sum over dimensions of KL(N(sqrt(alpha_bar_T) x_0, 1 - alpha_bar_T) || N(0, 1))."""
+    alpha_bar = float(schedule.alpha_bar[-1])
+    return _per_image(0.5 * (alpha_bar * x_0 * x_0 - alpha_bar - math.log1p(-alpha_bar)))
+
+
+def step_term(denoise, x_0, t, schedule, rng, variance=None):
+    """L_{t-1} of each image for its own t, (N,), with one draw of x_t for the expectation.
+
+    x_0: images (N, ...). t: (N,) integers in 2..T. variance: sigma_t^2, T + 1 entries as in a Schedule; schedule.beta
+    if left out.
+    """
+    sigma2 = (schedule.beta if variance is None else variance)[t]
+    guess = _guess(denoise, x_0, t, schedule, rng)
+    c_0, _, beta_tilde = schedule.posterior(t)
+    error = c_0**2 * _per_image((x_0 - guess) ** 2)  # |mu_tilde - mu|^2: the term with x_t cancels
+    ratio = beta_tilde / sigma2
+    return 0.5 * (x_0[0].size * (ratio - 1.0 - np.log(ratio)) + error / sigma2)
+
+
+def decoder_term(denoise, x_0, schedule, levels, rng, variance=None):
+    """L_0 of each image, (N,), with one draw of x_1. x_0: (N, ...) on [-1, 1], of so many levels."""
+    sigma = math.sqrt((schedule.beta if variance is None else variance)[1])
+    guess = _guess(denoise, x_0, np.ones(len(x_0), int), schedule, rng)  # the mean of p(x_0 | x_1): eq. 7 at t = 1
+    return -_per_image(log_discretized_normal(x_0, guess, sigma, levels))
+
+
+def _guess(denoise, x_0, t, schedule, rng):
+    """The denoiser's x_0 from a draw of q(x_t | x_0)."""
+    return denoise(schedule.q_sample(x_0, t, normal(rng, x_0.shape, x_0.dtype)), t)
+
+
+def bits_per_dim(denoise, x_0, schedule, levels, rng, strata=None, variance=None):
+    """The bound for each image, (N,), in bits per dimension.
+
+    strata: t = 2..T is cut into so many stretches, and in each, one t per image is drawn for all of it: an unbiased
+    estimate, exact in t (though not in x_t) for None, which calls the denoiser T times.
+    """
+    strata = schedule.T - 1 if strata is None else min(strata, schedule.T - 1)
+    N, dims = len(x_0), x_0[0].size
+    edges = np.linspace(2, schedule.T + 1, strata + 1).astype(int)
+    nats = prior_term(x_0, schedule) + decoder_term(denoise, x_0, schedule, levels, rng, variance)
+    for low, high in zip(edges, edges[1:]):
+        t = rng.integers(low, high, size=N)
+        nats += (high - low) * step_term(denoise, x_0, t, schedule, rng, variance)
+    return nats / (dims * math.log(2.0))
+
+
+def log_discretized_normal(x, mean, sigma, levels):
+    """log of the mass of N(mean, sigma^2) on the interval of x, one of so many levels on [-1, 1]: eq. 13.
+
+    The intervals are x +- 1 / (levels - 1); the lowest and the highest reach to infinity.
+    """
+    h = 1.0 / (levels - 1)
+    upper = xp.where(x > 1.0 - h, xp.inf, (x + h - mean) / sigma)
+    lower = xp.where(x < -1.0 + h, -xp.inf, (x - h - mean) / sigma)
+    flip = lower > 0  # the tail above: Phi(upper) - Phi(lower) = Phi(-lower) - Phi(-upper), and the second is exact
+    upper, lower = xp.where(flip, -lower, upper), xp.where(flip, -upper, lower)
+    log_upper, log_lower = special.log_ndtr(upper), special.log_ndtr(lower)
+    return log_upper + xp.log(-xp.expm1(log_lower - log_upper))
+
+
+def _per_image(values):
+    """Sum over all axes but the first, as float64 NumPy: T such sums are added up."""
+    return to_numpy(values.reshape(len(values), -1).sum(axis=1)).astype(np.float64)

@@ -1,0 +1,99 @@
+"""What a network may predict about x_t, and how each prediction gives the others.
+
+x_t = a x_0 + s eps with a = sqrt(alpha_bar_t), s = sqrt(1 - alpha_bar_t): two unknowns, one equation. Whoever knows
+any one of these knows all:
+
+    x0      the image itself
+    eps     the noise in it                                   DDPM
+    v       a eps - s x_0, the velocity on the circle of a and s:  x_0 = a x_t - s v         Salimans & Ho 2022
+    score   grad log q(x_t), which is -E[eps | x_t] / s       Song & Ermon 2019; Vincent 2011
+
+They differ in what a mean squared error in them means: one in eps weighs an error in x_0 by (a / s)^2, so that coarse
+shapes, decided at large t, count for little. And x_0 from eps divides by a, which is nearly 0 at t = T.
+
+A *denoiser* is a function denoise(x_t, t) -> x_0: arrays (N, ...) in and out, no graph, t a NumPy array (N,) of
+integers 1..T. It is the one interface between networks and samplers, as in Karras et al. 2022: whatever changes a
+prediction is a function from denoiser to denoiser, and no sampler knows of it.
+
+Read before this: schedule.py. Read next: samplers.py.
+"""
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from autograd import Tensor, no_grad
+from autograd.backend import xp
+
+from .schedule import per_example
+
+
+class Prediction(NamedTuple):
+    """A quantity that stands for x_0. Both functions take a and s as arrays that broadcast."""
+
+    target: Callable  # (x_0, eps, a, s) -> the quantity
+    x_0: Callable  # (quantity, x_t, a, s) -> x_0
+
+
+PREDICTIONS = {
+    "x0": Prediction(lambda x_0, eps, a, s: x_0, lambda x_0, x_t, a, s: x_0),
+    "eps": Prediction(lambda x_0, eps, a, s: eps, lambda eps, x_t, a, s: (x_t - s * eps) / a),
+    "v": Prediction(lambda x_0, eps, a, s: a * eps - s * x_0, lambda v, x_t, a, s: a * x_t - s * v),
+    "score": Prediction(lambda x_0, eps, a, s: -eps / s, lambda score, x_t, a, s: (x_t + s * s * score) / a),
+}
+
+
+def convert(quantity, source, target, x_t, t, schedule):
+    """A prediction of one kind as one of another kind: names of PREDICTIONS. Arrays or Tensors of x_t's shape."""
+    to_x_0, to_target = _kind(source, "source").x_0, _kind(target, "target").target
+    a, s = signal_and_noise(x_t, t, schedule)
+    x_0 = to_x_0(quantity, x_t, a, s)
+    return to_target(x_0, (x_t - a * x_0) / s, a, s)
+
+
+def training_target(kind, x_0, eps, t, schedule):
+    """What a network that predicts this kind should say about the x_t made of x_0 and eps."""
+    return _kind(kind, "kind").target(x_0, eps, *signal_and_noise(x_0, t, schedule))
+
+
+def signal_and_noise(x, t, schedule):
+    """a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), as arrays that broadcast against x (N, ...)."""
+    alpha_bar = schedule.alpha_bar[schedule.check(t, "signal_and_noise")]
+    return per_example(np.sqrt(alpha_bar), x), per_example(np.sqrt(1.0 - alpha_bar), x)
+
+
+def _kind(name, argument):
+    if name not in PREDICTIONS:
+        raise ValueError(f"{argument} is {name!r}, expected one of {', '.join(PREDICTIONS)}")
+    return PREDICTIONS[name]
+
+
+# Denoisers
+
+
+def denoiser(network, schedule, kind="eps"):
+    """The denoiser of a network: network(Tensor x_t, t) -> Tensor, a prediction of this kind (one of PREDICTIONS)."""
+    _kind(kind, "kind")
+
+    def denoise(x_t, t):
+        with no_grad():
+            quantity = network(Tensor(x_t), t).data
+        return convert(quantity, kind, "x0", x_t, t, schedule)
+
+    return denoise
+
+
+def clipped(denoise, low=-1.0, high=1.0):
+    """denoise, with its x_0 limited to where images are. An x_0 from eps can leave it far behind at large t."""
+    return lambda x_t, t: xp.clip(denoise(x_t, t), low, high)
+
+
+def recorded(denoise, frames):
+    """denoise, which also appends every (t, x_t, x_0) to the list frames: what happens inside a sampler."""
+
+    def denoise_and_record(x_t, t):
+        x_0 = denoise(x_t, t)
+        frames.append((int(t[0]), x_t, x_0))
+        return x_0
+
+    return denoise_and_record

@@ -1,0 +1,117 @@
+"""The noise schedule: the forward process q of a diffusion, step by step and in closed form, and its posterior.
+
+    q(x_t | x_{t-1})      = N(sqrt(1 - beta_t) x_{t-1}, beta_t I)                                        (eq. 2)
+    q(x_t | x_0)          = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I)                                (eq. 4)
+    q(x_{t-1} | x_t, x_0) = N(mu_tilde_t(x_t, x_0), beta_tilde_t I)                                      (eq. 6)
+
+    alpha_t = 1 - beta_t,   alpha_bar_t = alpha_1 alpha_2 ... alpha_t
+
+T is the number of diffusion steps, and t runs 1..T as in the paper. Every table has T + 1 entries and is indexed with
+that t; entry 0 is the image without noise: beta_0 = 0, alpha_bar_0 = 1. This is said here once and holds everywhere.
+
+An x is an array or a Tensor (N, ...), of any shape per example; its t is an integer, or a NumPy array (N,) of them.
+
+Sources: Ho, Jain & Abbeel 2020, "Denoising diffusion probabilistic models" (DDPM), whose equation numbers these are;
+Nichol & Dhariwal 2021, "Improved DDPM" (the cosine schedule). Read before this: autograd/backend.py. Next: predict.py.
+"""
+import math
+
+import numpy as np
+
+from autograd.backend import asarray
+
+BETA_MAX = 0.999  # a step that destroys everything could not be undone: alpha_t would be 0, and is divided by
+
+
+class Schedule:
+    """The tables of the variances beta_1..beta_T. Float64 NumPy arrays of T + 1 entries: beta, alpha, alpha_bar, and
+    beta_tilde, the variance of the posterior (eq. 7), which is 0 at t = 1."""
+
+    def __init__(self, beta):
+        beta = np.asarray(beta, np.float64)
+        if beta.ndim != 1 or len(beta) == 0 or not np.all((beta > 0) & (beta < 1)):
+            raise ValueError(f"Schedule: beta has shape {beta.shape} and values {beta.ravel()[:4]}..., expected (T,) "
+                             "with T >= 1 and every beta_t above 0 and below 1")
+        self.T = len(beta)
+        self.beta = np.concatenate([[0.0], beta])
+        self.alpha = 1.0 - self.beta
+        self.alpha_bar = np.cumprod(self.alpha)
+        self.beta_tilde = np.zeros(self.T + 1)
+        self.beta_tilde[1:] = self.posterior(np.arange(1, self.T + 1))[2]
+
+    def q_sample(self, x_0, t, eps):
+        """x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, a draw of q(x_t | x_0) for eps ~ N(0, I) (eq. 4)."""
+        t = self.check(t, "q_sample")
+        if x_0.shape != eps.shape:
+            raise ValueError(f"q_sample: x_0 has shape {x_0.shape}, eps {eps.shape}; pass noise of x_0's shape")
+        signal, noise = np.sqrt(self.alpha_bar[t]), np.sqrt(1.0 - self.alpha_bar[t])
+        return per_example(signal, x_0) * x_0 + per_example(noise, x_0) * eps
+
+    def posterior(self, t, s=None):
+        """q(x_s | x_t, x_0) = N(c_0 x_0 + c_t x_t, variance I) for 0 <= s < t; s is t - 1 if left out.
+
+        Returns (c_0, c_t, variance), NumPy numbers or arrays of t's shape. For s = t - 1 they are eqs. 6 and 7; for
+        other s the same formulas, with the steps from s to t taken as one: its alpha is alpha_bar_t / alpha_bar_s.
+        """
+        t = np.asarray(t)
+        alpha_bar_t, alpha_bar_s = self.alpha_bar[t], self.alpha_bar[t - 1 if s is None else s]
+        alpha = alpha_bar_t / alpha_bar_s
+        beta = 1.0 - alpha
+        c_0 = np.sqrt(alpha_bar_s) * beta / (1.0 - alpha_bar_t)
+        c_t = np.sqrt(alpha) * (1.0 - alpha_bar_s) / (1.0 - alpha_bar_t)
+        return c_0, c_t, (1.0 - alpha_bar_s) / (1.0 - alpha_bar_t) * beta
+
+    def subsequence(self, steps=None):
+        """`steps` of the numbers 1..T, evenly spaced, first and last among them: ascending integers, all for None."""
+        steps = self.T if steps is None else steps
+        if not 1 <= steps <= self.T:
+            raise ValueError(f"steps is {steps}, expected 1 to T = {self.T}: the schedule has no more steps to take")
+        return np.round(np.linspace(self.T, 1, steps)).astype(int)[::-1]
+
+    def check(self, t, caller):
+        """t as a NumPy array. TypeError or ValueError if it is not made of integers from 1 to T."""
+        t = np.asarray(t)
+        if t.dtype.kind not in "iu":
+            raise TypeError(f"{caller}: t has dtype {t.dtype}, expected integers from 1 to T = {self.T}")
+        if t.size and not (1 <= t.min() and t.max() <= self.T):
+            raise ValueError(f"{caller}: t runs from {t.min()} to {t.max()}, expected 1 to T = {self.T}")
+        return t
+
+    def __repr__(self):
+        beta, alpha_bar_T = self.beta, self.alpha_bar[-1]
+        return f"Schedule(T={self.T}, beta {beta[1]:.3g} .. {beta[-1]:.3g}, alpha_bar_T {alpha_bar_T:.3g})"
+
+
+def linear(T=1000, beta_1=1e-4, beta_T=0.02):
+    """beta_t in a straight line from beta_1 to beta_T: DDPM, section 4, where T = 1000.
+
+    The two values mean a thousand steps. For another T they are multiplied by 1000 / T (and kept below BETA_MAX), so
+    that the same noise has been added by the same fraction of the way.
+    """
+    _check_T(T, "linear")
+    return Schedule(np.minimum(np.linspace(beta_1, beta_T, T) * (1000.0 / T), BETA_MAX))
+
+
+def cosine(T=1000, s=0.008):
+    """alpha_bar_t = f(t) / f(0), f(t) = cos^2((t / T + s) / (1 + s) pi / 2): Improved DDPM, eq. 17.
+
+    Slower than the linear one to destroy small images, and at the ends. s keeps beta_1 from vanishing.
+    """
+    _check_T(T, "cosine")
+    f = np.cos((np.arange(T + 1) / T + s) / (1.0 + s) * (math.pi / 2.0)) ** 2
+    return Schedule(np.minimum(1.0 - f[1:] / f[:-1], BETA_MAX))
+
+
+def per_example(values, x):
+    """values, one number or one per example of x (N, ...), as an array of x's dtype that broadcasts against x."""
+    if x.dtype.kind != "f":
+        raise TypeError(f"diffusion needs floating point images, got dtype {x.dtype}; scale them: data.to_signed")
+    values = np.asarray(values)
+    if values.ndim > 1 or values.ndim == 1 and len(values) != x.shape[0]:
+        raise ValueError(f"t has shape {values.shape}, expected one number, or one per example of {x.shape}")
+    return asarray(values.reshape((-1,) + (1,) * (x.ndim - 1)), x.dtype)
+
+
+def _check_T(T, caller):
+    if T < 2:
+        raise ValueError(f"{caller}: T is {T}, expected at least 2 steps")
