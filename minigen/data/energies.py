@@ -1,4 +1,4 @@
-"""Four energies in the plane: densities p(z) = exp(-U(z)) / Z that are known up to Z, to fit a model to without samples.
+"""Four energies in the plane: densities p(z) = exp(-U(z)) / Z, to fit a model to without samples.
 
 Rezende & Mohamed, "Variational Inference with Normalizing Flows", ICML 2015, table 1.
 
@@ -8,12 +8,12 @@ Rezende & Mohamed, "Variational Inference with Normalizing Flows", ICML 2015, ta
     U4 = -ln(exp(-1/2 ((z2 - w1) / 0.4)^2)  + exp(-1/2 ((z2 - w1 + w3) / 0.35)^2))
     w1 = sin(2 pi z1 / 4),   w2 = 3 exp(-1/2 ((z1 - 1) / 0.6)^2),   w3 = 3 sigmoid((z1 - 1) / 0.3)
 
-U2 is periodic in z1, and U3 and U4 go on for ever too: in the whole plane exp(-U) has infinite mass and p does not exist.
-So p lives on the square that the paper draws, [-4, 4]^2, and is 0 outside. LOG_Z and the entropies that follow
-from it are by Gauss-Legendre quadrature there, exact to all the digits given.
+The bands of U2, U3 and U4 go on for ever: in the whole plane exp(-U) has infinite mass, and p does not exist. So
+p lives on the square that the paper draws, [-4, 4]^2, and is 0 outside. LOG_Z is by Gauss-Legendre quadrature there,
+exact to all the digits given.
 
 Symbols: z points (n, 2), U energy in nats, Z the integral of exp(-U) over the square.
-Read before this: toys.py. Used by: models/flows/planar.py.
+Read next: toys.py, where these are data sets too; models/flows/planar.py, which is fitted to them.
 """
 import math
 

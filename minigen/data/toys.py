@@ -6,7 +6,7 @@
 All lie within about [-4, 4]^2. Shapes after FFJORD (Grathwohl et al. 2019, appendix), with changes where they
 give a density: `pinwheel` twists by the radius, which makes the map one-to-one (the original, Johnson et al.
 2016, twists by one coordinate); curves (moons, roll) are blurred by a Gaussian, and the density is the
-integral over the curve, by Gauss-Legendre quadrature, exact to rounding.
+integral over the curve, by Gauss-Legendre quadrature, exact to rounding. `u1` to `u4` are those of energies.py.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
+
+from . import energies
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -155,6 +157,8 @@ TOYS = {
     "checkerboard": Toy(checkerboard, log_checkerboard),
     "swiss_roll": Toy(swiss_roll, log_swiss_roll),
     "ring": Toy(ring, log_ring),
+    **{name: Toy(lambda n, rng, name=name: (energies.sample(name, n, rng), None), energies.log_density(name))
+       for name in energies.ENERGIES},
 }
 
 
