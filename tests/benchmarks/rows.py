@@ -116,3 +116,85 @@ for N, C, H, O, k, s in ((64, 32, 28, 32, 3, 1), (64, 64, 14, 64, 3, 1), (64, 12
     row(f"conv {N}x{C}x{H}x{H} -> {O}, {k}x{k}" + (f" stride {s}" if s > 1 else ""),
         lambda rng, shape=shape: ConvolutionMinigen(rng, **shape),
         lambda rng, shape=shape: ConvolutionTorch(rng, **shape))
+
+
+class VAE:
+    """A training step of the VAE 784-500-500-40 with Bernoulli pixels, batch 128, Adam (models/autoencoders/vae.py)."""
+
+    def __init__(self, rng):
+        self.x0 = (rng.random((128, 1, 28, 28)) < 0.2).astype(np.uint8)
+        self.model = make_vae(rng)
+
+
+def make_vae(rng):
+    from minigen.models.autoencoders.vae import VAE
+
+    return VAE((1, 28, 28), 2, "bernoulli", latent=40, hidden=(500, 500), rng=rng)
+
+
+class VAEMinigen(VAE):
+    def __init__(self, rng):
+        from autograd import grad
+        from minigen.optim import Adam
+
+        super().__init__(rng)
+        (self.player,) = self.model.players()
+        self.adam, self.grad, self.rng = Adam(self.player.params, 1e-3), grad, rng
+
+    def gradients(self, rng):
+        loss = next(iter(self.player.loss((self.x0, None), rng).values()))
+        return loss, self.grad(loss, self.player.params)
+
+    def step(self):
+        self.adam.step(self.gradients(self.rng)[1])
+
+    def results(self):
+        loss, gradients = self.gradients(np.random.default_rng(5))
+        names = [name for name, _ in self.model.named_parameters()]
+        return {"loss": loss.numpy()} | {name: g.numpy() for name, g in zip(names, gradients)}
+
+
+class VAETorch(VAE):
+    def __init__(self, rng):
+        import torch
+
+        super().__init__(rng)
+        self.x = torch.tensor(self.x0.reshape(128, 784), dtype=torch.float32)
+        self.params = {name: torch.tensor(array, requires_grad=True) for name, array in self.model.state_dict().items()}
+        del self.model
+        self.adam = torch.optim.Adam(self.params.values(), 1e-3)
+
+    def mlp(self, part, h):
+        from torch.nn.functional import linear, relu
+
+        for i in (0, 2, 4):
+            h = linear(h, self.params[f"{part}.{i}.weight"], self.params[f"{part}.{i}.bias"])
+            h = relu(h) if i < 4 else h
+        return h
+
+    def loss(self, eps):
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        mu, logvar = self.mlp("encoder", self.x).chunk(2, dim=1)
+        logits = self.mlp("decoder", mu + (0.5 * logvar).exp() * eps)
+        reconstruction = binary_cross_entropy_with_logits(logits, self.x, reduction="sum") / 128
+        return reconstruction + 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum() / 128
+
+    def step(self):
+        import torch
+
+        self.adam.zero_grad()
+        self.loss(torch.randn(128, 40)).backward()
+        self.adam.step()
+
+    def results(self):
+        import torch
+
+        rng = np.random.default_rng(5)
+        rng.random(self.x.shape, dtype=np.float32)  # the draw that binarizes pixels that are binary already
+        loss = self.loss(torch.tensor(rng.standard_normal((128, 40), dtype=np.float32)))
+        gradients = torch.autograd.grad(loss, list(self.params.values()))
+        return {"loss": loss.detach().numpy()} | {name: g.numpy() for name, g in zip(self.params, gradients)}
+
+
+row("VAE 784-500-500-40, batch 128", VAEMinigen, VAETorch)
