@@ -1,13 +1,13 @@
 """Linear autoencoder: learns the subspace of principal component analysis by gradient descent.
 
-    z     = W_e x + b_e          code, Z numbers
-    x_hat = W_d z + b_d          reconstruction, D numbers
+    z     = W_e (x - m)          code, Z numbers; m is the mean of the training data
+    x_hat = m + W_d z            reconstruction, D numbers
     loss  = E |x - x_hat|^2
 
-x_hat lies in a Z-dimensional plane, the columns of W_d shifted by b_d. Of all such planes the principal one, through
-the mean of x and along the Z leading eigenvectors of its covariance, is nearest to the data; every other critical
-point of the loss is a saddle (Baldi & Hornik, Neural Networks 2, 1989, fact 4; Bourlard & Kamp 1988). So descent finds
-the plane. It does not find the axes: W_d may be any basis of it, W_d A and A^-1 W_e do as well as W_d and W_e.
+x_hat lies in a plane through m, spanned by the Z columns of W_d. Of all such planes the principal one, along the Z
+leading eigenvectors of the covariance of x, is nearest to the data, and every other critical point of the loss is a
+saddle (Baldi & Hornik, Neural Networks 2, 1989, fact 4; Bourlard & Kamp 1988). So descent finds the plane. It does not
+find the axes: W_d may be any basis of it, as W_d A and A^-1 W_e reconstruct what W_d and W_e do.
 
 `pca` and `largest_angle` are there to see that it comes true; the example on this model does.
 
@@ -32,17 +32,24 @@ from ...train import Player
 
 class LinearAutoencoder(Module):
     """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are scaled to [0, 1]; None
-    for points. latent: Z. The columns of `decoder.weight` (D, Z) span the plane, `decoder.bias` (D,) lies in it."""
+    for points. latent: Z. The plane is spanned by the columns of `decoder.weight` (D, Z)."""
 
     def __init__(self, shape, levels, latent=2, *, rng):
         self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
         if not 1 <= latent <= self.D:
             raise ValueError(f"LinearAutoencoder: latent is {latent}, expected 1 to {self.D}, an example's size")
         self.latent = latent
-        self.encoder = Linear(self.D, latent, rng=rng)
-        self.decoder = Linear(latent, self.D, rng=rng)
+        self.encoder = Linear(self.D, latent, bias=False, rng=rng)  # W_e
+        self.decoder = Linear(latent, self.D, bias=False, rng=rng)  # W_d
+        self.register_buffer("mean", xp.zeros(self.D, default_dtype))  # m
         self.register_buffer("code_mean", xp.zeros(latent, default_dtype))
         self.register_buffer("code_cov", xp.eye(latent, dtype=default_dtype))
+
+    def center(self, x):
+        """Takes m from the training data x. Without it the mean is one more direction to be learned, by far the
+        longest, and descent is slow. Returns the model."""
+        self.mean[...] = self.unit(x).mean(axis=0)
+        return self
 
     def unit(self, x):
         """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the rows that the model works on, (N, D)."""
@@ -56,8 +63,8 @@ class LinearAutoencoder(Module):
 
     def loss(self, batch, rng):
         x = self.unit(batch[0])  # (N, D)
-        z = self.encoder(x)  # (N, Z)
-        x_hat = self.decoder(z)  # (N, D)
+        z = self.encoder(x - self.mean)  # (N, Z)
+        x_hat = self.mean + self.decoder(z)  # (N, D)
         if self.training:
             self._note_codes(z.data)
         return {"squared error": ((x - x_hat) ** 2).sum(axis=1).mean()}
@@ -71,12 +78,12 @@ class LinearAutoencoder(Module):
     def encode(self, x):
         """The codes z (N, Z) of images or points x, a NumPy array."""
         with no_grad():
-            return self.encoder(self.unit(x)).numpy()
+            return self.encoder(self.unit(x) - self.mean).numpy()
 
     def decode(self, z):
-        """W_d z + b_d for codes z (N, Z), as images in [0, 1] or points."""
+        """m + W_d z for codes z (N, Z), as images in [0, 1] or points."""
         with no_grad():
-            x_hat = self.decoder(asarray(z, default_dtype)).numpy()
+            x_hat = (self.mean + self.decoder(asarray(z, default_dtype))).numpy()
         return (x_hat if self.levels is None else x_hat.clip(0, 1)).reshape(len(z), *self.shape)
 
     def reconstruct(self, x):
@@ -90,7 +97,8 @@ class LinearAutoencoder(Module):
     def evaluate(self, x, y, rng):
         with no_grad():
             x = self.unit(x)
-            error = ((x - self.decoder(self.encoder(x))) ** 2).sum(axis=1)
+            x_hat = self.mean + self.decoder(self.encoder(x - self.mean))
+        error = ((x - x_hat) ** 2).sum(axis=1)
         return [Figure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, codes of {self.latent} numbers")]
 
 
