@@ -8,13 +8,13 @@ Read before this: train.py. Read next: the file of the model that you want to kn
 """
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from .data.images import IMAGE_SETS
 from .data.toys import TOYS
 from .models.autoencoders import VAE, Autoencoder, LinearAutoencoder
 from .models.basics import IndependentPixels, MarkovChain
-from .optim import Adam
+from .optim import Adam, AdamW, cosine, step_decay
 
 IMAGES, POINTS = tuple(IMAGE_SETS), tuple(TOYS)  # what a recipe may accept
 
@@ -27,7 +27,7 @@ class Recipe:
     Dataset. data: the name of the data set it is trained on if nothing else is asked for; accepts: all that
     it can be. optimizers: player's name -> function from the player's params to an optimizer. ema: decay of
     the average of the weights that samples are drawn with, None for none. clip: largest norm of a gradient,
-    None for any.
+    None for any. elsewhere: another data set's name -> the settings that are different there.
     """
 
     name: str
@@ -41,6 +41,11 @@ class Recipe:
     accepts: tuple = IMAGES
     ema: float | None = None
     clip: float | None = None
+    elsewhere: dict = field(default_factory=dict)
+
+    def on(self, name):
+        """The recipe as it is for the data set of this name."""
+        return replace(self, data=name, **self.elsewhere.get(name, {}))
 
 
 def counted(model, dataset):
@@ -55,8 +60,17 @@ def vae(dataset, rng):
     if levels is None:
         return VAE(shape, levels, "gaussian", latent=2, hidden=(128, 128), rng=rng)
     if 2 < levels < 32:
-        return VAE(shape, levels, "categorical", latent=8, hidden=(256,), rng=rng)
+        return VAE(shape, levels, "categorical", latent=12, hidden=(512,), rng=rng)
     return VAE(shape, levels, "bernoulli", latent=40, hidden=(500, 500), rng=rng)
+
+
+VAE_ELSEWHERE = {
+    **dict.fromkeys(("binarized_mnist", "mnist", "fashion_mnist", "mnist10k", "cifar10"), {
+        "optimizers": {"vae": lambda params: Adam(params, step_decay(1e-3, every=20_000, factor=0.3))},
+        "steps": 30_000, "batch_size": 128, "ema": None}),
+    **dict.fromkeys(POINTS, {
+        "optimizers": {"vae": lambda params: Adam(params, cosine(2e-3, 3000))}, "steps": 3000}),
+}
 
 
 RECIPES = {recipe.name: recipe for recipe in [
@@ -70,18 +84,19 @@ RECIPES = {recipe.name: recipe for recipe in [
         optimizers={}, steps=0, batch_size=100),
     Recipe(
         "linear_ae", "linear autoencoder: finds the plane of PCA", "Baldi & Hornik 1989",
-        model=lambda data, rng: LinearAutoencoder(data.image_shape, data.levels, latent=2, rng=rng),
-        optimizers={"autoencoder": lambda params: Adam(params, 1e-2)}, steps=2000, batch_size=100,
+        model=lambda data, rng: LinearAutoencoder(
+            data.image_shape, data.levels, 2 if data.levels else 1, rng=rng).center(data.x),
+        optimizers={"autoencoder": lambda params: Adam(params, cosine(1e-2, 2000))}, steps=2000, batch_size=100,
         accepts=IMAGES + POINTS),
     Recipe(
         "ae", "autoencoder: a code of few numbers for each image", "Hinton & Salakhutdinov 2006",
-        model=lambda data, rng: Autoencoder(data.image_shape, data.levels, rng=rng),
-        optimizers={"autoencoder": lambda params: Adam(params, 1e-3)}, steps=2000, batch_size=100,
+        model=lambda data, rng: Autoencoder(data.image_shape, data.levels, 16 if data.levels else 1, rng=rng),
+        optimizers={"autoencoder": lambda params: Adam(params, cosine(1e-3, 2000))}, steps=2000, batch_size=100,
         accepts=IMAGES + POINTS),
     Recipe(
         "vae", "variational autoencoder, on a bound of the likelihood", "Kingma & Welling 2014",
-        model=vae, optimizers={"vae": lambda params: Adam(params, 1e-3)}, steps=600, batch_size=100,
-        ema=0.99, accepts=IMAGES + POINTS),
+        model=vae, optimizers={"vae": lambda params: AdamW(params, cosine(2e-3, 700), weight_decay=1.0)},
+        steps=700, batch_size=100, ema=0.99, accepts=IMAGES + POINTS, elsewhere=VAE_ELSEWHERE),
 ]}
 
 
