@@ -66,6 +66,7 @@ def train_recipe(args) -> int:
     recipe = recipes.find(args.recipe)
     out = _run_folder(recipe.name, args)
     settings = _settings(recipe, out, args)
+    recipe = recipe.on(settings["data"])
     seed, budget = settings["seed"], settings["budget"] and parse_duration(settings["budget"])
 
     rng = backend.rng(seed)
@@ -139,7 +140,7 @@ def _run_folder(name, args) -> Path:
 
 def _settings(recipe, out, args) -> dict:
     """What to train: as the command line says, else as the resumed run began, else as the recipe says."""
-    settings = {"recipe": recipe.name, "data": recipe.data, "seed": 0, "steps": recipe.steps, "budget": None}
+    settings = {"recipe": recipe.name, "data": recipe.data, "seed": 0, "steps": recipe.on(args.data or recipe.data).steps, "budget": None}
     asked = {key: getattr(args, key) for key in ("data", "seed") if getattr(args, key) is not None}
     if args.steps is not None or args.budget is not None:  # a budget alone lifts the recipe's limit of steps
         asked |= {"steps": args.steps, "budget": args.budget}
@@ -172,7 +173,7 @@ def _load_run(folder):
         hint = f"did you mean '{near}'?" if (near / CHECKPOINT).is_file() else "minigen train NAME makes one"
         raise FileNotFoundError(f"'{folder}' holds no run; {hint}")
     tensors, settings = checkpoint.load(path)
-    recipe = recipes.find(settings["recipe"])
+    recipe = recipes.find(settings["recipe"]).on(settings["data"])
     dataset = data.load(settings["data"])
     model, ema = _build(recipe, dataset, backend.rng(settings["seed"]))
     model.load_state_dict(checkpoint.part("model", tensors))
