@@ -140,7 +140,8 @@ def _run_folder(name, args) -> Path:
 
 def _settings(recipe, out, args) -> dict:
     """What to train: as the command line says, else as the resumed run began, else as the recipe says."""
-    settings = {"recipe": recipe.name, "data": recipe.data, "seed": 0, "steps": recipe.on(args.data or recipe.data).steps, "budget": None}
+    steps = recipe.on(args.data or recipe.data).steps
+    settings = {"recipe": recipe.name, "data": recipe.data, "seed": 0, "steps": steps, "budget": None}
     asked = {key: getattr(args, key) for key in ("data", "seed") if getattr(args, key) is not None}
     if args.steps is not None or args.budget is not None:  # a budget alone lifts the recipe's limit of steps
         asked |= {"steps": args.steps, "budget": args.budget}
