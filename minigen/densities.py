@@ -153,7 +153,7 @@ def kl_categorical(logits1, logits2):
 def _floating(*xs):
     """The arguments as Tensors of one floating dtype. Numbers and integers, such as uint8 pixels, take that
     of the others: an int64 array beside a float32 one would widen everything after it to float64."""
-    floats = [x.dtype for x in xs if isinstance(x, (Tensor, xp.ndarray)) and x.dtype.kind == "f"]
+    floats = [x.dtype for x in xs if isinstance(x, (Tensor, xp.ndarray, np.ndarray)) and x.dtype.kind == "f"]
     dtype = np.result_type(*floats) if floats else default_dtype
     xs = [x if isinstance(x, Tensor) else Tensor(xp.asarray(x, dtype)) for x in xs]
     return [x if x.dtype == dtype else astype(x, dtype) for x in xs]

@@ -353,7 +353,8 @@ def test_every_density_has_a_gradient_case():
 # Arguments
 
 
-@pytest.mark.parametrize("x", [np.arange(2, dtype=np.uint8), np.arange(2), np.array([False, True])])
+@pytest.mark.parametrize("x", [np.arange(2, dtype=np.uint8), np.arange(2), np.array([False, True]),
+                               Tensor(np.arange(2)), [0.0, 1.0]])
 def test_pixels_of_any_integer_dtype_leave_float32_as_it_is(x):
     p = Tensor(np.zeros(2, np.float32))
     for y in (log_bernoulli(x, p), log_normal(x, p, 0.5), log_normal_fixed(x, p, np.float64(0.1)),

@@ -3,13 +3,14 @@ import numpy as np
 import pytest
 
 from autograd import parameter
+from autograd.backend import normal
 from minigen.ema import EMA
 from minigen.nn import Linear, Module, ModuleList
 
 
 def move(params, rng):
     for p in params:
-        p.data += rng.standard_normal(p.shape).astype(np.float32)
+        p.data += normal(rng, p.shape)
 
 
 class Net(Module):
