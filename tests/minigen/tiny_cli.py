@@ -3,8 +3,8 @@
 `tiny` has all that a checkpoint must hold: two players (one of which moves twice a step), dropout, a buffer,
 noise in the loss, Adam's moments, an average of the weights, clipping. `explodes` makes a NaN at step 7.
 
-Environment: TINY_SLEEP, seconds per step of tiny; TINY_INTERVAL, seconds between checkpoints and between
-pictures; TINY_EVALUATE=no, to leave out the evaluation at the end.
+Environment: TINY_SLEEP, seconds per batch of tiny; TINY_SAVE and TINY_DRAW, seconds between checkpoints and
+between pictures; TINY_EVALUATE=no, to leave out the evaluation at the end.
 """
 import os
 import sys
@@ -81,8 +81,8 @@ EXPLODES = Recipe(
 
 if __name__ == "__main__":
     RECIPES |= {"tiny": TINY, "explodes": EXPLODES}
-    if "TINY_INTERVAL" in os.environ:
-        minigen.train.SAVE_SECONDS = minigen.train.DRAW_SECONDS = float(os.environ["TINY_INTERVAL"])
+    minigen.train.SAVE_SECONDS = float(os.environ.get("TINY_SAVE", 15))
+    minigen.train.DRAW_SECONDS = float(os.environ.get("TINY_DRAW", 15))
     if os.environ.get("TINY_EVALUATE") == "no":
         minigen.cli._evaluate = lambda *args, **kwargs: None
     sys.exit(minigen.cli.main())
