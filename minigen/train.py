@@ -123,6 +123,8 @@ class Run:
             for _ in range(player.repeat):
                 terms = player.loss(next(self.batches), self.rng)
                 repeats.append(self._numbers(player, terms))
+                for name, number in repeats[-1].items():
+                    self._require_finite(player, name, number, repeats[-1])
                 gradients = grad(next(iter(terms.values())), player.params)
                 factor, norm = clip_factor(gradients, math.inf if self.clip is None else self.clip)
                 self._require_finite(player, "norm of the gradient", float(norm), repeats[-1])
@@ -134,14 +136,14 @@ class Run:
         return shown
 
     def validate(self, batches) -> dict:
-        """The loss terms in eval mode, averaged over these batches, with the same noise every time."""
-        self.model.eval()
+        """The loss terms in eval mode, averaged over these batches, with the same noise every time. A term that
+        is not finite is left out: it would stop the curve, and should not stop the run."""
         rng = backend.rng(0)
         shown = {}
-        for player in self.players:
-            shown |= _means([self._numbers(player, player.loss(batch, rng)) for batch in batches])
-        self.model.train()
-        return shown
+        with in_use(self.model):
+            for player in self.players:
+                shown |= _means([self._numbers(player, player.loss(batch, rng)) for batch in batches])
+        return {name: mean for name, mean in shown.items() if math.isfinite(mean)}
 
     def _numbers(self, player, terms: dict) -> dict:
         """The terms as Python numbers, under the names that the curves show."""
@@ -151,8 +153,6 @@ class Run:
                 raise ValueError(f"train: term '{name}' of player '{player.name}' has shape {term.shape}, "
                                  "expected one number; take its mean over the batch")
             numbers[name if len(self.players) == 1 else f"{player.name}: {name}"] = term.item()
-        for name, number in numbers.items():
-            self._require_finite(player, name, number, numbers)
         return numbers
 
     def _require_finite(self, player, name, number, others: dict) -> None:
@@ -214,7 +214,7 @@ def train(model, batches, optimizers, steps=None, budget=None, *, rng, ema=None,
         steps = 0  # a model that was fitted as it was built, by counting
     files = _Files(run, Path(out), resume, samples, valid, about or {}) if out else None
     model.train()
-    began = time.monotonic() - run.seconds
+    began = time.perf_counter() - run.seconds
 
     # NumPy's warnings are off: the check for finite losses names the term and the step, which they cannot.
     with np.errstate(all="ignore"), _noted_signals() as signals, _Progress(run, steps, budget) as progress:
@@ -223,7 +223,7 @@ def train(model, batches, optimizers, steps=None, budget=None, *, rng, ema=None,
                 run.history.add(run.step, "valid", run.validate(valid))
             terms = run.advance()
             run.history.add(run.step - 1, "train", terms)
-            run.seconds = time.monotonic() - began
+            run.seconds = time.perf_counter() - began
             progress.update(terms)
             if files:
                 files.update(progress)
@@ -240,9 +240,11 @@ def train(model, batches, optimizers, steps=None, budget=None, *, rng, ema=None,
 def in_use(model, ema=None):
     """The model as it is used rather than trained: in eval mode, with the averaged weights if it has them."""
     model.eval()
-    with ema.average() if ema else contextlib.nullcontext():
-        yield model
-    model.train()
+    try:
+        with ema.average() if ema else contextlib.nullcontext():
+            yield model
+    finally:
+        model.train()
 
 
 def draw_samples(model, n, rng, path, data=None) -> None:
@@ -268,10 +270,10 @@ class _Files:
             run.restore(self.checkpoint)
         else:
             self.save()
-        self.save_at, self.draw_at = time.monotonic() + SAVE_SECONDS, time.monotonic() + DRAW_SECONDS
+        self.save_at, self.draw_at = time.perf_counter() + SAVE_SECONDS, time.perf_counter() + DRAW_SECONDS
 
     def update(self, progress):
-        now = time.monotonic()
+        now = time.perf_counter()
         if now >= self.save_at:
             self.save()
             self.save_at = _next_time(now, SAVE_SECONDS)
@@ -301,14 +303,14 @@ class _Progress:
 
     def __enter__(self):
         self.bar = tqdm(initial=self.run.step, unit="step", disable=None, dynamic_ncols=True)
-        self.last = time.monotonic()
+        self.last = time.perf_counter()
         return self
 
     def __exit__(self, *error):
         self.bar.close()
 
     def update(self, terms):
-        now = time.monotonic()
+        now = time.perf_counter()
         self.durations = [*self.durations, now - self.last][-50:]
         self.last = now
         step = statistics.median(self.durations)  # the first step is slow: it warms up
@@ -354,7 +356,7 @@ def _noted_signals():
 
 def _next_time(began, interval):
     """When to do something again that began at this time and is over now."""
-    now = time.monotonic()
+    now = time.perf_counter()
     return now + max(interval, 20 * (now - began))
 
 

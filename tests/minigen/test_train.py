@@ -237,11 +237,11 @@ def test_the_budget_counts_all_sittings(tmp_path, monkeypatch):
 
 
 class Clock:
-    """time.monotonic, replaced by a clock that only steps of its models move, by a second each."""
+    """time.perf_counter, replaced by a clock that only steps of its models move, by a second each."""
 
     def __init__(self, monkeypatch):
         self.now = 1000.0
-        monkeypatch.setattr(minigen.train.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(minigen.train.time, "perf_counter", lambda: self.now)
 
     def model(self):
         model = Line("w")
@@ -309,6 +309,14 @@ def test_a_second_term_that_is_not_finite_is_named_too():
     model.make_loss = lambda name: lambda batch, rng: {"loss": model.w.sum(), "other": model.w * math.inf}
     with pytest.raises(NonFiniteLoss, match="other is nan"):
         line_run(model)
+
+
+def test_a_validation_loss_that_is_not_finite_is_left_out():
+    model = Line("w")
+    model.make_loss = lambda name: lambda batch, rng: {
+        "loss": model.w.sum(), "other": model.w.sum() * (0.0 if model.training else math.inf)}
+    run = line_run(model, valid=[(1, None)], steps=3)
+    assert sorted(run.history.sums) == ["train/loss", "train/other", "valid/loss"]
 
 
 def test_mistakes_in_a_model_are_named():
