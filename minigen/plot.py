@@ -13,13 +13,38 @@ import numpy as np
 from .checkpoint import write
 
 TRAIN, VALID, GREY = "#2a6fb0", "#e07b28", "#9a9a9a"  # told apart also by those who do not see red and green
+LEAF, OP = "#fdeedd", "#e3eefa"
 
 
 def grid(images, path, columns=None) -> None:
     """Draws images (N, C, H, W), values in [0, 1], row by row. columns: as many as rows, if left out."""
+    png = io.BytesIO()
+    _matplotlib("image").imsave(png, _sheet(images, columns, "grid"), format="png")
+    write(path, png.getvalue())
+
+
+def sheets(titled: dict, path) -> None:
+    """Draws grids of images side by side, of one height, each under its title.
+
+    titled: title -> images (N, C, H, W) in [0, 1], or (images, columns).
+    """
+    pairs = [item if isinstance(item, tuple) else (item, None) for item in titled.values()]
+    drawn = [_sheet(images, columns, "sheets") for images, columns in pairs]
+    wide = [4.0 * sheet.shape[1] / sheet.shape[0] for sheet in drawn]  # inches, at a height of 4
+    figure = _figure(sum(wide) + 0.25 * len(wide), 4.4)
+    panels = figure.subplots(1, len(drawn), width_ratios=wide, squeeze=False)[0]
+    for axes, title, sheet in zip(panels, titled, drawn):
+        axes.imshow(sheet, interpolation="nearest")
+        axes.set_title(title, fontsize=11)
+        axes.set_axis_off()
+    _write(figure, path)
+
+
+def _sheet(images, columns, caller):
+    """Images as one picture (rows, columns, 3), with white gaps between them."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
-        raise ValueError(f"grid: images has shape {images.shape}, expected (N, 1 or 3, H, W) with N >= 1")
+        raise ValueError(f"{caller}: images has shape {images.shape}, expected (N, 1 or 3, H, W) with N >= 1")
     N, C, H, W = images.shape
     columns = columns or math.ceil(math.sqrt(N))
     rows = math.ceil(N / columns)
@@ -32,10 +57,53 @@ def grid(images, path, columns=None) -> None:
         top, left = gap + (i // columns) * high, gap + (i % columns) * wide
         pixels = image.transpose(1, 2, 0).repeat(zoom, axis=0).repeat(zoom, axis=1)
         sheet[top:top + zoom * H, left:left + zoom * W] = pixels  # (zoom H, zoom W, 1 or 3)
+    return sheet
 
-    png = io.BytesIO()
-    _matplotlib("image").imsave(png, sheet, format="png")
-    write(path, png.getvalue())
+
+def graph(y, path, texts=None) -> None:
+    """Draws the graph that a Tensor y was recorded in: leaves on the left, y on the right, an arrow per edge.
+
+    texts: Tensor -> what stands in its box, below the op's name. Constants are not part of the graph, and taking
+    the gradient frees it, but for create_graph=True.
+    """
+    texts = {tensor.node: text for tensor, text in (texts or {}).items()}
+    nodes, depth = _ancestors(y.node), {}
+    for node in nodes:  # parents come before their children
+        depth[node] = 1 + max((depth[parent] for parent, _ in node.edges), default=-1)
+    columns = [[node for node in nodes if depth[node] == d] for d in range(depth[y.node] + 1)]
+    tallest = max(len(column) for column in columns)
+    figure = _figure(2.1 * len(columns), 1.2 * tallest)
+    axes = figure.add_subplot()
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(-tallest / 2, tallest / 2))
+    axes.set_axis_off()
+
+    boxes = {}
+    for d, column in enumerate(columns):
+        if d:  # each node about as high as what it is made of
+            column.sort(key=lambda node: -np.mean([boxes[parent].xy[1] for parent, _ in node.edges]))
+        for i, node in enumerate(column):
+            op = node.edges[0][1].__qualname__.split(".")[0].lstrip("_") if node.edges else None
+            text = "\n".join(filter(None, [op, texts.get(node)]))
+            boxes[node] = axes.annotate(
+                text, (d, (len(column) - 1) / 2 - i), ha="center", va="center",
+                bbox={"boxstyle": "round,pad=0.5", "facecolor": LEAF if op is None else OP, "edgecolor": GREY})
+    for node in nodes:
+        for parent, _ in node.edges:
+            axes.annotate("", boxes[node].xy, boxes[parent].xy, arrowprops={
+                "arrowstyle": "-|>", "color": GREY, "patchA": boxes[parent].get_bbox_patch(),
+                "patchB": boxes[node].get_bbox_patch()})
+    _write(figure, path)
+
+
+def _ancestors(node) -> list:
+    """The nodes that lead to this one, and itself, in ascending order of number."""
+    seen, stack = {node}, [node]
+    while stack:
+        for parent, _ in stack.pop().edges:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(seen, key=lambda node: node.number)
 
 
 def scatter(points, path, labels=None, data=None, names=("x1", "x2")) -> None:
