@@ -25,6 +25,8 @@ def dropout(input, p=0.5, training=True, *, rng):
 def embedding(input, weight):
     """Rows of weight (K, D) at the integers of input (...): (..., D)."""
     input, weight = _integers(input, "embedding", "input"), as_tensor(weight)
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: weight has shape {weight.shape}, expected (K, D)")
     _check_range(input, weight.shape[0], "embedding", "input")
     return getitem(weight, input)
 
@@ -50,6 +52,9 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     (1 - t) x + (1 + (w - 1) t) softplus(-x).
     """
     x, t = _same_shape(input, target, "binary_cross_entropy_with_logits")
+    for argument, w in (("weight", weight), ("pos_weight", pos_weight)):
+        if w is not None:
+            _check_broadcasts(w, x, "binary_cross_entropy_with_logits", argument)
     positive = softplus(-x) if pos_weight is None else (1.0 + (as_tensor(pos_weight) - 1.0) * t) * softplus(-x)
     loss = (1.0 - t) * x + positive
     return _reduce(loss if weight is None else loss * weight, reduction, "binary_cross_entropy_with_logits")
@@ -63,8 +68,14 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     """
     input = as_tensor(input)
     target = target if isinstance(target, Tensor) else Tensor(target)
+    if input.ndim == 0:
+        raise ValueError("cross_entropy: input is a scalar, expected logits (N, K, ...) or (K,)")
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
     axis = 1 if input.ndim > 1 else 0
     K = input.shape[axis]
+    if weight is not None and xp.shape(as_tensor(weight).data) != (K,):
+        raise ValueError(f"cross_entropy: weight has shape {as_tensor(weight).shape}, expected one per class, ({K},)")
     log_p = moveaxis(log_softmax(input, axis), axis, -1)  # (N, ..., K)
     class_weight = 1.0 if weight is None else as_tensor(weight)
 
@@ -110,6 +121,14 @@ def _same_shape(input, target, name):
         shapes = xp.shape(input.data), xp.shape(target.data)
         raise ValueError(f"{name}: input has shape {shapes[0]}, target {shapes[1]}; they must be equal")
     return input, target
+
+
+def _check_broadcasts(x, to, name, argument):
+    shape = as_tensor(x).shape
+    try:
+        np.broadcast_shapes(shape, to.shape)
+    except ValueError as error:
+        raise ValueError(f"{name}: {argument} has shape {shape}, which does not broadcast to {to.shape}") from error
 
 
 def _integers(x, name, argument):

@@ -9,7 +9,7 @@ import numpy as np
 
 from .backend import xp
 from .ops import matmul
-from .shape import diagonal, expand_dims, getitem, swapaxes
+from .shape import diagonal, expand_dims, getitem, named, swapaxes
 from .tensor import as_tensor, broadcast_to, record
 
 
@@ -20,10 +20,12 @@ def einsum(subscripts, *operands):
     """
     xs = [as_tensor(x) for x in operands]
     inputs, output = _explicit(subscripts, xs)
-    for i, letters in enumerate(inputs):  # a letter repeated within one operand takes its diagonal
+    for i, (letters, x) in enumerate(zip(inputs, list(xs))):  # a letter repeated within one operand takes its diagonal
         while len(set(letters)) < len(letters):
             twice = next(c for c in letters if letters.count(c) > 1)
             first, second = letters.index(twice), letters.rindex(twice)
+            if xs[i].shape[first] != xs[i].shape[second]:
+                raise ValueError(f"einsum: {twice!r} names axes of unequal size in operand {i} of shape {x.shape}")
             xs[i] = diagonal(xs[i], 0, first, second)
             letters = letters[:first] + letters[first + 1 : second] + letters[second + 1 :] + twice
         inputs[i] = letters
@@ -59,7 +61,7 @@ def _explicit(subscripts, xs):
     widest = 0
     for i, (letters, x) in enumerate(zip(inputs, xs)):
         width = x.ndim - len(letters.replace("...", ""))
-        if width < 0 or width > 0 and "..." not in letters:
+        if width < 0 or width > 0 and "..." not in letters or letters.count(".") not in (0, 3):
             raise ValueError(f"einsum: operand {i} has shape {x.shape}, but its subscripts are {letters!r}")
         widest = max(widest, width)
         inputs[i] = letters.replace("...", "".join(free[:width][::-1]))  # counted from the last axis
@@ -74,7 +76,7 @@ def inv(A):
     """A^-1 for A (..., n, n). dC = -C dA C, so dL/dA = -C^T g C^T. A singular A raises LinAlgError."""
     A = _square(A, "inv")
     transposed = lambda C: swapaxes(C, -1, -2)
-    value = xp.linalg.inv(A.data)
+    value = named("inv", A, xp.linalg.inv)
     return record(value, (A, lambda g, C: -matmul(transposed(C), matmul(g, transposed(C)))), keep_output=True)
 
 

@@ -192,8 +192,13 @@ def clip(x, min=None, max=None):
     x = as_tensor(x)
     if min is None and max is None:
         raise ValueError("clip: min and max are both None; pass at least one")
+    try:
+        value = xp.clip(x.data, min, max)
+    except ValueError as error:
+        shapes = x.shape, xp.shape(min), xp.shape(max)
+        raise ValueError(f"clip: shapes of x, min and max do not broadcast: {shapes}") from error
     inside = lambda: (True if min is None else x.data >= min) & (True if max is None else x.data <= max)
-    return record(xp.clip(x.data, min, max), (x, lambda g: where(inside(), g, 0.0)))
+    return record(value, (x, lambda g: where(inside(), g, 0.0)))
 
 
 # Activations
@@ -271,8 +276,7 @@ def matmul(a, b):
         raise ValueError(f"matmul: {a.shape} @ {b.shape}: the last axis of the first must equal the second last of "
                          "the second, and the axes before them must broadcast") from error
     if b.ndim == 2 and a.ndim > 2:  # one matrix for a whole batch: its gradient is one product over all rows
-        rows = lambda x: x.reshape(-1, x.shape[-1])
-        return record(value, (a, lambda g: g @ b.T), (b, lambda g: rows(a).T @ rows(g)))
+        return record(value, (a, lambda g: g @ b.T), (b, lambda g: _rows(a).T @ _rows(g)))
     return record(value, (a, lambda g: g @ b.swapaxes(-1, -2)), (b, lambda g: a.swapaxes(-1, -2) @ g))
 
 
@@ -290,8 +294,7 @@ def linear(input, weight, bias=None):
     if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1]:
         raise ValueError(f"linear: input {x.shape} and weight {W.shape} do not fit; weight is (D_out, D_in), and the "
                          "last axis of input is D_in")
-    rows = lambda z: z.reshape(-1, z.shape[-1])
-    edges = [(x, lambda g: g @ W), (W, lambda g: rows(g).T @ rows(x))]
+    edges = [(x, lambda g: g @ W), (W, lambda g: _rows(g).T @ _rows(x))]
     value = xp.matmul(x.data, W.data.T)
     if bias is not None:
         b = as_tensor(bias)
@@ -300,6 +303,11 @@ def linear(input, weight, bias=None):
         value += b.data
         edges.append((b, lambda g: g))
     return record(value, *edges)
+
+
+def _rows(x):
+    """x as one matrix, its axes before the last merged."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 # Comparisons give constants: booleans without a gradient.

@@ -12,7 +12,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from .backend import xp
 from .ops import exp, log, power, sqrt, where
-from .shape import expand_dims, flip, reshape
+from .shape import expand_dims, flip, named, reshape
 from .tensor import Tensor, as_tensor, broadcast_to, record
 
 
@@ -33,14 +33,6 @@ def _count(name, x, axis):
     return math.prod(x.shape[i] for i in _axes(name, x, axis))
 
 
-def _along(name, x, axis, method, **options):
-    """x.data.method(axis=axis), a reduction by NumPy; a bad axis is reported under the name of the op."""
-    try:
-        return getattr(x.data, method)(axis=axis, **options)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"{name}: axis is {axis!r}, x has shape {x.shape}: {error}") from error
-
-
 # Sums and moments
 
 
@@ -48,7 +40,7 @@ def sum(x, axis=None, keepdims=False):
     """Sum over axis."""
     x = as_tensor(x)
     spread = lambda g: broadcast_to(_restored(g, x, axis, keepdims), x.shape)
-    return record(_along("sum", x, axis, "sum", keepdims=keepdims), (x, spread))
+    return record(named("sum", x, xp.sum, axis=axis, keepdims=keepdims), (x, spread))
 
 
 def mean(x, axis=None, keepdims=False):
@@ -67,6 +59,7 @@ def var(x, axis=None, ddof=0, keepdims=False):
 
 def std(x, axis=None, ddof=0, keepdims=False):
     """Standard deviation over axis. Where it is 0 its gradient is taken as 0, as in PyTorch."""
+    _axes("std", as_tensor(x), axis)
     variance = var(x, axis, ddof, keepdims)
     positive = variance.data != 0
     return where(positive, sqrt(where(positive, variance, 1.0)), 0.0)
@@ -124,7 +117,7 @@ def _extreme(name, x, axis, keepdims):
 
 def argmax(x, axis=None):
     """Index of the first largest element: a constant Tensor of integers."""
-    return Tensor(_along("argmax", as_tensor(x), axis, "argmax"))
+    return Tensor(named("argmax", as_tensor(x), xp.argmax, axis=axis))
 
 
 # Sums of exponentials
@@ -133,7 +126,7 @@ def argmax(x, axis=None):
 def logsumexp(x, axis=None, keepdims=False):
     """log sum e^x over axis, shifted by the maximum so that nothing overflows; -inf where the axis is empty."""
     x = as_tensor(x)
-    top = _along("logsumexp", x, axis, "max", keepdims=True, initial=-xp.inf)
+    top = named("logsumexp", x, xp.max, axis=axis, keepdims=True, initial=-xp.inf)
     top = xp.where(xp.isfinite(top), top, 0)  # all -inf, +inf among them, or empty: exp needs no shift there
     with np.errstate(divide="ignore"):
         value = xp.log(xp.exp(x.data - top).sum(axis=axis, keepdims=True)) + top
@@ -145,7 +138,7 @@ def logsumexp(x, axis=None, keepdims=False):
 def softmax(x, axis=-1):
     """e^x / sum e^x over axis. Its Jacobian is diag(y) - y y^T."""
     x = as_tensor(x)
-    value = xp.exp(x.data - _along("softmax", x, axis, "max", keepdims=True, initial=-xp.inf))
+    value = xp.exp(x.data - named("softmax", x, xp.max, axis=axis, keepdims=True, initial=-xp.inf))
     value /= value.sum(axis=axis, keepdims=True)
     return record(value, (x, lambda g, y: y * (g - sum(g * y, axis, keepdims=True))), keep_output=True)
 
@@ -153,8 +146,9 @@ def softmax(x, axis=-1):
 def log_softmax(x, axis=-1):
     """x - logsumexp(x) over axis."""
     x = as_tensor(x)
-    value = x.data - _along("log_softmax", x, axis, "max", keepdims=True, initial=-xp.inf)
-    value -= xp.log(xp.exp(value).sum(axis=axis, keepdims=True))
+    value = x.data - named("log_softmax", x, xp.max, axis=axis, keepdims=True, initial=-xp.inf)
+    with np.errstate(divide="ignore"):  # where the axis is empty
+        value -= xp.log(xp.exp(value).sum(axis=axis, keepdims=True))
     return record(value, (x, lambda g, y: g - exp(y) * sum(g, axis, keepdims=True)), keep_output=True)
 
 
@@ -163,7 +157,7 @@ def cumsum(x, axis=None):
     x = as_tensor(x)
     if axis is None:
         return cumsum(reshape(x, -1), 0)
-    return record(_along("cumsum", x, axis, "cumsum"), (x, lambda g: flip(cumsum(flip(g, axis), axis), axis)))
+    return record(named("cumsum", x, xp.cumsum, axis=axis), (x, lambda g: flip(cumsum(flip(g, axis), axis), axis)))
 
 
 # The methods of Tensor

@@ -13,6 +13,17 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from .backend import xp
 from .tensor import Tensor, as_tensor, broadcast_to, record
 
+
+
+def named(name, x, f, *args, **options):
+    """f(x.data, *args), an array function; its errors are raised again with the op's name and the shape of x."""
+    try:
+        return f(x.data, *args, **options)
+    except (ValueError, IndexError, TypeError) as error:
+        kind = next(k for k in (np.linalg.LinAlgError, IndexError, ValueError, TypeError) if isinstance(error, k))
+        raise kind(f"{name}: {error}; x has shape {x.shape}") from error
+
+
 # Axes and shapes
 
 
@@ -42,30 +53,28 @@ def transpose(x, *axes):
 def swapaxes(x, axis1, axis2):
     """x with two axes exchanged."""
     x = as_tensor(x)
-    axis1, axis2 = (normalize_axis_index(axis, x.ndim, "swapaxes") for axis in (axis1, axis2))
-    return record(x.data.swapaxes(axis1, axis2), (x, lambda g: swapaxes(g, axis1, axis2)))
+    return record(named("swapaxes", x, xp.swapaxes, axis1, axis2), (x, lambda g: swapaxes(g, axis1, axis2)))
 
 
 def moveaxis(x, source, destination):
     """x with one axis (or several) moved to another place, the others in their order."""
     x = as_tensor(x)
-    source = normalize_axis_tuple(source, x.ndim, "moveaxis: source")
-    destination = normalize_axis_tuple(destination, x.ndim, "moveaxis: destination")
-    return record(xp.moveaxis(x.data, source, destination), (x, lambda g: moveaxis(g, destination, source)))
+    value = named("moveaxis", x, xp.moveaxis, source, destination)
+    return record(value, (x, lambda g: moveaxis(g, destination, source)))
 
 
 def expand_dims(x, axis):
     """x with an axis of size 1 inserted at `axis` (or several)."""
     x = as_tensor(x)
     before = x.shape
-    return record(xp.expand_dims(x.data, axis), (x, lambda g: reshape(g, before)))
+    return record(named("expand_dims", x, xp.expand_dims, axis), (x, lambda g: reshape(g, before)))
 
 
 def squeeze(x, axis=None):
     """x without its axes of size 1, or without the given one (or several)."""
     x = as_tensor(x)
     before = x.shape
-    return record(xp.squeeze(x.data, axis), (x, lambda g: reshape(g, before)))
+    return record(named("squeeze", x, xp.squeeze, axis), (x, lambda g: reshape(g, before)))
 
 
 def flatten(x, start_axis=0, end_axis=-1):
@@ -104,13 +113,15 @@ def stack(xs, axis=0):
     xs = [as_tensor(x) for x in xs]
     shapes = {x.shape for x in xs}
     if len(shapes) != 1:
-        raise ValueError(f"stack: all shapes must be equal, got {[x.shape for x in xs]}")
+        raise ValueError(f"stack: needs one tensor or more, all of one shape; got shapes {[x.shape for x in xs]}")
+    axis = normalize_axis_index(axis, xs[0].ndim + 1, "stack")
     return concatenate([expand_dims(x, axis) for x in xs], axis)
 
 
 def split(x, indices_or_sections, axis=0):
     """A list of views of x along an axis: that many equal parts, or cut before each of the given indices."""
     x = as_tensor(x)
+    axis = normalize_axis_index(axis, x.ndim, "split")
     size = x.shape[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
         sections = int(indices_or_sections)
@@ -120,7 +131,7 @@ def split(x, indices_or_sections, axis=0):
         cuts = list(range(size // sections, size, size // sections)) if size else [0] * (sections - 1)
     else:
         cuts = [int(i) for i in indices_or_sections]
-    before = (slice(None),) * (axis % x.ndim)
+    before = (slice(None),) * axis
     return [getitem(x, before + (slice(start, end),)) for start, end in zip([None] + cuts, cuts + [None])]
 
 
@@ -129,10 +140,15 @@ def split(x, indices_or_sections, axis=0):
 
 def getitem(x, index):
     """x[index] by NumPy's rules: basic, advanced or boolean. An element taken several times adds its gradients."""
+    return _take(x, index, "getitem")
+
+
+def _take(x, index, name):
     x = as_tensor(x)
     index = _plain_index(index)
     before = x.shape
-    return record(x.data[index], (x, lambda g: scatter_add(before, index, g)))
+    value = named(name, x, operator.getitem, index)
+    return record(value, (x, lambda g: scatter_add(before, index, g)))
 
 
 def scatter_add(shape, index, values):
@@ -140,10 +156,13 @@ def scatter_add(shape, index, values):
     values = as_tensor(values)
     index = _plain_index(index)
     y = xp.zeros(shape, values.dtype)
-    if _is_basic(index):
-        y[index] = values.data  # basic indices name each place once
-    else:
-        xp.add.at(y, index, values.data)
+    try:
+        if _is_basic(index):
+            y[index] = values.data  # basic indices name each place once
+        else:
+            xp.add.at(y, index, values.data)
+    except (ValueError, IndexError) as error:
+        raise type(error)(f"scatter_add: {error}; shape is {shape}, values have shape {values.shape}") from error
     return record(y, (values, lambda g: getitem(g, index)))
 
 
@@ -184,12 +203,13 @@ def take_along_axis(x, indices, axis):
     if indices.ndim != x.ndim:
         raise ValueError(f"take_along_axis: indices {indices.shape} must have as many axes as x {x.shape}")
     others = [xp.arange(n).reshape((-1,) + (1,) * (x.ndim - i - 1)) for i, n in enumerate(x.shape)]
-    return getitem(x, tuple(indices if i == axis else others[i] for i in range(x.ndim)))
+    return _take(x, tuple(indices if i == axis else others[i] for i in range(x.ndim)), "take_along_axis")
 
 
 def diagonal(x, offset=0, axis1=0, axis2=1):
     """The diagonal of two axes, as the last axis: the elements whose index on axis2 exceeds that on axis1 by offset."""
-    x = moveaxis(x, (axis1, axis2), (-2, -1))
+    x = as_tensor(x)
+    x = moveaxis(x, normalize_axis_tuple((axis1, axis2), x.ndim, "diagonal: axis1 and axis2"), (-2, -1))
     rows, columns = x.shape[-2:]
     i = xp.arange(max(0, -offset), max(0, -offset, min(rows, columns - offset)))
     return getitem(x, (Ellipsis, i, i + offset))
@@ -204,7 +224,11 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
     mode: "constant", "reflect" (the mirror image, without the edge) or "edge" (the edge repeated).
     """
     x = as_tensor(x)
-    widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
+    try:
+        widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
+    except ValueError as error:
+        raise ValueError(f"pad: pad_width {pad_width} is not one number, one (before, after) or one such pair for "
+                         f"each axis of shape {x.shape}") from error
     if min((n for pair in widths for n in pair), default=0) < 0:
         raise ValueError(f"pad: pad_width {pad_width} is negative; cut with x[...] instead")
     if mode == "constant":
@@ -224,26 +248,26 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
 def flip(x, axis=None):
     """x in reverse order along an axis, several, or all."""
     x = as_tensor(x)
-    return record(xp.flip(x.data, axis), (x, lambda g: flip(g, axis)))
+    return record(named("flip", x, xp.flip, axis), (x, lambda g: flip(g, axis)))
 
 
 def roll(x, shift, axis=None):
     """x shifted cyclically along an axis (or several); over the flattened elements if axis is None."""
     x = as_tensor(x)
     back = tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
-    return record(xp.roll(x.data, shift, axis), (x, lambda g: roll(g, back, axis)))
+    return record(named("roll", x, xp.roll, shift, axis), (x, lambda g: roll(g, back, axis)))
 
 
 def tril(x, k=0):
     """x with zeros above the k-th diagonal of its last two axes."""
     x = as_tensor(x)
-    return record(xp.tril(x.data, k), (x, lambda g: tril(g, k)))
+    return record(named("tril", x, xp.tril, k), (x, lambda g: tril(g, k)))
 
 
 def triu(x, k=0):
     """x with zeros below the k-th diagonal of its last two axes."""
     x = as_tensor(x)
-    return record(xp.triu(x.data, k), (x, lambda g: triu(g, k)))
+    return record(named("triu", x, xp.triu, k), (x, lambda g: triu(g, k)))
 
 
 # The methods of Tensor

@@ -398,7 +398,12 @@ def broadcast_to(x, shape):
     """x repeated to a larger shape by NumPy's broadcasting rules (a view). The adjoint of sum_to."""
     x = as_tensor(x)
     before = x.data.shape
-    return record(xp.broadcast_to(x.data, shape), (x, lambda g: sum_to(g, before)))
+    try:
+        value = xp.broadcast_to(x.data, shape)
+    except ValueError as error:
+        raise ValueError(f"broadcast_to: shape {before} does not broadcast to {shape}; sizes of an axis, counted from "
+                         "the last, must agree or be 1") from error
+    return record(value, (x, lambda g: sum_to(g, before)))
 
 
 def sum_to(x, shape):
@@ -407,7 +412,10 @@ def sum_to(x, shape):
     before = x.data.shape
     extra = len(before) - len(shape)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and before[i + extra] != 1)
-    value = x.data.sum(axis=axes, keepdims=True).reshape(shape)
+    value = x.data.sum(axis=axes, keepdims=True)
+    if extra < 0 or value.shape[extra:] != tuple(shape):
+        raise ValueError(f"sum_to: shape {shape} does not broadcast to {before}, so a sum over axes cannot lead there")
+    value = value.reshape(shape)
     return record(value, (x, lambda g: broadcast_to(g, before)))
 
 
