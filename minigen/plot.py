@@ -19,7 +19,7 @@ LEAF, OP = "#fdeedd", "#e3eefa"
 def grid(images, path, columns=None) -> None:
     """Draws images (N, C, H, W), values in [0, 1], row by row. columns: as many as rows, if left out."""
     png = io.BytesIO()
-    _matplotlib("image").imsave(png, _sheet(images, columns, "grid"), format="png")
+    _matplotlib("image").imsave(png, sheet(images, columns), format="png")
     write(path, png.getvalue())
 
 
@@ -29,22 +29,22 @@ def sheets(titled: dict, path) -> None:
     titled: title -> images (N, C, H, W) in [0, 1], or (images, columns).
     """
     pairs = [item if isinstance(item, tuple) else (item, None) for item in titled.values()]
-    drawn = [_sheet(images, columns, "sheets") for images, columns in pairs]
-    wide = [4.0 * sheet.shape[1] / sheet.shape[0] for sheet in drawn]  # inches, at a height of 4
+    drawn = [sheet(images, columns) for images, columns in pairs]
+    wide = [4.0 * picture.shape[1] / picture.shape[0] for picture in drawn]  # inches, at a height of 4
     figure = _figure(sum(wide) + 0.25 * len(wide), 4.4)
     panels = figure.subplots(1, len(drawn), width_ratios=wide, squeeze=False)[0]
-    for axes, title, sheet in zip(panels, titled, drawn):
-        axes.imshow(sheet, interpolation="nearest")
+    for axes, title, picture in zip(panels, titled, drawn):
+        axes.imshow(picture, interpolation="nearest")
         axes.set_title(title, fontsize=11)
         axes.set_axis_off()
     _write(figure, path)
 
 
-def _sheet(images, columns, caller):
-    """Images as one picture (rows, columns, 3), with white gaps between them."""
+def sheet(images, columns=None):
+    """Images (N, C, H, W), values in [0, 1], row by row in one picture (high, wide, 3), with white gaps between."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
-        raise ValueError(f"{caller}: images has shape {images.shape}, expected (N, 1 or 3, H, W) with N >= 1")
+        raise ValueError(f"grid: images has shape {images.shape}, expected (N, 1 or 3, H, W) with N >= 1")
     N, C, H, W = images.shape
     columns = columns or math.ceil(math.sqrt(N))
     rows = math.ceil(N / columns)
@@ -52,12 +52,12 @@ def _sheet(images, columns, caller):
     gap = max(2, zoom * W // 16)
 
     high, wide = zoom * H + gap, zoom * W + gap
-    sheet = np.ones((rows * high + gap, columns * wide + gap, 3))
+    picture = np.ones((rows * high + gap, columns * wide + gap, 3))
     for i, image in enumerate(np.clip(images, 0, 1)):
         top, left = gap + (i // columns) * high, gap + (i % columns) * wide
         pixels = image.transpose(1, 2, 0).repeat(zoom, axis=0).repeat(zoom, axis=1)
-        sheet[top:top + zoom * H, left:left + zoom * W] = pixels  # (zoom H, zoom W, 1 or 3)
-    return sheet
+        picture[top:top + zoom * H, left:left + zoom * W] = pixels  # (zoom H, zoom W, 1 or 3)
+    return picture
 
 
 def graph(y, path, texts=None) -> None:

@@ -17,9 +17,11 @@ from scipy.special import ndtri
 from ... import plot
 
 
-def reconstructions(model, x):
-    """Images x (N, C, H, W) in the first row, and under each its reconstruction in the second."""
-    return np.concatenate([shown(model, x), model.reconstruct(x)])
+def reconstructions(model, x, columns=8):
+    """Rows of `columns` images of x (N, C, H, W), and below each row its reconstructions. N: a multiple of columns."""
+    pairs = np.stack([shown(model, x), model.reconstruct(x)], axis=1)  # (N, 2, C, H, W)
+    rows = pairs.reshape(-1, columns, *pairs.shape[1:]).swapaxes(1, 2)  # (N / columns, 2, columns, C, H, W)
+    return rows.reshape(-1, *x.shape[1:])
 
 
 def interpolate(model, x0, x1, steps=8):
@@ -69,13 +71,12 @@ def scatter(model, x, y, path) -> None:
 
 def draw(model, x, y, out) -> list:
     """Writes reconstructions.png, interpolation.png, traversal.png and, where Z = 2, manifold.png and scatter.png
-    of images x into the folder out. Returns their paths."""
-    n = min(12, len(x) // 2)
-    sheets = {"reconstructions": (reconstructions(model, x[:n]), n),
-              "interpolation": (interpolate(model, x[:n], x[n : 2 * n]), 8),
-              "traversal": (traverse(model, x), 9)}
+    into the folder out, for at least 16 images x with labels y. Returns their paths."""
+    sheets = {"reconstructions": (reconstructions(model, x[:32], columns=8), 8),
+              "interpolation": (interpolate(model, x[:8], x[8:16], steps=8), 8),
+              "traversal": (traverse(model, x, rows=8, steps=9), 9)}
     if model.latent == 2:
-        sheets["manifold"] = manifold(model), 16
+        sheets["manifold"] = manifold(model, steps=16), 16
         scatter(model, x, y, out / "scatter.png")
     for name, (images, columns) in sheets.items():
         plot.grid(images, out / f"{name}.png", columns)
