@@ -53,7 +53,10 @@ def filter_gradient(x, y, geometry, groups):
     """w[o,c,r,s] = sum_npq y[n,o,p,q] x[n, c, stride p + dilation r - before, ...]: columns^T times y."""
     C, O, G, (R, S) = x.shape[1], y.shape[1], groups, geometry.kernel
     if _is_pointwise(geometry, G):
-        return xp.matmul(_pixels(y).swapaxes(1, 2), _pixels(x)).sum(axis=0).reshape(O, C, 1, 1)
+        seen, g = _pixels(x), _pixels(y)
+        if len(seen) != len(g):  # one is channels-last, the other is not: both by images
+            seen, g = (a.reshape(len(x), -1, a.shape[2]) for a in (seen, g))
+        return xp.matmul(g.swapaxes(1, 2), seen).sum(axis=0).reshape(O, C, 1, 1)
     if G == C == O > 1:
         return _depthwise_filter_gradient(x, y, geometry)
     total = xp.zeros((G, R * S * C // G, O // G), x.dtype)
@@ -78,10 +81,19 @@ def transpose(y, w, bias, geometry, groups):
 
 
 def image_sums(x):
-    """Sum over the pixels of each image and channel, (N, C): a product with ones outruns x.sum."""
+    """Sum over the pixels of each image and channel, (N, C, H, W) -> (N, C): a product with ones outruns sum."""
     N, C, H, W = x.shape
     pixels = x.reshape(N, C, H * W).swapaxes(1, 2)  # a view in both layouts
     return xp.matmul(xp.ones((1, H * W), x.dtype), pixels).reshape(N, C)
+
+
+def along_rows(t, x):
+    """t (N, C) or (C,) shaped to go with x (N, C, H, W), and repeated along W where x is channels-last: a ufunc's
+    inner loop then runs over W*C numbers instead of C."""
+    *N, C = t.shape
+    if x.strides[1] != x.itemsize:
+        return t.reshape(*N, C, 1, 1)
+    return xp.broadcast_to(t.reshape(*N, 1, 1, C), (*N, 1, x.shape[3], C)).copy().swapaxes(-1, -3).swapaxes(-1, -2)
 
 
 # Columns
@@ -224,22 +236,18 @@ def _scatter(y, w, bias, geometry, groups):
 def _add_up(sent, geometry):
     """Images (n, C, H, W) with sent[t] (n, C, P, Q) added where tap t looks."""
     n, C = sent.shape[1:3]
-    (height, width), (in_frame, in_image) = geometry.frame, geometry.overlap()
+    height, width = geometry.frame
     frame = xp.zeros((n, height, width, C), sent.dtype).transpose(0, 3, 1, 2)
     for seen, value in zip(geometry.taps(frame), sent):
         seen += value
-    x = xp.zeros((n, *geometry.image, C), sent.dtype).transpose(0, 3, 1, 2)
-    x[(..., *in_image)] = frame[(..., *in_frame)]
-    return x
+    return geometry.unframed(frame)
 
 
 def unfold(x, geometry):
     """All columns written down: (N, C*R*S, P*Q)."""
-    in_frame, in_image = geometry.overlap()
-    frame = xp.zeros(x.shape[:2] + geometry.frame, x.dtype)
-    frame[(..., *in_frame)] = x[(..., *in_image)]
-    columns = _windows(frame, geometry, 1)[0].transpose(0, 5, 3, 4, 1, 2)  # (N, C, R, S, P, Q)
-    return columns.reshape(len(x), math.prod(columns.shape[1:4]), math.prod(geometry.output))
+    windows = _windows(geometry.framed(x), geometry, 1)[0]  # (N, P, Q, R, S, C)
+    N, P, Q, R, S, C = windows.shape
+    return windows.transpose(0, 5, 3, 4, 1, 2).reshape(N, C * R * S, P * Q)
 
 
 def fold(columns, geometry):

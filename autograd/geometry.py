@@ -4,13 +4,15 @@ A window with R x S taps is laid on the image at P x Q places. Along each axis, 
 
     i = stride p + dilation r - before
 
-of the image. The span of all i is the frame: it begins `before` pixels ahead of the image, may reach past its end, and
-what of it lies outside the image holds zeros (for max pooling, -inf).
+of the image. The span of all i is the frame: it begins `before` pixels ahead of the image, may reach past its
+end, and what of it lies outside the image holds zeros (for max pooling, -inf).
 
 Symbols: image H W, taps R S, places P Q, C channels, n images. Read before this: backend.py.
 """
 import operator
 from typing import NamedTuple
+
+from .backend import xp
 
 
 class Geometry(NamedTuple):
@@ -39,8 +41,28 @@ class Geometry(NamedTuple):
             in_image.append(slice(start - before, end - before))
         return tuple(in_frame), tuple(in_image)
 
+    def framed(self, x, fill=0):
+        """x (n, C, H, W) in its frame, `fill` outside; a view where the frame lies inside. Keeps memory order."""
+        in_frame, in_image = self.overlap()
+        inside = x[(..., *in_image)]
+        if inside.shape[2:] == self.frame:
+            return inside
+        frame = xp.full_like(x, fill, shape=x.shape[:2] + self.frame)
+        frame[(..., *in_frame)] = inside
+        return frame
+
+    def unframed(self, frame):
+        """The image in a frame, zero where the frame does not reach; framed's transpose."""
+        in_frame, in_image = self.overlap()
+        inside = frame[(..., *in_frame)]
+        if inside.shape[2:] == self.image:
+            return inside
+        x = xp.zeros_like(frame, shape=frame.shape[:2] + self.image)
+        x[(..., *in_image)] = inside
+        return x
+
     def taps(self, frame):
-        """One view (n, C, P, Q) of a frame (n, C, height, width) per tap, in scan order: what it sees at each place."""
+        """What each tap sees at each place: views (n, C, P, Q) of a frame (n, C, height, width), in scan order."""
         (P, Q), (R, S) = self.output, self.kernel
         (sh, sw), (dh, dw) = self.stride, self.dilation
         for r in range(R):

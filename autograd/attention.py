@@ -1,0 +1,157 @@
+"""Attention: each query takes a mean of the values, weighted by how well it matches their keys.
+
+    A = softmax(scale Q K^T + mask)            (..., L, S), rows sum to one
+    Y = A V                                    (..., L, Ev)
+
+    dV = A^T g        dA = g V^T               and with D = A (dA - sum_S A dA), the gradient of the scores,
+    dQ = scale D K    dK = scale D^T Q
+
+A is by far the largest array, and nothing outside needs it. So it is made for a few images at a time, used while
+in cache, dropped, and made again for the gradients: memory is linear in the number of tokens of the batch, the
+idea of FlashAttention (Dao et al. 2022). While a graph is recorded, the same functions run on the whole batch.
+
+Source: Vaswani et al. 2017, eq. 1. Symbols: L queries, S keys, E their width, Ev width of a value, ... batch and
+heads, g = dL/dY. Read before this: reduce.py.
+"""
+import numpy as np
+
+from .backend import uniform, xp
+from .ops import where
+from .reduce import softmax, sum
+from .shape import concatenate, reshape, swapaxes
+from .tensor import Tensor, as_tensor, broadcast_to, no_grad, record, recording
+
+BLOCK = 1 << 18  # numbers of A that are in memory at a time: 1 MiB in float32
+
+
+def scaled_dot_product_attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, *, rng=None
+):
+    """query (..., L, E), key (..., S, E), value (..., S, Ev) -> (..., L, Ev); leading axes broadcast.
+
+    attn_mask, broadcast to (..., L, S): booleans, True where a query may look, or numbers added to the scores.
+    is_causal: query i looks at keys 0..i. A query that may look nowhere gets zeros. scale None: 1 / sqrt(E).
+    dropout_p > 0 drops weights of A with that probability, drawn by rng.
+    """
+    q, k, v = as_tensor(query), as_tensor(key), as_tensor(value)
+    batch = _check(q, k, v)
+    shape = (*(batch or (1,)), q.shape[-2], k.shape[-2])
+    scale = max(1, q.shape[-1]) ** -0.5 if scale is None else float(scale)
+    mask = _mask(attn_mask, is_causal, shape, q.dtype)
+    kept = _kept(dropout_p, rng, shape, q.dtype)
+    q, k, v = (_spread(t, shape[:-2] + t.shape[-2:]) for t in (q, k, v))
+    if mask is not None and mask.requires_grad:  # a learned bias
+        (y,) = _weighted_mean(q, k, v, mask, kept, scale)
+    else:
+        y = _attention(q, k, v, mask, kept, scale)
+    return reshape(y, *batch, *y.shape[-2:])
+
+
+def _attention(q, k, v, mask, kept, scale):
+    last = [None, None]  # the three pullbacks are called with one g, and share what is computed for it
+
+    def gradients(g):
+        if last[0] is not g:
+            arguments = (q, k, v, mask, kept, g)
+            last[:] = g, _gradients(*arguments, scale) if recording() else _in_blocks(_gradients, arguments, scale)
+        return last[1]
+
+    value = _in_blocks(_weighted_mean, (q, k, v, mask, kept), scale)[0].data
+    return record(value, *((x, lambda g, i=i: gradients(g)[i]) for i, x in enumerate((q, k, v))))
+
+
+def _weighted_mean(q, k, v, mask, kept, scale):
+    A = _weights(q, k, mask, scale)
+    return [(A if kept is None else A * kept) @ v]
+
+
+def _gradients(q, k, v, mask, kept, g, scale):
+    """dL/d(q, k, v)."""
+    A = _weights(q, k, mask, scale)
+    dA = g @ swapaxes(v, -1, -2)
+    if kept is not None:
+        dA = dA * kept
+    D = A * (dA - sum(A * dA, -1, keepdims=True)) * scale
+    dv = swapaxes(A if kept is None else A * kept, -1, -2) @ g
+    return [D @ k, swapaxes(D, -1, -2) @ q, dv]
+
+
+def _weights(q, k, mask, scale):
+    """A. Rows of which all is masked are zero, where softmax alone would divide 0 by 0."""
+    scores = (q * scale) @ swapaxes(k, -1, -2)
+    if mask is None:
+        return softmax(scores)
+    if mask.dtype == bool:
+        seen = mask.data
+    else:
+        seen, scores = mask.data != -xp.inf, scores + mask
+    blind = ~seen.any(axis=-1, keepdims=True)
+    scores = where(seen, scores, xp.where(blind, 0.0, -xp.inf).astype(scores.dtype))
+    return where(blind, 0.0, softmax(scores))
+
+
+def _in_blocks(f, tensors, scale):
+    """The list f(*tensors, scale), computed for a few entries of the first axis at a time, without a graph."""
+    q, k = tensors[:2]
+    step = max(1, BLOCK // max(1, int(np.prod(q.shape[1:-1])) * k.shape[-2]))
+    with no_grad():
+        parts = [
+            f(*(None if t is None else Tensor(t.data[n : n + step]) for t in tensors), scale)
+            for n in range(0, max(1, len(q)), step)
+        ]
+        return [concatenate(outputs) for outputs in zip(*parts)]
+
+
+# Arguments
+
+
+def _check(q, k, v):
+    """The leading axes of the result."""
+    shapes = f"query {q.shape}, key {k.shape}, value {v.shape}"
+    if min(q.ndim, k.ndim, v.ndim) < 2:
+        raise ValueError(f"scaled_dot_product_attention: all must have at least two axes, tokens and width: {shapes}")
+    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        raise ValueError("scaled_dot_product_attention: query and key must have the same last axis, key and value as "
+                         f"many tokens: {shapes}")
+    if not q.dtype == k.dtype == v.dtype or q.dtype.kind != "f":
+        raise TypeError("scaled_dot_product_attention: query, key and value must have one floating dtype, got "
+                        f"{q.dtype}, {k.dtype}, {v.dtype}; use astype")
+    try:
+        return np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    except ValueError:
+        raise ValueError(f"scaled_dot_product_attention: leading axes do not broadcast: {shapes}") from None
+
+
+def _mask(attn_mask, is_causal, shape, dtype):
+    """Booleans or numbers of that shape, a view; or None."""
+    if is_causal:
+        if attn_mask is not None:
+            raise ValueError("scaled_dot_product_attention: pass either attn_mask or is_causal=True")
+        attn_mask = xp.tril(xp.ones(shape[-2:], bool))
+    if attn_mask is None:
+        return None
+    mask = as_tensor(attn_mask)
+    if mask.dtype not in (bool, dtype):
+        raise TypeError(f"scaled_dot_product_attention: attn_mask has dtype {mask.dtype}, expected bool or the query's "
+                        f"{dtype}")
+    try:
+        return _spread(mask, shape)
+    except ValueError:
+        raise ValueError(f"scaled_dot_product_attention: attn_mask {mask.shape} does not broadcast to {shape}, queries "
+                         "by keys") from None
+
+
+def _kept(dropout_p, rng, shape, dtype):
+    """What dropout multiplies A with: 0 or 1 / (1 - p); or None."""
+    if not 0.0 <= dropout_p <= 1.0:
+        raise ValueError(f"scaled_dot_product_attention: dropout_p is {dropout_p}, expected a probability from 0 to 1")
+    if dropout_p == 0.0:
+        return None
+    if rng is None:
+        raise ValueError("scaled_dot_product_attention: dropout_p > 0 needs a generator: pass rng")
+    scale = 1.0 / (1.0 - dropout_p) if dropout_p < 1.0 else 0.0
+    return Tensor((uniform(rng, shape, dtype) >= dropout_p).astype(dtype) * scale)
+
+
+def _spread(t, shape):
+    return t if t.shape == shape else broadcast_to(t, shape)

@@ -1,0 +1,298 @@
+"""Normalization: batch, group, instance, layer and RMS norm, each in few passes over memory.
+
+All of them take two steps. They differ in the set of elements that m(.) averages over:
+
+    d = x - m(x)                                                dL/dx = g - m(g)
+    y = w x^ + b,   x^ = d / r,   r = sqrt(m(d^2) + eps)        dL/dd = (h - x^ m(h x^)) / r,   h = g w
+                                                                dL/dw = sum g x^,   dL/db = sum g
+
+    batch     m over N and pixels, one per C                    layer    m over the last axes
+    group     m over C/G channels and pixels, one per N, G      RMS      as layer, without the first step
+    instance  m over pixels, one per N and C
+
+The first step is a projection, and its own transpose. The second has the curvature: its gradients run on arrays,
+reusing memory, unless a graph is being recorded; then the same formulas run as ops, to be differentiated again.
+
+The variance m(d^2) is one of differences: m(x^2) - m(x)^2 would cancel when the mean is large.
+
+Names, arguments and values are torch.nn.functional's. Sources: Ioffe & Szegedy 2015 (batch), Ba et al. 2016
+(layer), Ulyanov et al. 2016 (instance), Wu & He 2018 (group), Zhang & Sennrich 2019 (RMS).
+Symbols: x input, y output, N batch, C channels, G groups, w weight, b bias. Read before this: reduce.py, conv.py.
+"""
+import math
+
+import numpy as np
+
+from .backend import xp
+from .columns import along_rows, image_sums
+from .conv import channel_sums
+from .ops import sqrt
+from .reduce import mean
+from .shape import reshape, transpose
+from .tensor import Tensor, as_tensor, record, recording
+
+# Norms of images, with a weight and a bias per channel
+
+
+def batch_norm(
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):
+    """Input (N, C, ...) normalized over all axes but C: in training by its own statistics, else by the running
+    ones, arrays (C,). Training moves these in place by `momentum` towards the batch's mean and unbiased variance;
+    then they may be None.
+    """
+    x, w, b = _operands("batch_norm", input, weight, bias)
+    C = x.shape[1]
+    running = _running_statistics("batch_norm", C, running_mean, running_var, needed=not training)
+    if not training:
+        return _affine(x, w, b, running, eps)
+    count = x.size // max(1, C)
+    if count == 1 or eps <= 0:
+        raise ValueError(f"batch_norm: training needs more than one value per channel and eps > 0, got input "
+                         f"{x.shape}, eps={eps}")
+    if x.size == 0:
+        return _affine(x, w, b)
+    images = reshape(transpose(x), 1, C, 1, -1) if x.ndim == 2 else _as_images(x)  # vectors are pixels
+    y, m, var = _normalize_images(images, w, b, lambda t: t.mean(axis=0, keepdims=True), eps)
+    _move(running, momentum, m, var * (count / (count - 1)))
+    return transpose(reshape(y, C, -1)) if x.ndim == 2 else reshape(y, x.shape)
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """Each image of input (N, C, ...) normalized over its pixels and C / num_groups channels at a time."""
+    x, w, b = _operands("group_norm", input, weight, bias)
+    C = x.shape[1]
+    if num_groups < 1 or C % num_groups:
+        raise ValueError(f"group_norm: {C} channels do not divide into num_groups={num_groups}: input {x.shape}")
+    if x.size == num_groups:
+        raise ValueError(f"group_norm: a group has a single value, input {x.shape}, num_groups={num_groups}")
+    if x.size == 0:
+        return _affine(x, w, b)
+    size = C // num_groups
+    group = np.arange(C) // size
+    average = xp.asarray((group[:, None] == group) / size, dtype=x.dtype)  # (C, C)
+    return reshape(_normalize_images(_as_images(x), w, b, lambda t: t @ average, eps)[0], x.shape)
+
+
+def instance_norm(
+    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+):
+    """Each channel of each image of input (N, C, ...) normalized over its pixels.
+
+    running_mean, running_var: arrays (C,) that move in place towards the mean and unbiased variance of an average
+    image; with use_input_stats=False they are used instead.
+    """
+    x, w, b = _operands("instance_norm", input, weight, bias)
+    running = _running_statistics("instance_norm", x.shape[1], running_mean, running_var, not use_input_stats)
+    if not use_input_stats:
+        return _affine(x, w, b, running, eps)
+    count = math.prod(x.shape[2:])
+    if count == 1:
+        raise ValueError(f"instance_norm: a channel has a single pixel: input {x.shape}")
+    if x.size == 0:
+        return _affine(x, w, b)
+    y, m, var = _normalize_images(_as_images(x), w, b, lambda t: t, eps)
+    _move(running, momentum, m, var * (count / (count - 1)))
+    return reshape(y, x.shape)
+
+
+def _normalize_images(x, w, b, over_set, eps):
+    """(y, mean, variance), the last two arrays (N, C) or (1, C). x (N, C, H, W).
+
+    over_set: from the means of each image and channel (N, C), an array or a Tensor, to those of each set.
+    """
+    y, var = _scale_images(_center_images(x, over_set), w, b, over_set, eps)
+    return y, over_set(_pixel_means(x.data)), var
+
+
+def _center_images(x, over_set):
+    value = x.data - along_rows(over_set(_pixel_means(x.data)), x.data)
+    return record(value, (x, lambda g: _center_images(g, over_set)))
+
+
+def _scale_images(d, w, b, over_set, eps):
+    """(y, m(d^2)) with y = w d / sqrt(m(d^2) + eps) + b."""
+    var = over_set(_pixel_means(d.data * d.data))
+    rstd = 1.0 / xp.sqrt(var + eps)
+    scale = rstd if w is None else rstd * w.data
+    y = d.data * along_rows(scale, d.data)
+    if b is not None:
+        y += along_rows(b.data, y)
+
+    product_means = _once(lambda g: _pixel_means(g * d.data) * rstd)  # of g x^: for both d and w
+
+    def in_ops(g):
+        """(dL/dd, g x^)."""
+        m = lambda t: reshape(over_set(mean(t, (2, 3))), -1, d.shape[1], 1, 1)
+        return _gradients_in_ops(d, g, None if w is None else reshape(w, -1, 1, 1), m, eps)
+
+    def pullback_d(g):
+        if recording():
+            return in_ops(g)[0]
+        m_hx = over_set(product_means(g.data) * (1.0 if w is None else w.data))
+        dd = d.data * along_rows(-m_hx * rstd * rstd, d.data)
+        dd += g.data * along_rows(scale, g.data)
+        return Tensor(dd)
+
+    def pullback_w(g):
+        if recording():
+            return channel_sums(in_ops(g)[1])
+        return Tensor(product_means(g.data).sum(axis=0) * (d.shape[2] * d.shape[3]))
+
+    edges = [(d, pullback_d)] + [(w, pullback_w)] * (w is not None) + [(b, channel_sums)] * (b is not None)
+    return record(y, *edges), var
+
+
+def _pixel_means(x):
+    return image_sums(x) / (x.shape[2] * x.shape[3])
+
+
+def _as_images(x):
+    """x (N, C, ...) as (N, C, H, W)."""
+    N, C, *size = x.shape
+    return x if len(size) == 2 else reshape(x, N, C, math.prod(size[:-1]), math.prod(size[-1:]))
+
+
+def _affine(x, w, b, running=None, eps=0.0):
+    """w (x - mean) / sqrt(var + eps) + b per channel, with given statistics, or without."""
+    per_channel = lambda t: reshape(t, -1, *(1,) * (x.ndim - 2))
+    if running is not None:
+        running_mean, running_var = running
+        x = x - per_channel(running_mean)
+        rstd = 1.0 / xp.sqrt(running_var + eps)
+        w = as_tensor(rstd) if w is None else w * rstd
+    x = x if w is None else x * per_channel(w)
+    return x if b is None else x + per_channel(b)
+
+
+def _move(running, momentum, m, var):
+    """running += momentum (new - running) in place; the new statistics, (N, C), are averaged over N."""
+    if running is not None:
+        for statistic, new in zip(running, (m, var)):
+            statistic *= 1.0 - momentum
+            statistic += momentum * new.mean(axis=0)
+
+
+# Norms of the last axes, with weights and biases of their shape
+
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """Input (..., *normalized_shape) normalized over its last axes, those of normalized_shape."""
+    x, w, b, axes = _rows("layer_norm", input, normalized_shape, weight, bias)
+    return _scale_rows(_center_rows(x, axes), w, b, axes, eps)
+
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """Input (..., *normalized_shape) over the root of the mean square of its last axes. eps None: the dtype's."""
+    x, w, _, axes = _rows("rms_norm", input, normalized_shape, weight, None)
+    return _scale_rows(x, w, None, axes, float(np.finfo(x.dtype).eps) if eps is None else eps)
+
+
+def _center_rows(x, axes):
+    return record(x.data - _mean(x.data, axes), (x, lambda g: _center_rows(g, axes)))
+
+
+def _scale_rows(d, w, b, axes, eps):
+    """w d / sqrt(m(d^2) + eps) + b."""
+    rstd = 1.0 / xp.sqrt(_mean(d.data * d.data, axes) + eps)
+    y = d.data * rstd
+    if w is not None:
+        y *= w.data
+    if b is not None:
+        y += b.data
+
+    def in_ops(g):
+        """(dL/dd, g x^)."""
+        return _gradients_in_ops(d, g, w, lambda t: mean(t, axes, keepdims=True), eps)
+
+    def pullback_d(g):
+        if recording():
+            return in_ops(g)[0]
+        h = g.data if w is None else g.data * w.data
+        dd = h * d.data
+        xp.multiply(d.data, _mean(dd, axes) * rstd * rstd, out=dd)
+        xp.subtract(h, dd, out=dd)
+        dd *= rstd
+        return Tensor(dd)
+
+    def pullback_w(g):
+        if recording():
+            return in_ops(g)[1]
+        product = g.data * d.data
+        product *= rstd
+        return Tensor(product)
+
+    edges = [(d, pullback_d)] + [(w, pullback_w)] * (w is not None) + [(b, lambda g: g)] * (b is not None)
+    return record(y, *edges)
+
+
+def _mean(x, axes):
+    return x.mean(axis=axes, keepdims=True)
+
+
+# Both
+
+
+def _gradients_in_ops(d, g, w, m, eps):
+    """(dL/dd, g x^): the second step's formulas as ops."""
+    rstd = 1.0 / sqrt(m(d * d) + eps)
+    x_hat = d * rstd
+    h = g if w is None else g * w
+    return (h - x_hat * m(h * x_hat)) * rstd, g * x_hat
+
+
+def _once(f):
+    """f, which keeps its last result: pullbacks of one node are called one after the other with the same g."""
+    last = [None, None]
+
+    def call(g):
+        if last[0] is not g:
+            last[:] = g, f(g)
+        return last[1]
+
+    return call
+
+
+def _operands(op, input, weight, bias):
+    """(x, w, b) as Tensors, w and b maybe None: (N, C, ...), and two (C,)."""
+    x = as_tensor(input)
+    if x.ndim < 2:
+        raise ValueError(f"{op}: input must be (N, C, ...), got shape {x.shape}")
+    return x, *_parameters(op, x, weight, bias, x.shape[1:2])
+
+
+def _parameters(op, x, weight, bias, shape):
+    if x.dtype.kind != "f":
+        raise TypeError(f"{op}: input has dtype {x.dtype}, expected floating point; use astype")
+    checked = []
+    for name, t in (("weight", weight), ("bias", bias)):
+        t = t if t is None else as_tensor(t)
+        if t is not None and t.shape != shape:
+            raise ValueError(f"{op}: {name} has shape {t.shape}, expected {shape} for input {x.shape}")
+        if t is not None and t.dtype != x.dtype:
+            raise TypeError(f"{op}: {name} has dtype {t.dtype}, input {x.dtype}; they must be equal, use astype")
+        checked.append(t)
+    return checked
+
+
+def _running_statistics(op, C, running_mean, running_var, needed):
+    """The two arrays, to be written to, or None."""
+    if (running_mean is None) != (running_var is None) or needed and running_mean is None:
+        raise ValueError(f"{op}: running_mean and running_var must both be given, or, where the input's own statistics "
+                         "are used, both be None")
+    if running_mean is None:
+        return None
+    arrays = [t.data if isinstance(t, Tensor) else t for t in (running_mean, running_var)]
+    for name, array in zip(("running_mean", "running_var"), arrays):
+        if array.shape != (C,):
+            raise ValueError(f"{op}: {name} has shape {array.shape}, expected ({C},), one per channel")
+    return arrays
+
+
+def _rows(op, input, normalized_shape, weight, bias):
+    """(x, w, b, the axes of normalized_shape)."""
+    x = as_tensor(input)
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    if not shape or x.shape[-len(shape) :] != shape:
+        raise ValueError(f"{op}: normalized_shape is {shape}, the last axes of input {x.shape} must equal it")
+    return x, *_parameters(op, x, weight, bias, shape), tuple(range(-len(shape), 0))

@@ -1,0 +1,408 @@
+"""Pooling and unpooling, interpolation, pixel shuffle: images made smaller and larger.
+
+Everything here is a linear map (max pooling: once it is known which elements won), and comes with its
+transpose, so that gradients of every order stay among the maps of this file:
+
+    take one tap of each window   <->  put back at that tap          max pooling
+    sum each window               <->  spread over each window       average pooling
+    y[p] = sum_k weight[p,k] x[index[p,k]] along an axis             interpolation, adaptive average pooling
+
+The last is described by a short table per output row, and its transpose by another such table. It is applied to
+one axis after the other, so a map between images of any size costs a few sums per pixel.
+
+Names, arguments and values are torch.nn.functional's. Inputs are (N, C, H, W) or (C, H, W); results keep the
+memory order of what comes in: channels-last stays so.
+
+Symbols: H W image, R S window, P Q output, g = dL/dy. Read before this: ops.py, geometry.py.
+"""
+import math
+
+import numpy as np
+
+from .backend import xp
+from .geometry import Geometry, pair
+from .shape import reshape, take_along_axis, transpose
+from .tensor import Tensor, as_tensor, record
+
+# Max pooling
+
+
+def max_pool2d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """The largest element of each window; the first of equal ones gets the gradient. stride None: kernel_size.
+
+    ceil_mode: windows that begin in the image or the padding before it may end outside. return_indices: also
+    where each maximum was, i W + j, as max_unpool2d takes it.
+    """
+    x = as_tensor(input)
+    images = _batched("max_pool2d", x)
+    geometry = _pooling("max_pool2d", images.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    value, winner = _largest(images.data, geometry)
+    y = record(value, (images, lambda g: _put(g, winner, geometry)))
+    if return_indices:
+        return _like(x, y), _like(x, Tensor(_positions(winner, geometry)))
+    return _like(x, y)
+
+
+def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Zeros with each element of input at the place in its image that indices names: undoes max_pool2d.
+
+    output_size: (H, W) or a shape that ends with it, where pooling made the same output of several sizes.
+    """
+    x, indices = as_tensor(input), as_tensor(indices)
+    images = _batched("max_unpool2d", x)
+    if indices.shape != x.shape or indices.dtype.kind not in "iu":
+        raise ValueError(f"max_unpool2d: indices must be integers of input's shape {x.shape}, got {indices.dtype} "
+                         f"of shape {indices.shape}")
+    kernel = pair("max_unpool2d", "kernel_size", kernel_size, 1)
+    stride = kernel if stride in (None, ()) else pair("max_unpool2d", "stride", stride, 1)
+    padding = pair("max_unpool2d", "padding", padding, 0)
+    size = [(p - 1) * s - 2 * b + k for p, s, b, k in zip(x.shape[-2:], stride, padding, kernel)]
+    if output_size is not None:
+        asked = list(output_size)[-2:]
+        if len(asked) != 2 or any(abs(a - n) >= s for a, n, s in zip(asked, size, stride)):
+            raise ValueError(f"max_unpool2d: output_size is {tuple(output_size)}, expected {tuple(size)} give or "
+                             f"take less than stride={stride}")
+        size = asked
+    N, C = images.shape[:2]
+    places = indices.data.reshape(N, C, math.prod(images.shape[2:]))
+    if places.size and not (0 <= int(places.min()) and int(places.max()) < math.prod(size)):
+        raise ValueError(f"max_unpool2d: indices hold values from {places.min()} to {places.max()}, the output of "
+                         f"size {tuple(size)} has places 0 to {math.prod(size) - 1}")
+    flat = reshape(images, N, C, math.prod(images.shape[2:]))
+    value = xp.zeros((N, C, math.prod(size)), x.dtype)
+    value[xp.arange(N)[:, None, None], xp.arange(C)[:, None], places] = flat.data
+    y = record(value, (flat, lambda g: take_along_axis(g, places, 2)))
+    return _like(x, reshape(y, N, C, *size))
+
+
+def _largest(x, geometry):
+    """The maximum of each window and the number of the tap that has it: (N, C, P, Q) each."""
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    taps = geometry.taps(geometry.framed(x, lowest))
+    value = next(taps).copy(order="K")
+    number = np.min_scalar_type(math.prod(geometry.kernel) - 1)
+    winner = xp.zeros_like(value, dtype=number)
+    winner[...] = xp.asarray(_first_tap_inside(geometry))  # where all are -inf, that one wins
+    for tap, seen in enumerate(taps, start=1):
+        better = (seen > value) | xp.isnan(seen)
+        xp.copyto(value, seen, where=better)
+        winner[better] = tap
+    return value, winner
+
+
+def _first_tap_inside(geometry):
+    """The number of the first tap of each window that does not lie in the padding before the image: (P, Q)."""
+    axes = zip(geometry.output, geometry.stride, geometry.before, geometry.dilation)
+    first = [np.maximum(0, -((np.arange(p) * stride - before) // dilation)) for p, stride, before, dilation in axes]
+    return first[0][:, None] * geometry.kernel[1] + first[1]
+
+
+def _positions(winner, geometry):
+    """The numbers of winning taps as positions i W + j in the image."""
+    (P, Q), (sh, sw), (dh, dw) = geometry.output, geometry.stride, geometry.dilation
+    r, s = xp.divmod(winner.astype(np.int64), geometry.kernel[1])
+    i = xp.arange(P)[:, None] * sh + r * dh - geometry.before[0]
+    j = xp.arange(Q) * sw + s * dw - geometry.before[1]
+    return i * geometry.image[1] + j
+
+
+def _take(x, winner, geometry):
+    """The element at the winning tap of each window: max pooling when the winners are known."""
+    taps = geometry.taps(geometry.framed(x.data))
+    value = next(taps).copy(order="K")
+    for tap, seen in enumerate(taps, start=1):
+        xp.copyto(value, seen, where=winner == tap)
+    return record(value, (x, lambda g: _put(g, winner, geometry)))
+
+
+def _put(y, winner, geometry):
+    """Each element of y added at the winning tap of its window: _take's transpose."""
+    frame = xp.zeros_like(y.data, shape=y.shape[:2] + geometry.frame)
+    for tap, seen in enumerate(geometry.taps(frame)):
+        seen += y.data * (winner == tap)
+    return record(geometry.unframed(frame), (y, lambda g: _take(g, winner, geometry)))
+
+
+# Average pooling
+
+
+def avg_pool2d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
+    """The mean of each window, padding counted among its elements or not; or its sum over divisor_override."""
+    x = as_tensor(input)
+    images = _batched("avg_pool2d", x)
+    geometry = _pooling("avg_pool2d", images.shape, kernel_size, stride, padding, 1, ceil_mode)
+    if x.dtype.kind != "f":
+        raise TypeError(f"avg_pool2d: input has dtype {x.dtype}, a mean needs floating point; use astype")
+    if divisor_override == 0:
+        raise ValueError("avg_pool2d: divisor_override is 0; pass None for the number of elements")
+    if divisor_override is None:
+        counts = [_counts(geometry, axis, count_include_pad) for axis in (0, 1)]
+        scale = 1.0 / (counts[0][:, None] * counts[1])
+    else:
+        scale = np.full(geometry.output, 1.0 / divisor_override)
+    return _like(x, _sum_windows(images, geometry) * xp.asarray(scale.astype(x.dtype)))
+
+
+def _counts(geometry, axis, with_padding):
+    """How many elements each window has along an axis; what ceil_mode lets it reach behind the padding never counts."""
+    size, padding = geometry.image[axis], geometry.before[axis]
+    start = np.arange(geometry.output[axis]) * geometry.stride[axis] - padding
+    end = np.minimum(start + geometry.kernel[axis], size + padding)
+    return end - start if with_padding else np.minimum(end, size) - np.maximum(start, 0)
+
+
+def _sum_windows(x, geometry):
+    taps = geometry.taps(geometry.framed(x.data))
+    value = next(taps).copy(order="K")
+    for seen in taps:
+        value += seen
+    return record(value, (x, lambda g: _spread_windows(g, geometry)))
+
+
+def _spread_windows(y, geometry):
+    """Each element of y added at every tap of its window: _sum_windows' transpose."""
+    frame = xp.zeros_like(y.data, shape=y.shape[:2] + geometry.frame)
+    for seen in geometry.taps(frame):
+        seen += y.data
+    return record(geometry.unframed(frame), (y, lambda g: _sum_windows(g, geometry)))
+
+
+# Adaptive pooling: P windows of even size that cover the image, whatever its size
+
+
+def adaptive_avg_pool2d(input, output_size):
+    """Means of P x Q windows; window p covers floor(p H / P) .. ceil((p + 1) H / P). None keeps that axis."""
+    x = as_tensor(input)
+    images = _batched("adaptive_avg_pool2d", x)
+    for axis, p in zip((2, 3), _adaptive_size("adaptive_avg_pool2d", images.shape, output_size)):
+        images = _resample(images, axis, *_average_table(images.shape[axis], p))
+    return _like(x, images)
+
+
+def adaptive_max_pool2d(input, output_size, return_indices=False):
+    """The largest element of each of adaptive_avg_pool2d's windows; return_indices as in max_pool2d."""
+    x = as_tensor(input)
+    images = _batched("adaptive_max_pool2d", x)
+    N, C, H, W = images.shape
+    P, Q = _adaptive_size("adaptive_max_pool2d", images.shape, output_size)
+    rows, columns = _adaptive_windows(H, P), _adaptive_windows(W, Q)  # (P, R), (Q, S)
+    places = (rows[:, None, :, None] * W + columns[None, :, None, :]).reshape(P * Q, -1)  # scan order
+    seen = images.data.reshape(N, C, H * W)[:, :, places]  # (N, C, P*Q, R*S)
+    indices = xp.asarray(places)[xp.arange(P * Q), seen.argmax(-1)]  # (N, C, P*Q)
+    y = take_along_axis(reshape(images, N, C, H * W), indices, 2)
+    y = _like(x, reshape(y, N, C, P, Q))
+    return (y, _like(x, Tensor(indices.reshape(N, C, P, Q)))) if return_indices else y
+
+
+def _adaptive_size(op, shape, output_size):
+    asked = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
+    asked = [n if p is None else p for p, n in zip(asked, shape[2:])] if len(asked) == 2 else asked
+    return pair(op, "output_size", tuple(asked), 0)
+
+
+def _adaptive_windows(size, count):
+    """The elements of each window, (count, K); a shorter one repeats its last."""
+    p = np.arange(count)
+    start, end = p * size // max(1, count), -(-(p + 1) * size // max(1, count))
+    longest = int((end - start).max(initial=1))
+    return np.minimum(start[:, None] + np.arange(longest), end[:, None] - 1)
+
+
+def _average_table(size, count):
+    index = _adaptive_windows(size, count)
+    new = np.diff(index, axis=1, prepend=-1) > 0  # not a repetition
+    return index, new / new.sum(axis=1, keepdims=True)
+
+
+# Interpolation
+
+
+def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
+    """input (N, C, ...) with 1 to 3 spatial axes, resampled to `size`, or by scale_factor (a number, or one per
+    axis).
+
+    mode: 'nearest', 'nearest-exact', 'area' (adaptive average) for any number of axes; 'linear' for one,
+    'bilinear' and 'bicubic' for two, 'trilinear' for three. Pixels are squares, and the images' borders coincide;
+    with align_corners=True they are points, and the images' corner points coincide. No antialiasing.
+    """
+    x = as_tensor(input)
+    axes = range(2, x.ndim)
+    if mode not in _TABLES:
+        raise ValueError(f"interpolate: mode is {mode!r}, expected one of {', '.join(_TABLES)}")
+    needed = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}.get(mode)
+    if len(axes) not in ((1, 2, 3) if needed is None else (needed,)):
+        raise ValueError(f"interpolate: input {x.shape} has {len(axes)} spatial axes, mode={mode!r} needs "
+                         f"{needed or '1 to 3'}, after batch and channels")
+    if align_corners is not None and needed is None:
+        raise ValueError(f"interpolate: align_corners has no meaning with mode={mode!r}; leave it out")
+    if (size is None) == (scale_factor is None):
+        raise ValueError(f"interpolate: pass either size or scale_factor, got {size} and {scale_factor}")
+    given = size if scale_factor is None else scale_factor
+    given = tuple(given) if isinstance(given, (tuple, list)) else (given,) * len(axes)
+    if len(given) != len(axes):
+        raise ValueError(f"interpolate: {given} must have one entry per spatial axis of input {x.shape}")
+    sizes = given if scale_factor is None else [math.floor(x.shape[a] * s) for a, s in zip(axes, given)]
+    sizes = pair("interpolate", "output size", tuple(sizes), 0 if mode == "area" else 1, len(axes))
+    if 0 in x.shape[1:]:
+        raise ValueError(f"interpolate: only the batch may be empty: input {x.shape}")
+    if x.dtype.kind != "f" and not mode.startswith("nearest"):
+        raise TypeError(f"interpolate: input has dtype {x.dtype}, mode={mode!r} needs floating point; use astype")
+    # PyTorch computes positions with the input's precision, the nearest ones in two dimensions with float32's.
+    real = np.float32 if x.dtype.kind != "f" or (needed, len(axes)) == (None, 2) else x.dtype.type
+    for axis, p, ratio in zip(axes, sizes, given):
+        n = x.shape[axis]
+        by_size = scale_factor is None or _is_exact(n, p, mode, len(axes))
+        step = real(n / max(1, p) if by_size else 1.0 / ratio)
+        x = _resample(x, axis, *_TABLES[mode](n, p, step, bool(align_corners)))
+    return x
+
+
+def _is_exact(n, p, mode, axes):
+    """Whether PyTorch takes a scale_factor that makes p pixels of n to be p / n: it does where that saves work."""
+    return p == n and mode in ("linear", "bilinear", "trilinear") or p in (n, 2 * n) and (mode, axes) == ("nearest", 2)
+
+
+# Tables: for n pixels resampled to p, `step` apart, index (p, K) and weight (p, K)
+
+
+def _nearest_table(n, p, step, _):
+    index = np.floor((np.arange(p, dtype=step.dtype) * step).astype(np.float32))
+    return np.minimum(index.astype(int), n - 1)[:, None], np.ones((p, 1))
+
+
+def _nearest_exact_table(n, p, step, _):
+    index = np.floor(((np.arange(p, dtype=step.dtype) + 0.5) * step).astype(np.float32))
+    return np.minimum(index.astype(int), n - 1)[:, None], np.ones((p, 1))
+
+
+def _area_table(n, p, step, _):
+    return _average_table(n, p)
+
+
+def _linear_table(n, p, step, align_corners):
+    position = np.maximum(_positions_along(n, p, step, align_corners), 0)
+    low = np.minimum(np.floor(position).astype(int), n - 1)
+    t = np.clip(position - low, 0, 1)
+    return np.stack([low, np.minimum(low + 1, n - 1)], 1), np.stack([1 - t, t], 1)
+
+
+def _cubic_table(n, p, step, align_corners):
+    """Keys' kernel with a = -3/4 (Keys 1981, eq. 4), on the four nearest pixels; the border pixel repeats."""
+    a = -0.75
+    position = _positions_along(n, p, step, align_corners)
+    low = np.floor(position).astype(int)
+    t = (position - low)[:, None]
+    d = np.concatenate([t + 1, t, 1 - t, 2 - t], 1)  # distances
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.clip(low[:, None] + np.arange(-1, 3), 0, n - 1), np.where(d <= 1, near, far)
+
+
+def _positions_along(n, p, step, align_corners):
+    """Where the p output pixels lie on the axis of the n input pixels, whose centres are 0 .. n - 1."""
+    places = np.arange(p, dtype=step.dtype)
+    if align_corners:
+        return places * step.dtype.type((n - 1) / (p - 1) if p > 1 else 0)
+    return (places + 0.5) * step - 0.5
+
+
+_TABLES = {
+    "nearest": _nearest_table,
+    "nearest-exact": _nearest_exact_table,
+    "area": _area_table,
+    "linear": _linear_table,
+    "bilinear": _linear_table,
+    "trilinear": _linear_table,
+    "bicubic": _cubic_table,
+}
+
+
+def _resample(x, axis, index, weight):
+    """y[..., p, ...] = sum_k weight[p, k] x[..., index[p, k], ...] along an axis."""
+    order = sorted(range(x.ndim), key=lambda i: -x.data.strides[i])
+    stored = x.data.transpose(order)  # in memory order, which take keeps
+    place, n = order.index(axis), x.shape[axis]
+    y = xp.zeros([len(index) if i == place else size for i, size in enumerate(stored.shape)], x.dtype)
+    for k, (i, w) in enumerate(zip(index.T, weight.T)):
+        term = xp.take(stored, xp.asarray(i), axis=place)
+        if not (w == 1).all():
+            term *= xp.asarray(w.astype(x.dtype)).reshape([-1 if a == place else 1 for a in range(x.ndim)])
+        y = term if k == 0 else xp.add(y, term, out=y)
+    y = y.transpose(np.argsort(order))
+    return record(y, (x, lambda g: _resample(g, axis, *_transposed(index, weight, n))))
+
+
+def _transposed(index, weight, n):
+    """The table of the transposed map: for each of n inputs the outputs that use it, filled up with weight 0."""
+    p, k = np.nonzero(weight)
+    i, w = index[p, k], weight[p, k]
+    order = np.argsort(i, kind="stable")
+    p, i, w = p[order], i[order], w[order]
+    uses = np.bincount(i, minlength=n)
+    column = np.arange(len(i)) - (np.cumsum(uses) - uses)[i]  # the how-manieth use
+    new_index, new_weight = np.zeros((n, uses.max(initial=0)), int), np.zeros((n, uses.max(initial=0)))
+    new_index[i, column], new_weight[i, column] = p, w
+    return new_index, new_weight
+
+
+# Pixel shuffle
+
+
+def pixel_shuffle(input, upscale_factor):
+    """(..., C r^2, H, W) -> (..., C, H r, W r): r^2 channels become the pixels of an r x r square."""
+    x, r = as_tensor(input), upscale_factor
+    if x.ndim < 3 or r < 1 or x.shape[-3] % (r * r):
+        raise ValueError(f"pixel_shuffle: input {x.shape} must be (..., C, H, W) with C divisible by "
+                         f"upscale_factor^2, and upscale_factor={r} positive")
+    *batch, C, H, W = x.shape
+    squares = reshape(x, -1, C // (r * r), r, r, H, W)
+    return reshape(transpose(squares, 0, 1, 4, 2, 5, 3), *batch, C // (r * r), H * r, W * r)
+
+
+def pixel_unshuffle(input, downscale_factor):
+    """(..., C, H r, W r) -> (..., C r^2, H, W): pixel_shuffle's inverse."""
+    x, r = as_tensor(input), downscale_factor
+    if x.ndim < 3 or r < 1 or x.shape[-2] % r or x.shape[-1] % r:
+        raise ValueError(f"pixel_unshuffle: input {x.shape} must be (..., C, H, W) with H and W divisible by "
+                         f"downscale_factor={r}, a positive integer")
+    *batch, C, H, W = x.shape
+    squares = reshape(x, -1, C, H // r, r, W // r, r)
+    return reshape(transpose(squares, 0, 1, 3, 5, 2, 4), *batch, C * r * r, H // r, W // r)
+
+
+# Arguments
+
+
+def _batched(op, x):
+    """x as (N, C, H, W)."""
+    if x.ndim not in (3, 4) or 0 in x.shape[-3:]:
+        raise ValueError(f"{op}: input must be (N, C, H, W) or (C, H, W), only N may be 0: input {x.shape}")
+    return x if x.ndim == 4 else reshape(x, 1, *x.shape)
+
+
+def _like(x, y):
+    """y (N, C, P, Q) without the batch axis where x came without one."""
+    return y if x.ndim == 4 else reshape(y, y.shape[1:])
+
+
+def _pooling(op, shape, kernel_size, stride, padding, dilation, ceil_mode):
+    kernel = pair(op, "kernel_size", kernel_size, 1)
+    stride = kernel if stride in (None, ()) else pair(op, "stride", stride, 1)
+    before, dilation = pair(op, "padding", padding, 0), pair(op, "dilation", dilation, 1)
+    if any(2 * b > k for b, k in zip(before, kernel)):
+        raise ValueError(f"{op}: padding={before} must be at most half of kernel_size={kernel}")
+    output = []
+    for n, k, s, b, d in zip(shape[2:], kernel, stride, before, dilation):
+        room = n + 2 * b - d * (k - 1) - 1
+        p = room // s + 1
+        if ceil_mode and room % s and p * s < n + b:
+            p += 1
+        output.append(p)
+    if min(output) < 1:
+        raise ValueError(f"{op}: a window of {kernel} with dilation {dilation} does not fit into input {shape} with "
+                         f"padding {before}")
+    return Geometry(tuple(shape[2:]), kernel, tuple(output), stride, before, dilation)
