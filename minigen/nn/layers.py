@@ -8,8 +8,9 @@ Symbols: D width of a layer. Read before this: module.py, init.py.
 import itertools
 import math
 
-from autograd import dropout, embedding, linear, parameter, sqrt
+from autograd import dropout, embedding, linear, parameter
 from autograd.backend import default_dtype, xp
+from autograd.norm import layer_norm
 
 from . import init
 from .module import Module, ModuleList
@@ -84,11 +85,7 @@ class LayerNorm(Module):
         self.bias = parameter(xp.zeros(shape, default_dtype)) if elementwise_affine and bias else None
 
     def forward(self, input):
-        axes = tuple(range(-len(self.normalized_shape), 0))
-        centered = input - input.mean(axes, keepdims=True)
-        y = centered / sqrt((centered * centered).mean(axes, keepdims=True) + self.eps)
-        y = y if self.weight is None else y * self.weight
-        return y if self.bias is None else y + self.bias
+        return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
         affine = "" if self.weight is not None else ", elementwise_affine=False"

@@ -378,7 +378,7 @@ def test_numbers_beside_float64_are_not_rounded_to_float32():
      "log_categorical: x has dtype float32, expected integers from 0 to 2"),
     (lambda: log_categorical(np.array([0, 3]), np.zeros(3)), ValueError,
      "log_categorical: x holds values from 0 to 3, expected integers from 0 to 2"),
-    (lambda: log_categorical(np.array([-1]), np.zeros(3)), ValueError, "x holds values from -1 to -1"),
+    (lambda: log_categorical(np.array([-1, 2]), np.zeros(3)), ValueError, "x holds values from -1 to 2"),
     (lambda: log_discretized_logistic(np.float32([0.5]), 0.0, 0.0, 256), TypeError,
      "log_discretized_logistic: x has dtype float32, expected integers from 0 to 255"),
     (lambda: log_discretized_logistic_mixture(np.array([200]), *np.zeros((3, 4)), 17), ValueError,

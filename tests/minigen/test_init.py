@@ -16,7 +16,9 @@ def draw(name, *args, shape=SHAPE, seed=0, **kwargs):
 
 
 CASES = [  # initializer, arguments, variance
+    ("uniform", dict(), 1 / 12),
     ("uniform", dict(a=-1.0, b=3.0), 16 / 12),
+    ("normal", dict(), 1.0),
     ("normal", dict(mean=1.0, std=0.2), 0.04),
     ("xavier_uniform", dict(), 2 / (FAN_IN + FAN_OUT)),
     ("xavier_uniform", dict(gain=5 / 3), (25 / 9) * 2 / (FAN_IN + FAN_OUT)),
@@ -34,7 +36,9 @@ CASES = [  # initializer, arguments, variance
 @pytest.mark.parametrize("name, arguments, variance", CASES)
 def test_moments(name, arguments, variance):
     w = draw(name, **arguments)
-    mean = 1.0 if name in ("uniform", "normal") else 0.0
+    mean = arguments.get("mean", 0.0)
+    if name == "uniform":
+        mean = 0.5 * (arguments.get("a", 0.0) + arguments.get("b", 1.0))
     assert w.shape == SHAPE and w.dtype == np.float32
     assert w.var() == pytest.approx(variance, rel=0.03)
     assert w.mean() == pytest.approx(mean, abs=5 * math.sqrt(variance / w.size))

@@ -102,8 +102,8 @@ def test_dropout_draws_anew_and_repeats_from_a_restored_generator(rng):
 
 
 def test_dropout_rejects_what_is_no_probability(rng):
-    with pytest.raises(ValueError, match="Dropout: p is 1.5"):
-        Dropout(1.5, rng=rng)
+    with pytest.raises(ValueError, match="Dropout: p is 1.05"):
+        Dropout(1.05, rng=rng)
 
 
 # LayerNorm
@@ -169,8 +169,30 @@ def test_mlp(rng):
         y = np.tanh(y) if i < 4 else 1 / (1 + np.exp(-y))
     np.testing.assert_allclose(net(x).numpy(), y, atol=1e-6)
     assert len(MLP([3, 8, 4, 2], tanh, rng=rng)) == 5  # nothing after the last layer
+    assert len(MLP([3, 2], tanh, rng=rng)) == 1
     with pytest.raises(ValueError, match=r"MLP: sizes is \[3\]"):
         MLP([3], relu, rng=rng)
+
+
+# All of them
+
+
+@pytest.mark.parametrize("make", [
+    lambda rng: Linear(3, 4, rng=rng), lambda rng: Embedding(3, 4, rng=rng),
+    lambda rng: MLP([3, 4, 2], relu, rng=rng),
+])
+def test_the_same_seed_gives_the_same_layer(make):
+    first, second = make(np.random.default_rng(5)), make(np.random.default_rng(5))
+    for name, array in first.state_dict().items():
+        np.testing.assert_array_equal(array, second.state_dict()[name])
+
+
+def test_repr(rng):
+    assert repr(Linear(3, 4, False, rng=rng)) == "Linear(3, 4, bias=False)  12 parameters"
+    assert repr(Embedding(3, 4, rng=rng)) == "Embedding(3, 4)  12 parameters"
+    assert repr(Dropout(rng=rng)) == "Dropout(p=0.5)"
+    assert repr(LayerNorm(4)) == "LayerNorm((4,), eps=1e-05)  8 parameters"
+    assert repr(LayerNorm((4, 2), 0.1, False)) == "LayerNorm((4, 2), eps=0.1, elementwise_affine=False)"
 
 
 # PyTorch as the oracle

@@ -136,16 +136,17 @@ def test_the_minimum_of_a_quadratic_is_found(name):
     np.testing.assert_allclose(p.numpy(), target.numpy() / shrinkage, atol=2e-3)
 
 
+@pytest.mark.parametrize("scale", [0.25, 2.0])
 @pytest.mark.parametrize("name", RULES)
-def test_scale_multiplies_the_gradients(name):
+def test_scale_multiplies_the_gradients(name, scale):
     kind, arguments, _ = RULES[name]
     rng = np.random.default_rng(2)
     start, gradients = draw(rng, (200, 300)), [draw(rng, (200, 300)) for _ in range(3)]
     scaled, plain = parameter(start), parameter(start)
     ours, expected = kind([scaled], **arguments), kind([plain], **arguments)
     for g in gradients:
-        ours.step([Tensor(g)], scale=0.25)
-        expected.step([Tensor(0.25 * g)])
+        ours.step([Tensor(g)], scale=scale)
+        expected.step([Tensor(scale * g)])
     np.testing.assert_array_equal(scaled.numpy(), plain.numpy())
 
 
