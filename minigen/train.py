@@ -378,7 +378,7 @@ def parse_duration(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """"3 s", "4 min 10 s", "1 h 05 min"."""
-    seconds = math.ceil(seconds)
+    seconds = max(1, round(seconds))
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
