@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from .backend import xp
-from .ops import exp, log, power, sqrt, where
+from .ops import exp, power, sqrt, where
 from .shape import expand_dims, flip, named, reshape
 from .tensor import Tensor, as_tensor, broadcast_to, record
 
@@ -40,7 +40,7 @@ def sum(x, axis=None, keepdims=False):
     """Sum over axis."""
     x = as_tensor(x)
     spread = lambda g: broadcast_to(_restored(g, x, axis, keepdims), x.shape)
-    return record(named("sum", x, xp.sum, axis=axis, keepdims=keepdims), (x, spread))
+    return record(named("sum", x, xp.ndarray.sum, axis=axis, keepdims=keepdims), (x, spread))
 
 
 def mean(x, axis=None, keepdims=False):
@@ -117,7 +117,7 @@ def _extreme(name, x, axis, keepdims):
 
 def argmax(x, axis=None):
     """Index of the first largest element: a constant Tensor of integers."""
-    return Tensor(named("argmax", as_tensor(x), xp.argmax, axis=axis))
+    return Tensor(named("argmax", as_tensor(x), xp.ndarray.argmax, axis=axis))
 
 
 # Sums of exponentials
@@ -126,7 +126,7 @@ def argmax(x, axis=None):
 def logsumexp(x, axis=None, keepdims=False):
     """log sum e^x over axis, shifted by the maximum so that nothing overflows; -inf where the axis is empty."""
     x = as_tensor(x)
-    top = named("logsumexp", x, xp.max, axis=axis, keepdims=True, initial=-xp.inf)
+    top = named("logsumexp", x, xp.ndarray.max, axis=axis, keepdims=True, initial=-xp.inf)
     top = xp.where(xp.isfinite(top), top, 0)  # all -inf, +inf among them, or empty: exp needs no shift there
     with np.errstate(divide="ignore"):
         value = xp.log(xp.exp(x.data - top).sum(axis=axis, keepdims=True)) + top
@@ -138,7 +138,7 @@ def logsumexp(x, axis=None, keepdims=False):
 def softmax(x, axis=-1):
     """e^x / sum e^x over axis. Its Jacobian is diag(y) - y y^T."""
     x = as_tensor(x)
-    value = xp.exp(x.data - named("softmax", x, xp.max, axis=axis, keepdims=True, initial=-xp.inf))
+    value = xp.exp(x.data - named("softmax", x, xp.ndarray.max, axis=axis, keepdims=True, initial=-xp.inf))
     value /= value.sum(axis=axis, keepdims=True)
     return record(value, (x, lambda g, y: y * (g - sum(g * y, axis, keepdims=True))), keep_output=True)
 
@@ -146,7 +146,7 @@ def softmax(x, axis=-1):
 def log_softmax(x, axis=-1):
     """x - logsumexp(x) over axis."""
     x = as_tensor(x)
-    value = x.data - named("log_softmax", x, xp.max, axis=axis, keepdims=True, initial=-xp.inf)
+    value = x.data - named("log_softmax", x, xp.ndarray.max, axis=axis, keepdims=True, initial=-xp.inf)
     with np.errstate(divide="ignore"):  # where the axis is empty
         value -= xp.log(xp.exp(value).sum(axis=axis, keepdims=True))
     return record(value, (x, lambda g, y: g - exp(y) * sum(g, axis, keepdims=True)), keep_output=True)
@@ -157,7 +157,8 @@ def cumsum(x, axis=None):
     x = as_tensor(x)
     if axis is None:
         return cumsum(reshape(x, -1), 0)
-    return record(named("cumsum", x, xp.cumsum, axis=axis), (x, lambda g: flip(cumsum(flip(g, axis), axis), axis)))
+    value = named("cumsum", x, xp.ndarray.cumsum, axis=axis)
+    return record(value, (x, lambda g: flip(cumsum(flip(g, axis), axis), axis)))
 
 
 # The methods of Tensor

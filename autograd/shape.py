@@ -14,7 +14,6 @@ from .backend import xp
 from .tensor import Tensor, as_tensor, broadcast_to, record
 
 
-
 def named(name, x, f, *args, **options):
     """f(x.data, *args), an array function; its errors are raised again with the op's name and the shape of x."""
     try:

@@ -92,6 +92,8 @@ class Draw:
         return self.layout(self.rng.integers(-1, 2, shape).astype(self.dtype))
 
     def layout(self, x, repeat=True):
+        if not x.ndim:
+            return x
         kind = self.pick("contiguous", "transposed", "sliced", "reversed", *["repeated"] * repeat)
         if kind == "transposed":
             return np.array(x, order="F")
@@ -101,7 +103,7 @@ class Draw:
             return room[tuple(slice(1, None, 2) for _ in x.shape)]
         if kind == "reversed":
             return np.flip(np.flip(x).copy())
-        if kind == "repeated" and x.ndim and x.shape[0]:
+        if kind == "repeated" and x.shape[0]:
             return np.broadcast_to(x[:1], x.shape)  # stride 0, not writable
         return x
 
@@ -228,10 +230,10 @@ UNARY = {
     "silu": (ag.silu, F.silu),
 }
 
-for _name, _pair in UNARY.items():
+for _name, _two in UNARY.items():
     @oracle(_name)
-    def _(draw, pair=_pair, edges=tuple(e for e in EVERYWHERE if e not in WITHOUT.get(_name, ()))):
-        return [draw.array(edges=edges)], *pair
+    def _(draw, name=_name, two=_two):
+        return [draw.array(edges=tuple(e for e in EVERYWHERE if e not in WITHOUT.get(name, ())))], *two
 
 
 @oracle("polygamma")
@@ -617,9 +619,9 @@ def _(draw):
     return [x], lambda x: ag.roll(x, shift, axis), lambda x: torch.roll(x, int(shift), axis)
 
 
-for _name in ("tril", "triu"):
+for _name, _mine, _other in (("tril", ag.tril, torch.tril), ("triu", ag.triu, torch.triu)):
     @oracle(_name)
-    def _(draw, mine=getattr(ag, _name), other=getattr(torch, _name)):
+    def _(draw, mine=_mine, other=_other):
         k = draw.integer(-3, 3)
         return [draw.array(min_ndim=2, max_ndim=4, edges=(INF, NAN))], lambda x: mine(x, k), lambda x: other(x, k)
 
@@ -651,19 +653,20 @@ def _(draw):
     return _reduction(draw, ag.mean, torch.mean, edges=(INF,))
 
 
-for _name in ("var", "std"):
+for _name, _mine, _other in (("var", ag.var, torch.var), ("std", ag.std, torch.std)):
     @oracle(_name)
-    def _(draw, mine=getattr(ag, _name), other=getattr(torch, _name)):
-        """NaN or Inf with fewer than ddof + 1 elements; the derivatives are not defined then."""
+    def _(draw, mine=_mine, other=_other):
+        """NaN or Inf with fewer than ddof + 1 elements; the derivatives are not defined then. No repeated elements:
+        PyTorch's mean of equal numbers may differ from them in the last bit."""
         ddof = draw.integer(0, 2)
         if draw.boolean():
             x = draw.array((draw.integer(0, ddof),))
             return [], lambda: mine(x, ddof=ddof), lambda: other(torch.tensor(np.array(x)), correction=ddof)
         return _reduction(draw, lambda x, **k: mine(x, ddof=ddof, **k), lambda x, **k: other(x, correction=ddof, **k),
-                          min_ndim=1, min_size=ddof + 1, repeat=False)  # PyTorch's mean of equal numbers is not always their equal
+                          min_ndim=1, min_size=ddof + 1, repeat=False)
 
     @oracle(_name)
-    def _(draw, mine=getattr(ag, _name), other=getattr(torch, _name)):
+    def _(draw, mine=_mine, other=_other):
         """All elements equal: the standard deviation is 0, and so is its gradient."""
         x = np.full(draw.shape(min_ndim=1, min_size=2), 1.5, draw.dtype)
         return [x], lambda x: mine(x, -1), lambda x: other(x, -1, correction=0)
@@ -684,13 +687,13 @@ def _(draw):
     return [x], lambda x: x.prod(axis=axis, keepdims=keepdims), lambda x: _torch_prod(x, axis, keepdims)
 
 
-for _name, _other in {"max": torch.amax, "min": torch.amin}.items():
+for _name, _mine, _other in (("max", ag.max, torch.amax), ("min", ag.min, torch.amin)):
     @oracle(_name)
-    def _(draw, mine=getattr(ag, _name), other=_other):
+    def _(draw, mine=_mine, other=_other):
         return _reduction(draw, mine, other, min_size=1, edges=(0.0, 1.0, INF, -INF))
 
     @oracle(_name)
-    def _(draw, mine=getattr(ag, _name), other=_other):
+    def _(draw, mine=_mine, other=_other):
         """Ties, also along an axis where another axis is empty."""
         x = draw.ties((draw.integer(0, 3), draw.integer(1, 4), draw.integer(1, 3)))
         axis = draw.pick(1, 2, (1, 2), -1)
@@ -754,9 +757,10 @@ def _(draw):
     return xs, ag.linear, F.linear
 
 
-EINSUMS = ("ij,jk->ik", "ij,jk", "ba", "ab->ba", "ii->i", "ii", "ii->", "ij->", "i,j->ij", "i,i", "ijk,kj->i", "iij->j",
-           "...ij,...jk->...ik", "...i->...", "i...->...i", "...", "...,...", "i...,i->...", "bij,bjk,bkl->bil",
-           "iij,jk->ki", "i,ij,j->", "ij,kl->", "ij,ij->ij", "ijij->ji", " i j , j -> i", "aB,Bc", "...ii->...i", "i,->i")
+EINSUMS = ("ij,jk->ik", "ij,jk", "ba", "ab->ba", "ii->i", "ii", "ii->", "ij->", "i,j->ij", "i,i", "ijk,kj->i",
+           "iij->j", "...ij,...jk->...ik", "...i->...", "i...->...i", "...", "...,...", "i...,i->...",
+           "bij,bjk,bkl->bil", "iij,jk->ki", "i,ij,j->", "ij,kl->", "ij,ij->ij", "ijij->ji", " i j , j -> i",
+           "aB,Bc", "...ii->...i", "i,->i")
 
 
 @oracle("einsum")
@@ -781,9 +785,9 @@ def _matrices(draw):
     return draw.layout((draw.rng.standard_normal(shape) + 3.0 * np.eye(n)).astype(draw.dtype), repeat=False)
 
 
-for _name in ("inv", "det"):
+for _name, _mine, _other in (("inv", ag.inv, torch.linalg.inv), ("det", ag.det, torch.linalg.det)):
     @oracle(_name)
-    def _(draw, mine=getattr(ag, _name), other=getattr(torch.linalg, _name)):
+    def _(draw, mine=_mine, other=_other):
         return [_matrices(draw)], mine, other
 
 
@@ -807,7 +811,9 @@ def _(draw):
     weight = draw.array((draw.integer(1, 4), draw.integer(1, 3)))
     labels = draw.rng.integers(0, weight.shape[0], draw.shape())
     mine = draw.pick(labels, ag.Tensor(labels), labels.astype(np.int32))
-    return [weight], lambda w: ag.embedding(mine, w), lambda w: F.embedding(torch.tensor(labels), w) if labels.size else w[labels]
+    if not labels.size:  # PyTorch's second derivative fails
+        return [weight], lambda w: ag.embedding(mine, w), lambda w: w[labels]
+    return [weight], lambda w: ag.embedding(mine, w), lambda w: F.embedding(torch.tensor(labels), w)
 
 
 @oracle("one_hot")
