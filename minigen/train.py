@@ -136,8 +136,8 @@ class Run:
         return shown
 
     def validate(self, batches) -> dict:
-        """The loss terms in eval mode, averaged over these batches, with the same noise every time. A term that
-        is not finite is left out: it would stop the curve, and should not stop the run."""
+        """The loss terms in eval mode, averaged over these batches, with the same noise every time. One that is
+        not finite is left out: it leaves a gap in the curve, and should not stop the run."""
         rng = backend.rng(0)
         shown = {}
         with in_use(self.model):
