@@ -45,7 +45,7 @@ class Optimizer:
         """
         grads = [g.data if isinstance(g, Tensor) else g for g in grads]
         self._check(grads)
-        lr = self.lr(self.steps)
+        lr = float(self.lr(self.steps))  # a NumPy float64 would widen the arithmetic below
         self.steps += 1
         for p, g, *state in zip(self.params, grads, *self.state.values()):
             for rows in blocks(p.data):

@@ -175,6 +175,15 @@ def test_a_restored_optimizer_continues_bit_for_bit(name):
         np.testing.assert_array_equal(p.numpy(), q.numpy())
 
 
+def test_a_numpy_number_for_lr_does_not_change_the_arithmetic():
+    rng = np.random.default_rng(4)
+    start, g = draw(rng, (1000,)), Tensor(draw(rng, (1000,)))
+    params = [parameter(start), parameter(start)]
+    for p, lr in zip(params, (1e-3, np.float64(1e-3))):
+        Adam([p], lr=lambda step, lr=lr: lr).step([g])
+    np.testing.assert_array_equal(params[0].numpy(), params[1].numpy())
+
+
 def test_the_state_of_something_else_is_refused():
     params = [parameter(np.zeros(3, np.float32))]
     with pytest.raises(ValueError, match=r"Adam.load_state_dict: 'v.0' of shape \(3,\) is missing"):
