@@ -1,0 +1,306 @@
+"""The trio: against PyTorch, SciPy, central differences, and its own definition as one trilinear form."""
+import numpy as np
+import pytest
+import scipy.signal
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import autograd as ag
+from autograd import columns
+from autograd.conv import convolution, filter_gradient, transposed_convolution
+from autograd.geometry import Geometry, places
+from autograd.gradcheck import gradcheck, gradgradcheck
+
+RUNS = settings(max_examples=40, deadline=None, derandomize=True, database=None,
+                suppress_health_check=list(HealthCheck))
+LAYOUTS = st.sampled_from(["contiguous", "channels-last", "sliced", "reversed", "repeated"])
+INTEGERS = st.integers(0, 10**6)
+
+
+def pairs(low, high):
+    return st.tuples(st.integers(low, high), st.integers(low, high))
+
+
+@st.composite
+def cases(draw):
+    """Sizes of a convolution: (x shape, w shape, Geometry, groups)."""
+    groups, per_in, per_out = draw(st.sampled_from([1, 1, 2, 3])), draw(st.sampled_from([1, 2, 9])), draw(st.integers(1, 3))
+    kernel, stride, dilation, padding = draw(pairs(1, 4)), draw(pairs(1, 3)), draw(pairs(1, 3)), draw(pairs(0, 3))
+    image = tuple(max(n, d * (k - 1) + 1 - 2 * p) for n, k, d, p in zip(draw(pairs(1, 8)), kernel, dilation, padding))
+    output = tuple(map(places, image, kernel, stride, padding, padding, dilation))
+    geometry = Geometry(image, kernel, output, stride, padding, dilation)
+    N = draw(st.integers(1, 3))
+    return (N, groups * per_in, *image), (groups * per_out, per_in, *kernel), geometry, groups
+
+
+def normal(rng, *shapes):
+    return [rng.standard_normal(shape) for shape in shapes]
+
+
+# Against PyTorch
+
+
+@RUNS
+@given(cases(), LAYOUTS, st.booleans(), st.booleans(), INTEGERS)
+def test_conv2d_is_torchs(same_as_torch, in_layout, case, kind, with_bias, batched, seed):
+    import torch.nn.functional as F
+
+    x_shape, w_shape, geometry, groups = case
+    x, w, b = normal(np.random.default_rng(seed), x_shape, w_shape, w_shape[:1])
+    x = in_layout(x, kind) if batched else x[0]
+    arrays = [x, w, b] if with_bias else [x, w]
+    given_ = dict(stride=geometry.stride, padding=geometry.before, dilation=geometry.dilation, groups=groups)
+    same_as_torch(lambda *a: ag.conv2d(*a, **given_), lambda *a: F.conv2d(*a, **given_), arrays)
+
+
+@RUNS
+@given(cases(), LAYOUTS, st.booleans(), st.booleans(), INTEGERS)
+def test_conv_transpose2d_is_torchs(same_as_torch, in_layout, case, kind, with_bias, batched, seed):
+    import torch.nn.functional as F
+
+    rng = np.random.default_rng(seed)
+    x_shape, w_shape, geometry, groups = case
+    sizes = zip(geometry.image, geometry.output, geometry.kernel, geometry.stride, geometry.before, geometry.dilation)
+    extra = tuple(n - ((p - 1) * s - 2 * b + d * (k - 1) + 1) for n, p, k, s, b, d in sizes)  # what the stride left over
+    y, w, b = normal(rng, (x_shape[0], w_shape[0], *geometry.output), w_shape, (x_shape[1],))
+    y = in_layout(y, kind) if batched else y[0]
+    arrays = [y, w, b] if with_bias else [y, w]
+    given_ = dict(stride=geometry.stride, padding=geometry.before, dilation=geometry.dilation, groups=groups)
+    if any(e >= max(s, d) for e, s, d in zip(extra, geometry.stride, geometry.dilation)):
+        extra = 0
+    same_as_torch(lambda *a: ag.conv_transpose2d(*a, output_padding=extra, **given_),
+                  lambda *a: F.conv_transpose2d(*a, output_padding=extra, **given_), arrays)
+
+
+@RUNS
+@given(cases(), st.booleans(), INTEGERS)
+def test_conv1d_and_its_transpose_are_torchs(same_as_torch, case, batched, seed):
+    import torch.nn.functional as F
+
+    (N, C, H, _), w_shape, geometry, groups = case
+    rng = np.random.default_rng(seed)
+    stride, padding, dilation = geometry.stride[0], geometry.before[0], geometry.dilation[0]
+    x, w, b = normal(rng, (N, C, H), w_shape[:3], w_shape[:1])
+    x = x if batched else x[0]
+    same_as_torch(lambda *a: ag.conv1d(*a, stride, padding, dilation, groups),
+                  lambda *a: F.conv1d(*a, stride, padding, dilation, groups), [x, w, b])
+    extra = max(stride, dilation) - 1
+    length = (geometry.output[0] - 1) * stride - 2 * padding + dilation * (geometry.kernel[0] - 1) + 1 + extra
+    if length > 0:
+        y, b = normal(rng, (N, len(w), geometry.output[0]), (C,))
+        same_as_torch(lambda *a: ag.conv_transpose1d(*a, stride, padding, extra, groups, dilation),
+                      lambda *a: F.conv_transpose1d(*a, stride, padding, extra, groups, dilation), [y, w, b])
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("kernel, dilation", [((3, 3), 1), ((2, 5), 1), ((4, 1), (3, 2)), ((2, 2), 2)])
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+def test_named_padding_is_torchs(same_as_torch, padding, kernel, dilation):
+    import torch.nn.functional as F
+
+    x, w, b = normal(np.random.default_rng(0), (2, 3, 11, 9), (4, 3, *kernel), (4,))
+    same_as_torch(lambda *a: ag.conv2d(*a, padding=padding, dilation=dilation),
+                  lambda *a: F.conv2d(*a, padding=padding, dilation=dilation), [x, w, b])
+
+
+@RUNS
+@given(cases(), st.booleans(), INTEGERS)
+def test_unfold_and_fold_are_torchs(same_as_torch, case, batched, seed):
+    import torch.nn.functional as F
+
+    x_shape, _, geometry, _ = case
+    x, = normal(np.random.default_rng(seed), x_shape)
+    x = x if batched else x[0]
+    args = geometry.kernel, geometry.dilation, geometry.before, geometry.stride
+    same_as_torch(lambda x: ag.unfold(x, *args), lambda x: F.unfold(x, *args), [x])
+    y = np.random.default_rng(seed).standard_normal(ag.unfold(x, *args).shape)
+    same_as_torch(lambda y: ag.fold(y, geometry.image, *args), lambda y: F.fold(y, geometry.image, *args), [y])
+
+
+# Against mathematics
+
+
+@RUNS
+@given(cases(), INTEGERS)
+def test_the_three_ops_are_derivatives_of_one_form(case, seed):
+    """<conv(x, w), y> = <x, conv^T(y, w)> = <w, filter gradient(x, y)>: all are T(x, w, y)."""
+    x_shape, w_shape, geometry, groups = case
+    y_shape = (x_shape[0], w_shape[0], *geometry.output)
+    x, w, y = map(ag.Tensor, normal(np.random.default_rng(seed), x_shape, w_shape, y_shape))
+    dot = lambda a, b: float((a.data * b.data).sum())
+    T = dot(convolution(x, w, None, geometry, groups), y)
+    size = float(np.linalg.norm(x.data) * np.linalg.norm(w.data) * np.linalg.norm(y.data))
+    assert dot(x, transposed_convolution(y, w, None, geometry, groups)) == pytest.approx(T, abs=1e-14 * size)
+    assert dot(w, filter_gradient(x, y, geometry, groups)) == pytest.approx(T, abs=1e-14 * size)
+
+
+@RUNS
+@given(cases(), INTEGERS)
+def test_gather_and_scatter_are_the_same_transpose(case, seed):
+    x_shape, w_shape, geometry, groups = case
+    y, w, b = normal(np.random.default_rng(seed), (x_shape[0], w_shape[0], *geometry.output), w_shape, x_shape[1:2])
+    np.testing.assert_allclose(columns._gather(y, w, b, geometry, groups), columns._scatter(y, w, b, geometry, groups),
+                               rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("numbers", [1, 60, 300, 1500])
+def test_the_size_of_a_block_does_not_matter(monkeypatch, numbers):
+    """Blocks of one row, of some rows, of some images: the results are those of one block."""
+    rng = np.random.default_rng(1)
+    geometry = Geometry((9, 7), (3, 2), (9, 8), (1, 1), (1, 1), (1, 1))
+    for C, O, groups in [(2, 3, 1), (9, 8, 1), (18, 4, 2), (4, 4, 4)]:
+        x, w, y = normal(rng, (5, C, 9, 7), (O, C // groups, 3, 2), (5, O, 9, 8))
+        run = lambda: (columns.convolve(x, w, None, geometry, groups), columns._gather(y, w, None, geometry, groups),
+                       columns._scatter(y, w, None, geometry, groups), columns.filter_gradient(x, y, geometry, groups))
+        whole = run()
+        monkeypatch.setattr(columns, "BLOCK", numbers)
+        for a, b in zip(run(), whole):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+        monkeypatch.undo()
+
+
+@RUNS
+@given(pairs(1, 9), pairs(1, 4), INTEGERS)
+def test_conv2d_is_scipys_correlation(image, kernel, seed):
+    rng = np.random.default_rng(seed)
+    image = tuple(map(max, image, kernel))
+    x, w = normal(rng, (2, 3, *image), (4, 3, *kernel))
+    y = ag.conv2d(x, w).numpy()
+    for n in range(2):
+        for o in range(4):
+            expected = sum(scipy.signal.correlate2d(x[n, c], w[o, c], mode="valid") for c in range(3))
+            np.testing.assert_allclose(y[n, o], expected, rtol=1e-11, atol=1e-11)
+
+
+def test_conv2d_is_a_product_with_unfolded_columns():
+    x, w = normal(np.random.default_rng(0), (2, 3, 7, 6), (5, 3, 3, 2))
+    args = dict(dilation=(1, 2), padding=(2, 1), stride=(2, 1))
+    y = ag.conv2d(x, w, **args)
+    product = w.reshape(5, -1) @ ag.unfold(x, (3, 2), **args)
+    np.testing.assert_allclose(y.numpy().reshape(2, 5, -1), product.numpy(), rtol=1e-12, atol=1e-12)
+
+
+@RUNS
+@given(cases(), INTEGERS)
+def test_derivatives_by_central_differences(case, seed):
+    x_shape, w_shape, geometry, groups = case
+    rng = np.random.default_rng(seed)
+    x, w, b, y = normal(rng, x_shape, w_shape, w_shape[:1], (x_shape[0], w_shape[0], *geometry.output))
+    for check in (gradcheck, gradgradcheck):
+        check(lambda x, w, b: convolution(x, w, b, geometry, groups), [x, w, b], rng, directions=1)
+        check(lambda y, w: transposed_convolution(y, w, None, geometry, groups), [y, w], rng, directions=1)
+        check(lambda x, y: filter_gradient(x, y, geometry, groups), [x, y], rng, directions=1)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (4, 1, 9, 9)])
+def test_float32_is_as_exact_as_its_rounding(shape):
+    rng = np.random.default_rng(0)
+    x, w = normal(rng, shape, (6, shape[1], 3, 3))
+    xs = [ag.parameter(a) for a in (x, w)]
+    singles = [ag.parameter(a, dtype=np.float32) for a in (x, w)]
+    y, single = ag.conv2d(*xs, padding=1), ag.conv2d(*singles, padding=1)
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single.numpy(), y.numpy(), rtol=1e-5, atol=1e-5)
+    u = rng.standard_normal(y.shape)
+    for a, b in zip(ag.grad(single, singles, u.astype(np.float32)), ag.grad(y, xs, u)):
+        assert a.dtype == np.float32
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-5, atol=2e-5)
+
+
+# Layout, emptiness, economy
+
+
+def is_channels_last(x):
+    return x.data.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+@pytest.mark.parametrize("kind", ["contiguous", "channels-last"])
+@pytest.mark.parametrize("kernel, stride, groups", [(3, 1, 1), (1, 1, 1), (4, 2, 1), (3, 1, 2), (3, 1, 4)])
+def test_results_are_channels_last(in_layout, kind, kernel, stride, groups):
+    rng = np.random.default_rng(0)
+    x = ag.parameter(in_layout(rng.standard_normal((2, 4, 8, 8)), kind))
+    w = ag.parameter(rng.standard_normal((4, 4 // groups, kernel, kernel)))
+    y = ag.conv2d(x, w, stride=stride, padding=kernel // 2, groups=groups)
+    assert is_channels_last(y) and is_channels_last(y * 2.0 + 1.0)
+    gx, _ = ag.grad(y, [x, w], np.ones(y.shape))
+    assert is_channels_last(gx)
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_an_empty_batch(kernel):
+    rng = np.random.default_rng(0)
+    x, w, b = (ag.parameter(a) for a in normal(rng, (0, 2, 5, 4), (3, 2, kernel, kernel), (3,)))
+    y = ag.conv2d(x, w, b, padding=1)
+    assert y.shape == (0, 3, 8 - kernel, 7 - kernel)
+    gx, gw, gb = ag.grad(y, [x, w, b], np.zeros(y.shape))
+    assert gx.shape == x.shape and not gw.numpy().any() and not gb.numpy().any()
+    assert ag.conv_transpose2d(y.detach(), w).shape == (0, 2, 7, 6)
+    assert ag.unfold(x, 2).shape == (0, 8, 12)
+    assert ag.fold(np.zeros((0, 8, 12)), (5, 4), 2).shape == (0, 2, 5, 4)
+
+
+def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch):
+    def refuse(*args):
+        raise AssertionError("computed a gradient of a constant")
+
+    rng = np.random.default_rng(0)
+    x, w = normal(rng, (2, 3, 5, 5), (4, 3, 3, 3))
+    with monkeypatch.context() as patch:
+        patch.setattr(columns, "filter_gradient", refuse)
+        p = ag.parameter(x)
+        ag.grad(ag.conv2d(p, w).sum(), p)
+    with monkeypatch.context() as patch:
+        patch.setattr(columns, "transpose", refuse)
+        p = ag.parameter(w)
+        ag.grad(ag.conv2d(x, p).sum(), p)
+
+
+# What is rejected
+
+image, filters = np.zeros((8, 3, 32, 32)), np.zeros((16, 3, 3, 3))
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda: ag.conv2d(image, np.zeros((16, 4, 3, 3))), ValueError,
+         r"conv2d: input has 3 channels, weight expects 4: input \(8, 3, 32, 32\), weight \(16, 4, 3, 3\); "
+         r"pass in_channels=3"),
+        (lambda: ag.conv2d(image, filters, groups=3), ValueError, r"input has 3 channels, weight expects 9"),
+        (lambda: ag.conv2d(image, np.zeros((16, 1, 3, 3)), groups=3), ValueError, r"16 output channels .* groups=3"),
+        (lambda: ag.conv2d(image, filters, groups=0), ValueError, r"groups is 0"),
+        (lambda: ag.conv2d(image, filters, np.zeros(3)), ValueError, r"bias must have shape \(16,\)"),
+        (lambda: ag.conv2d(image, filters, np.zeros((16, 1))), ValueError, r"bias must have shape"),
+        (lambda: ag.conv2d(image, filters, stride=0), ValueError, r"stride is 0, expected 1 or more"),
+        (lambda: ag.conv2d(image, filters, stride=(1, 2, 3)), ValueError, r"stride is \(1, 2, 3\), expected .* 2"),
+        (lambda: ag.conv2d(image, filters, stride=1.0), TypeError, r"stride is 1.0, expected an integer"),
+        (lambda: ag.conv2d(image, filters, padding=-1), ValueError, r"padding is -1, expected 0 or more"),
+        (lambda: ag.conv2d(image, filters, dilation=0), ValueError, r"dilation is 0"),
+        (lambda: ag.conv2d(image, filters, padding="full"), ValueError, r"padding is 'full', expected 'same'"),
+        (lambda: ag.conv2d(image, filters, padding="same", stride=2), ValueError, r"'same' needs stride 1"),
+        (lambda: ag.conv2d(image[:, :, :2], filters), ValueError, r"filter spans \[3, 3\].* only \[2, 32\]"),
+        (lambda: ag.conv2d(image[:, :, :0], filters, padding=2), ValueError, r"only the batch may be empty"),
+        (lambda: ag.conv2d(image, filters[:0]), ValueError, r"only the batch may be empty"),
+        (lambda: ag.conv2d(image[0, 0], filters), ValueError, r"input must be \(N, C, H, W\) or \(C, H, W\)"),
+        (lambda: ag.conv2d(image, filters[0]), ValueError, r"weight have 4 axes"),
+        (lambda: ag.conv2d(image, filters.astype(np.float32)), TypeError, r"one dtype, got float64, float32"),
+        (lambda: ag.conv1d(image[0], filters[0], stride=(1, 1)), ValueError, r"conv1d: stride is \(1, 1\)"),
+        (lambda: ag.conv_transpose2d(image, filters), ValueError, r"input has 3 channels, weight expects 16"),
+        (lambda: ag.conv_transpose2d(image, filters[:3], groups=2), ValueError, r"3 input channels .* groups=2"),
+        (lambda: ag.conv_transpose2d(image, filters[:3], output_padding=1), ValueError, r"output_padding=1 must be"),
+        (lambda: ag.conv_transpose2d(image, filters[:3], stride=2, output_padding=2), ValueError, r"smaller than"),
+        (lambda: ag.conv_transpose2d(image, filters[:3], stride=2, output_padding=-1), ValueError, r"is -1"),
+        (lambda: ag.conv_transpose2d(image, filters[:3], np.zeros(16)), ValueError, r"bias must have shape \(3,\)"),
+        (lambda: ag.conv_transpose2d(image[:, :, :1], filters[:3], padding=2), ValueError, r"would have size"),
+        (lambda: ag.conv_transpose2d(image, filters[:3], padding="same"), TypeError, r"padding is 'same'"),
+        (lambda: ag.unfold(image, 33), ValueError, r"unfold: .* no place for kernel_size \(33, 33\)"),
+        (lambda: ag.unfold(image, 2, padding=-1), ValueError, r"padding is -1"),
+        (lambda: ag.unfold(image[:, :0], 2), ValueError, r"only N may be 0"),
+        (lambda: ag.fold(np.zeros((2, 12, 15)), 5, 2), ValueError, r"fold: input must be .* input \(2, 12, 15\)"),
+        (lambda: ag.fold(np.zeros((2, 13, 16)), 5, 2), ValueError, r"fold: input must be"),
+        (lambda: ag.fold(np.zeros((2, 12, 16)), 1, 2), ValueError, r"no place for kernel_size"),
+    ],
+)
+def test_what_is_wrong_is_said(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
