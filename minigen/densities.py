@@ -59,8 +59,7 @@ def log_discretized_logistic(x, mu, log_scale, levels):
 
     Nothing cancels or underflows in the logarithm of the second form, however far out in a tail x is. (There
     PixelCNN++ approximates. It also bounds log_scale below by -7, which is left to the model.)
-    Kingma et al. 2016 (IAF); Salimans et al. 2017 (PixelCNN++), eq. 2, which counts in levels where its program
-    and this one count in [-1, 1].
+    Kingma et al. 2016 (IAF); Salimans et al. 2017 (PixelCNN++), eq. 2, there in units of one level.
     TypeError or ValueError if x holds anything but those integers.
     """
     if levels < 2:
