@@ -8,8 +8,10 @@ Symbols: x, a, b inputs; y output; g = dL/dy. Read before this: tensor.py. Read 
 """
 import math
 
+import numpy as np
+
 from .backend import special, xp
-from .tensor import Tensor, add, as_tensor, elementwise, operands, record
+from .tensor import Tensor, add, as_tensor, elementwise, operands, record, recording
 
 # Arithmetic
 
@@ -207,7 +209,13 @@ def clip(x, min=None, max=None):
 def sigmoid(x):
     """1 / (1 + e^-x)."""
     x = as_tensor(x)
-    return record(special.expit(x.data), (x, lambda g, y: g * (y * (1.0 - y))), keep_output=True)
+    return record(_logistic(x.data), (x, lambda g, y: g * (y * (1.0 - y))), keep_output=True)
+
+
+def _logistic(x):
+    """1 / (1 + e^-x) of an array. NumPy's float32 exp is five times as fast as scipy.special.expit."""
+    with np.errstate(over="ignore"):  # e^-x = inf gives the 0 that it should
+        return 1.0 / (1.0 + xp.exp(x * -1.0))
 
 
 def softplus(x):
@@ -253,8 +261,20 @@ def gelu(x, approximate="none"):
 def silu(x):
     """x sigmoid(x), also called swish."""
     x = as_tensor(x)
-    slope = lambda s: s * (1.0 + x * (1.0 - s))  # with s = sigmoid(x)
-    return record(x.data * special.expit(x.data), (x, lambda g: g * slope(sigmoid(x))))
+
+    def pullback(g):  # s (1 + x (1 - s)) with s = sigmoid(x), which is not kept: it costs less than its memory
+        if recording():
+            s = sigmoid(x)
+            return g * (s * (1.0 + x * (1.0 - s)))
+        s = _logistic(x.data)
+        slope = 1.0 - s
+        slope *= x.data
+        slope += 1.0
+        slope *= s
+        slope *= g.data
+        return Tensor(slope)
+
+    return record(x.data * _logistic(x.data), (x, pullback))
 
 
 # Matrix multiplication
