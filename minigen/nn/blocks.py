@@ -1,0 +1,82 @@
+"""The parts of a U-Net: residual block, self-attention over pixels, halving and doubling of the resolution.
+
+The last layer of every residual branch starts as 0: a new network is its skip connections, and each block begins by
+doing nothing (DDPM's code; Goyal et al. 2017 for why it helps).
+
+Symbols: N batch, C / O channels in / out, H W image, S = H W pixels, D width of a condition.
+Sources: He et al. 2016 (residual), Ho et al. 2020, appendix B. Read before this: conv.py, norms.py, attention.py.
+"""
+from autograd import silu
+from autograd.resample import interpolate
+
+from .attention import MultiheadAttention
+from .conv import Conv2d
+from .layers import Dropout, Linear
+from .module import Module
+from .norms import GroupNorm
+
+
+class ResBlock(Module):
+    """y = shortcut(x) + conv(silu(norm(h + W c))), h = conv(silu(norm(x))): (N, C, H, W) -> (N, O, H, W).
+
+    c: a condition (N, D), such as a code of the time, that shifts every channel as a whole; none if condition is None.
+    """
+
+    def __init__(self, in_channels, out_channels, condition=None, groups=8, dropout=0.0, *, rng):
+        self.norm1 = GroupNorm(groups, in_channels)
+        self.conv1 = Conv2d(in_channels, out_channels, 3, padding=1, rng=rng)
+        self.shift = Linear(condition, out_channels, rng=rng) if condition else None
+        self.norm2 = GroupNorm(groups, out_channels)
+        self.dropout = Dropout(dropout, rng=rng)
+        self.conv2 = zeroed(Conv2d(out_channels, out_channels, 3, padding=1, rng=rng))
+        self.shortcut = Conv2d(in_channels, out_channels, 1, rng=rng) if in_channels != out_channels else None
+
+    def forward(self, x, c=None):
+        h = self.conv1(silu(self.norm1(x)))  # (N, O, H, W)
+        if self.shift:
+            h = h + self.shift(c).reshape(len(x), -1, 1, 1)
+        h = self.conv2(self.dropout(silu(self.norm2(h))))
+        return h + (self.shortcut(x) if self.shortcut else x)
+
+
+class SelfAttention2d(Module):
+    """x + attention among all pixels of an image, each a token: (N, C, H, W) -> (N, C, H, W). Costs S^2 C."""
+
+    def __init__(self, channels, heads=1, groups=8, *, rng):
+        self.norm = GroupNorm(groups, channels)
+        self.attention = MultiheadAttention(channels, heads, batch_first=True, rng=rng)
+        zeroed(self.attention.out_proj)
+
+    def forward(self, x):
+        N, C, H, W = x.shape
+        tokens = self.norm(x).reshape(N, C, H * W).swapaxes(1, 2)  # (N, S, C)
+        y, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        return x + y.swapaxes(1, 2).reshape(N, C, H, W)
+
+
+class Downsample(Module):
+    """Half the resolution, an odd size rounded up, by a convolution of stride 2: (N, C, H, W) -> (N, C, H/2, W/2)."""
+
+    def __init__(self, channels, *, rng):
+        self.conv = Conv2d(channels, channels, 3, stride=2, padding=1, rng=rng)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Upsample(Module):
+    """To a given resolution by repeating pixels, and a convolution that smooths them: no checkerboard, which a
+    transposed convolution of stride 2 can draw (Odena et al. 2016)."""
+
+    def __init__(self, channels, *, rng):
+        self.conv = Conv2d(channels, channels, 3, padding=1, rng=rng)
+
+    def forward(self, x, size):
+        return self.conv(interpolate(x, size=size, mode="nearest"))
+
+
+def zeroed(layer):
+    """The layer with weight and bias set to 0."""
+    for p in layer.parameters():
+        p.data[...] = 0.0
+    return layer

@@ -1,0 +1,146 @@
+"""U-Net: down to a small image with many channels, up again, and at each resolution a bridge from the way down.
+
+    stem ->  blocks  ------------------------------->  blocks -> head        H x W
+               v  half                            ^ double
+             blocks  ------------------------->  blocks                     H/2 x W/2
+               v  half                      ^ double
+             blocks  ------------------->  blocks                           H/4 x W/4
+                       block attention block
+
+On the way down every block and every halving leaves its output behind; on the way up every block takes one of them
+back, as further channels of its input. So the network sees the whole image at its bottom, and has the fine detail
+beside it when it puts the result together.
+
+Sources: Ronneberger, Fischer & Brox 2015 (for segmentation); Ho et al. 2020, appendix B (this form, told the time t):
+with width=128, multipliers=(1, 2, 2, 2), attention=(1,), groups=32, DDPM's network for CIFAR-10, 35.7 M parameters.
+
+Symbols: N batch, C channels, H W image, t diffusion step, D = 4 width the width of the time's code.
+Read before this: blocks.py. Read next: models/diffusion/ddpm.py.
+"""
+import numpy as np
+
+from autograd import Tensor, as_tensor, concatenate, silu
+from autograd.backend import to_numpy
+from autograd.resample import pixel_shuffle, pixel_unshuffle
+
+from .attention import sinusoidal_code
+from .blocks import Downsample, ResBlock, SelfAttention2d, Upsample, zeroed
+from .conv import Conv2d
+from .layers import Linear, Sequential
+from .module import Module, ModuleList
+from .norms import GroupNorm
+
+
+class UNet(Module):
+    """(N, in_channels, H, W) and, with time, t (N,) -> (N, out_channels, H, W). H and W may be any sizes.
+
+    width: channels at full resolution; multipliers: how many times that at each level, one level for each, and each of
+    half the resolution of the one before. blocks: residual blocks per level on the way down, one more on the way up.
+    attention: the levels, from 0, whose blocks are followed by attention; heads: of each. groups: of the group norms,
+    must divide width. time: False for a network without t. patch: the network works on squares of patch x patch pixels
+    as channels, that is on an image smaller by so much; H and W must divide by it.
+    """
+
+    def __init__(self, in_channels, out_channels=None, *, width=64, multipliers=(1, 2, 2), blocks=2, attention=(),
+                 heads=1, groups=8, dropout=0.0, time=True, patch=1, rng):
+        if width % groups:
+            raise ValueError(f"UNet: width={width} does not divide into groups={groups}; pass groups={_groups(width)}")
+        if any(level not in range(len(multipliers)) for level in attention):
+            raise ValueError(f"UNet: attention={tuple(attention)} names levels, expected 0 to {len(multipliers) - 1}")
+        self.in_channels, self.out_channels = in_channels, out_channels or in_channels
+        self.width, self.patch = width, patch
+        D = 4 * width
+        self.time = Sequential(Linear(width, D, rng=rng), silu, Linear(D, D, rng=rng), silu) if time else None
+
+        def step(C_in, C_out, attends):
+            return Step(C_in, C_out, D if time else None, heads if attends else 0, groups, dropout, rng=rng)
+
+        self.stem = Conv2d(in_channels * patch**2, width, 3, padding=1, rng=rng)
+        C, kept = width, [width]  # channels of the present image, and of those left behind
+        self.down, self.up = ModuleList(), ModuleList()
+        for level, multiplier in enumerate(multipliers):
+            steps = ModuleList()
+            for _ in range(blocks):
+                steps.append(step(C, multiplier * width, level in attention))
+                C = multiplier * width
+                kept.append(C)
+            last = level == len(multipliers) - 1
+            self.down.append(Level(steps, None if last else Downsample(C, rng=rng)))
+            kept += [] if last else [C]
+
+        self.middle = ModuleList([step(C, C, True), step(C, C, False)])
+        for level, multiplier in reversed(list(enumerate(multipliers))):
+            steps = ModuleList()
+            for _ in range(blocks + 1):
+                steps.append(step(C + kept.pop(), multiplier * width, level in attention))
+                C = multiplier * width
+            self.up.append(Level(steps, Upsample(C, rng=rng) if level else None))
+
+        last = zeroed(Conv2d(C, self.out_channels * patch**2, 3, padding=1, rng=rng))
+        self.head = Sequential(GroupNorm(groups, C), silu, last)
+
+    def forward(self, x, t=None):
+        x = as_tensor(x)
+        c = self._condition(x, t)  # (N, D)
+        h = self.stem(pixel_unshuffle(x, self.patch) if self.patch > 1 else x)  # (N, width, H, W)
+        kept = [h]
+        for level in self.down:
+            for step in level.steps:
+                h = step(h, c)
+                kept.append(h)
+            if level.resample:
+                h = level.resample(h)
+                kept.append(h)
+        for step in self.middle:
+            h = step(h, c)
+        for level in self.up:
+            for step in level.steps:
+                h = step(concatenate([h, kept.pop()], axis=1), c)
+            if level.resample:
+                h = level.resample(h, kept[-1].shape[2:])
+        h = self.head(h)
+        return pixel_shuffle(h, self.patch) if self.patch > 1 else h
+
+    def _condition(self, x, t):
+        """The code of the time, (N, D), ready for the blocks; None without time. Checks x and t."""
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(f"UNet: input has shape {x.shape}, expected (N, {self.in_channels}, H, W)")
+        if x.shape[2] % self.patch or x.shape[3] % self.patch:
+            raise ValueError(f"UNet: patch={self.patch} does not divide the image of {x.shape[2]} x {x.shape[3]}; pad "
+                             "the images, or build the network with patch=1, which takes any size")
+        if (t is None) != (self.time is None):
+            raise ValueError("UNet: t is missing; pass t of shape (N,)" if t is None else
+                             "UNet: t is given to a network without time; build it with time=True")
+        if t is None:
+            return None
+        t = to_numpy(t.data) if isinstance(t, Tensor) else np.asarray(t)
+        if t.shape != x.shape[:1]:
+            raise ValueError(f"UNet: t has shape {t.shape}, expected one number per image of {x.shape}: ({len(x)},)")
+        return self.time(Tensor(sinusoidal_code(t, self.width)))
+
+    def extra_repr(self):
+        return f"{self.in_channels}, {self.out_channels}, width={self.width}"
+
+
+class Level(Module):
+    """The steps at one resolution, and the way to the next: a Downsample, an Upsample or None."""
+
+    def __init__(self, steps, resample):
+        self.steps, self.resample = steps, resample
+
+
+class Step(Module):
+    """A residual block, followed by attention with so many heads (0 for none)."""
+
+    def __init__(self, in_channels, out_channels, condition, heads, groups, dropout, *, rng):
+        self.block = ResBlock(in_channels, out_channels, condition, groups, dropout, rng=rng)
+        self.attend = SelfAttention2d(out_channels, heads, groups, rng=rng) if heads else None
+
+    def forward(self, x, c):
+        x = self.block(x, c)
+        return self.attend(x) if self.attend else x
+
+
+def _groups(width):
+    """The largest number of groups up to 32 that divides width."""
+    return max(g for g in range(1, 33) if width % g == 0)
