@@ -1,0 +1,121 @@
+"""Real NVP: a flow of affine couplings, as fast backwards as forwards.
+
+Dinh, Sohl-Dickstein & Bengio, "Density estimation using Real NVP", ICLR 2017 (arXiv:1605.08803); equation numbers are
+that paper's.
+
+    log p(x) = log p_Z(f(x)) + log |det df/dx|,  p_Z = N(0, I)        (eq. 3)
+    y = b x + (1 - b) (x exp(s(b x)) + t(b x))                        (eq. 9) one coupling; b is a mask of 0 and 1
+    log |det dy/dx| = sum of s over 1 - b                             (eq. 6): the Jacobian is triangular
+    x = b y + (1 - b) (y - t(b y)) exp(-s(b y))                       (eq. 8): s and t are never inverted
+
+What one coupling keeps the next one changes. For images, at each scale:
+
+    3 couplings, checkerboard masks          neighbours predict each other
+    squeeze: 2x2 pixels -> 4 channels        (section 3.6)
+    3 couplings, channel masks
+    half of the channels is done (eq. 14), the other half goes on to the next scale; the last scale has 4 checkerboard
+    couplings and no more
+
+f maps data to latents; samples are f^-1(z), z ~ N(0, I). The parts are in nn/flows.py, the loss, -log p(x) itself or
+for images its bound by dequantization, and sampling in nn/normalizing_flow.py.
+
+Deviations: the networks have no weight or batch normalization inside, and start at s = t = 0; between couplings there is
+activation normalization (Glow, section 3.1), not batch normalization (section 3.7), whose batch moments cost a small data
+set more than they give.
+
+Symbols: N batch, C H W image, D numbers of an example, v pixels in [0, 1). Read before this: nn/flows.py.
+Read next: glow.py.
+"""
+from autograd import relu
+from autograd.resample import pixel_shuffle, pixel_unshuffle
+
+from ...nn import MLP, Conv2d, Linear, Module, ModuleList, Sequential
+from ...nn.flows import ActNorm, Chain, Logit, MaskedCoupling, MultiScale, Squeeze, checkerboard, half_of, zero
+from ...nn.normalizing_flow import NormalizingFlow
+from ...train import Player
+
+
+class RealNVP(NormalizingFlow):
+    """shape: (2,) for points, (C, H, W) for images, which need a dequantization too.
+
+    width: of the networks in the couplings. couplings: for points only. scales: for images only; the image is halved
+    between them, so that H and W must divide by 2^(scales - 1). By default as often as that gives 4x4 or more.
+    """
+
+    def __init__(self, shape, dequantization=None, width=32, couplings=8, scales=None, *, rng):
+        if len(shape) == 1:
+            flow = for_points(shape[0], couplings, width, rng)
+        elif dequantization is None:
+            raise ValueError(f"RealNVP: images {tuple(shape)} hold integers, which have no density; pass "
+                             "UniformDequantization(levels)")
+        else:
+            flow = for_images(shape, halvings(*shape[1:]) + 1 if scales is None else scales, width, rng)
+        super().__init__(flow, shape, dequantization)
+
+    def players(self):
+        return [Player("flow", self.parameters(), self.loss)]
+
+
+def for_points(D, couplings, width, rng):
+    """Couplings that change one half of the D coordinates and then the other."""
+    if couplings < 2:
+        raise ValueError(f"RealNVP: couplings is {couplings}; one alone leaves half of the coordinates as they are, "
+                         "pass 2 or more")
+    layers = []
+    for i in range(couplings):
+        net = Sequential(MLP((D, width, width), relu, rng=rng), relu, zero(Linear(width, 2 * D, rng=rng)))
+        layers += [MaskedCoupling(half_of(D, first=i % 2), net), ActNorm(D)]
+    return Chain(*layers)
+
+
+def for_images(shape, scales, width, rng):
+    """The multi-scale flow of section 3.6."""
+    C, H, W = shape
+    if scales < 1 or H % 2 ** (scales - 1) or W % 2 ** (scales - 1):
+        raise ValueError(f"RealNVP: images of {H}x{W} cannot be halved {scales - 1} times, as scales={scales} asks for; "
+                         f"pass scales=1 to {halvings(H, W, least=1) + 1}")
+    levels, shapes = [], []
+    for scale in range(scales):
+        layers = [Logit()] if scale == 0 else []
+        last = scale == scales - 1
+        for i in range(4 if last else 3):
+            net = ResNet(C, 2 * C, width, r=2 if min(H, W) > 16 else 1, rng=rng)
+            layers += [MaskedCoupling(checkerboard(H, W, first=i % 2), net), ActNorm(C)]
+        if not last:
+            layers.append(Squeeze())
+            C, H, W = 4 * C, H // 2, W // 2
+            for i in range(3):
+                mask = half_of(C, first=i % 2).reshape(C, 1, 1)
+                layers += [MaskedCoupling(mask, ResNet(C, 2 * C, width, rng=rng)), ActNorm(C)]
+        levels.append(Chain(*layers))
+        shapes.append((C, H, W))
+        C //= 2
+    return MultiScale(levels, shapes)
+
+
+def halvings(H, W, least=4):
+    """How often H and W can be halved and stay at or above `least`."""
+    n = 0
+    while H % 2 == 0 and W % 2 == 0 and min(H, W) // 2 >= least:
+        n, H, W = n + 1, H // 2, W // 2
+    return n
+
+
+class ResNet(Module):
+    """s and t of a coupling, (N, C, H, W) -> (N, O, H, W): 3x3 convolutions around skip connections. Zero at first.
+
+    r: it works on r x r blocks of pixels, as channels. On large images r = 2 does a quarter of the work of r = 1.
+    """
+
+    def __init__(self, C, O, width, r=1, blocks=2, *, rng):
+        conv = lambda C, O: Conv2d(C, O, 3, padding=1, rng=rng)
+        self.r = r
+        self.first = conv(r * r * C, width)
+        self.blocks = ModuleList(Sequential(relu, conv(width, width), relu, conv(width, width)) for _ in range(blocks))
+        self.last = zero(Conv2d(width, r * r * O, 1, rng=rng))
+
+    def forward(self, x):
+        h = self.first(pixel_unshuffle(x, self.r))  # (N, width, H/r, W/r)
+        for block in self.blocks:
+            h = h + block(h)
+        return pixel_shuffle(self.last(relu(h)), self.r)
