@@ -284,7 +284,7 @@ image, filters = np.zeros((8, 3, 32, 32)), np.zeros((16, 3, 3, 3))
         (lambda: ag.conv2d(image[0, 0], filters), ValueError, r"input must be \(N, C, H, W\) or \(C, H, W\)"),
         (lambda: ag.conv2d(image, filters[0]), ValueError, r"weight have 4 axes"),
         (lambda: ag.conv2d(image, filters.astype(np.float32)), TypeError, r"one dtype, got float64, float32"),
-        (lambda: ag.conv1d(image[0], filters[0], stride=(1, 1)), ValueError, r"conv1d: stride is \(1, 1\)"),
+        (lambda: ag.conv1d(image[0, :, 0], filters[0], stride=(1, 1)), ValueError, r"conv1d: stride is \(1, 1\)"),
         (lambda: ag.conv_transpose2d(image, filters), ValueError, r"input has 3 channels, weight expects 16"),
         (lambda: ag.conv_transpose2d(image, filters[:3], groups=2), ValueError, r"3 input channels .* groups=2"),
         (lambda: ag.conv_transpose2d(image, filters[:3], output_padding=1), ValueError, r"output_padding=1 must be"),
