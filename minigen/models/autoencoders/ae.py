@@ -5,41 +5,45 @@
     loss  = E |x - x_hat|^2
 
 With f and g nonlinear the reconstructions lie on a curved Z-dimensional surface, where those of the linear
-autoencoder lie in a plane. Source: Hinton & Salakhutdinov, Science 313, 2006, whose network is 784-1000-500-250-30 and
-back; they trained it layer by layer before descending the loss, which today's activations and optimizers do not need.
+autoencoder lie in a plane. Source: Hinton & Salakhutdinov, Science 313, 2006, whose network is
+784-1000-500-250-30 and back; they trained it layer by layer before descending the loss, which today's
+activations and optimizers do not need.
 
-Nothing says where the codes lie or what is between them: there is no p(z). To draw samples all the same, a Gaussian is
-fitted to the codes on the way, as a running mean and covariance. The VAE makes the codes Gaussian instead.
+Nothing says where the codes lie or what is between them: there is no p(z). To draw samples all the same, a
+Gaussian is fitted to the codes on the way, as a running mean and covariance. The VAE makes the codes Gaussian
+instead.
 
-Symbols: N examples, D pixels, Z latent. Read before this: linear_ae.py. Read next: vae.py.
+Symbols: N examples, D pixels, Z latent. Read before this: linear_ae.py, nn/autoencoder.py. Read next: vae.py.
 """
 import math
 
-from autograd import no_grad, relu
+from autograd import no_grad
 from autograd.backend import asarray, default_dtype, to_numpy, xp
 
 from ...data import to_unit
 from ...metrics import Figure, mean_interval
-from ...nn import MLP, Module
+from ...nn import Module
+from ...nn.autoencoder import mlp_pair
 from ...train import Player
 
 
 class Autoencoder(Module):
-    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are scaled to [0, 1]; None
-    for points. latent: Z. hidden: widths of the encoder's hidden layers; the decoder has them in reverse."""
+    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are scaled to [0, 1];
+    None for points. latent: Z. hidden: widths of the encoder's hidden layers; the decoder has them in
+    reverse. networks: makes f and g of these, `mlp_pair` or, for images, `conv_pair`."""
 
-    def __init__(self, shape, levels, latent=16, hidden=(256,), *, rng):
+    def __init__(self, shape, levels, latent=16, hidden=(256,), networks=mlp_pair, *, rng):
         self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
         if latent < 1:
             raise ValueError(f"Autoencoder: latent is {latent}, expected at least 1")
         self.latent = latent
-        self.encoder = MLP((self.D, *hidden, latent), relu, rng=rng)
-        self.decoder = MLP((latent, *hidden[::-1], self.D), relu, rng=rng)
+        self.encoder, self.decoder = networks(self.shape, hidden, code=latent, latent=latent, rng=rng)
         self.register_buffer("code_mean", xp.zeros(latent, default_dtype))
         self.register_buffer("code_cov", xp.eye(latent, dtype=default_dtype))
 
     def unit(self, x):
-        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the rows that the model works on, (N, D)."""
+        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the rows that the model works on, (N,
+        D)."""
         if x.shape[1:] != self.shape:
             raise ValueError(f"Autoencoder: x has shape {x.shape}, expected {('N', *self.shape)}")
         x = x if self.levels is None else to_unit(x, self.levels)

@@ -1,6 +1,7 @@
 """VAE: an autoencoder whose code is a random variable, trained on a lower bound of the likelihood.
 
-Kingma & Welling, "Auto-Encoding Variational Bayes", ICLR 2014 (arXiv:1312.6114); equation numbers are that paper's.
+Kingma & Welling, "Auto-Encoding Variational Bayes", ICLR 2014 (arXiv:1312.6114); equation numbers are that
+paper's.
 
     p(z) = N(0, I)                       prior of the code
     p(x | z)                             decoder: Bernoulli (eq. 11), Gaussian (eq. 12) or categorical pixels
@@ -11,41 +12,44 @@ Kingma & Welling, "Auto-Encoding Variational Bayes", ICLR 2014 (arXiv:1312.6114)
     KL = -1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)                               (appendix B)
     loss = -E_q[log p(x | z)] + beta KL                   one draw of z per example; beta = 1: eq. 10
 
-The paper has beta = 1. Higgins et al., "beta-VAE", ICLR 2017 (eq. 4): a larger one buys independent codes with worse
-reconstructions; a smaller one, the reverse. The bound that is reported has beta = 1, always.
+The paper has beta = 1. Higgins et al., "beta-VAE", ICLR 2017 (eq. 4): a larger one buys independent codes
+with worse reconstructions; a smaller one, the reverse. The bound that is reported has beta = 1, always.
 
 A tighter bound costs more draws. With w_i = p(x | z_i) p(z_i) / q(z_i | x) and z_i from q, i = 1..k,
 
     ELBO = E[log w]  <=  E[log 1/k sum_i w_i]  <=  log p(x)
 
-Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016 (theorem 1). The middle one rises to the
-right with k. `evaluate` takes k = 500 draws and computes both sides from the same ones.
+Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016 (theorem 1). The middle one rises
+to the right with k. `evaluate` takes k = 500 draws and computes both sides from the same ones.
 
-Symbols: N examples, D pixels, Z latent, k draws of z; h what the decoder network puts out for a pixel.
-Read before this: ae.py, densities.py. Read next: latent.py, for pictures of the code; train.py.
+Symbols: N examples, D pixels, Z latent, k draws of z; h what the decoder network puts out for a pixel. Read
+before this: ae.py, nn/autoencoder.py, densities.py. Read next: latent.py, for pictures of the code; train.py.
 """
 import math
 
 from tqdm import tqdm
 
-from autograd import exp, logsumexp, no_grad, parameter, relu, sigmoid, softmax, split
+from autograd import exp, logsumexp, no_grad, parameter, sigmoid, softmax, split
 from autograd.backend import asarray, default_dtype, normal, to_numpy, xp
 
 from ...data import binarize, to_unit
 from ...densities import kl_standard_normal, log_bernoulli, log_categorical, log_normal, log_standard_normal
 from ...metrics import Figure, mean_interval
-from ...nn import MLP, Module
+from ...nn import Module
+from ...nn.autoencoder import mlp_pair
 from ...train import Player
 
 CHUNK = 2**20  # numbers h that evaluation holds at a time
 
 
 class VAE(Module):
-    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, None for points. decoder: "bernoulli",
-    "gaussian" or "categorical". latent: Z. hidden: widths of the encoder's hidden layers; the decoder has them in
-    reverse."""
+    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, None for points. decoder:
+    "bernoulli", "gaussian" or "categorical". latent: Z. hidden: widths of the encoder's hidden layers; the
+    decoder has them in reverse. networks: makes the two networks of these, `mlp_pair` or, for images,
+    `conv_pair`."""
 
-    def __init__(self, shape, levels, decoder="bernoulli", latent=40, hidden=(500, 500), beta=1.0, *, rng):
+    def __init__(self, shape, levels, decoder="bernoulli", latent=40, hidden=(500, 500), beta=1.0, networks=mlp_pair, *,
+                 rng):
         self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
         if latent < 1:
             raise ValueError(f"VAE: latent is {latent}, expected at least 1")
@@ -58,14 +62,15 @@ class VAE(Module):
                              "none; pass decoder='gaussian'")
         self.latent, self.beta = latent, beta
         self.likelihood = DECODERS[decoder](levels)
-        self.encoder = MLP((self.D, *hidden, 2 * latent), relu, rng=rng)
-        self.decoder = MLP((latent, *hidden[::-1], self.D * self.likelihood.size), relu, rng=rng)
+        self.encoder, self.decoder = networks(self.shape, hidden, code=2 * latent, latent=latent,
+                                              outputs=self.likelihood.size, rng=rng)
 
     def players(self):
         return [Player("vae", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
-        """-ELBO and its two parts, in nats per example; with beta other than 1, what is minimized in its place."""
+        """-ELBO and its two parts, in nats per example; with beta other than 1, what is minimized in its
+        place."""
         x, seen = self.likelihood.observe(self.rows(batch[0]), rng)  # (N, D): as modelled, and as encoded
         mu, logvar = self.posterior(seen)  # (N, Z)
         eps = normal(rng, mu.shape)
@@ -80,7 +85,8 @@ class VAE(Module):
         return split(self.encoder(seen), 2, axis=-1)
 
     def sample(self, n, rng):
-        """z from the prior, then images as the mean of p(x | z), as in the paper's figures; points drawn from it."""
+        """z from the prior, then images as the mean of p(x | z), as in the paper's figures; points drawn from
+        it."""
         z = normal(rng, (n, self.latent))
         if self.levels is not None:
             return self.decode(z)
@@ -103,7 +109,8 @@ class VAE(Module):
         return self.decode(self.encode(x))
 
     def evaluate(self, x, y, rng, k=500):
-        """-ELBO and the importance-weighted bound of k draws, over the examples x; the memory it takes is small."""
+        """-ELBO and the importance-weighted bound of k draws, over the examples x; the memory it takes is
+        small."""
         size = max(1, CHUNK // (k * self.D * self.likelihood.size))
         elbo, bound = [], []
         with no_grad():
@@ -126,7 +133,8 @@ class VAE(Module):
         return log_p_x.sum(axis=2) + (log_standard_normal(z) - log_normal(z, mu, logvar)).sum(axis=2)
 
     def rows(self, x):
-        """Examples x as rows (N, D), in the data's own units. ValueError if they are not what the model is for."""
+        """Examples x as rows (N, D), in the data's own units. ValueError if they are not what the model is
+        for."""
         if x.shape[1:] != self.shape:
             raise ValueError(f"VAE: x has shape {x.shape}, expected {('N', *self.shape)}")
         if self.levels is not None and x.size and not 0 <= x.min() <= x.max() < self.levels:
@@ -144,8 +152,8 @@ class VAE(Module):
 
 
 class Bernoulli(Module):
-    """Black or white: P(x = 1 | z) = sigmoid(h) (eq. 11). A gray level is the probability of white, and drawn anew
-    each time (dynamic binarization); where there are only two levels that draw is the image itself."""
+    """Black or white: P(x = 1 | z) = sigmoid(h) (eq. 11). A gray level is the probability of white, and drawn
+    anew each time (dynamic binarization); where there are only two levels that draw is the image itself."""
 
     name, size = "bernoulli", 1
 
@@ -168,7 +176,8 @@ class Bernoulli(Module):
 
 
 class Categorical(Module):
-    """One of K gray levels: P(x = k | z) = softmax(h)_k. Not in the paper. Knows nothing of the levels' order."""
+    """One of K gray levels: P(x = k | z) = softmax(h)_k. Not in the paper. Knows nothing of the levels'
+    order."""
 
     name = "categorical"
 
@@ -193,8 +202,8 @@ class Categorical(Module):
 
 
 class Gaussian(Module):
-    """x = h + sigma * noise, on the scale [0, 1] for images. Unlike in eq. 12 all pixels share one sigma, which is
-    learned: with one of its own, a pixel that is always black would earn an infinite density."""
+    """x = h + sigma * noise, on the scale [0, 1] for images. Unlike in eq. 12 all pixels share one sigma,
+    which is learned: with one of its own, a pixel that is always black would earn an infinite density."""
 
     name, size = "gaussian", 1
 
