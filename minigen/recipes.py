@@ -10,11 +10,15 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from .data.energies import ENERGIES
 from .data.images import IMAGE_SETS
 from .data.toys import TOYS
 from .models.autoencoders import VAE, Autoencoder, LinearAutoencoder
 from .models.basics import IndependentPixels, MarkovChain
-from .optim import Adam, AdamW, cosine, step_decay
+from .models.flows import Glow, Planar, PlanarOnEnergy, RealNVP
+from .models.flows.realnvp import ResNet
+from .nn.dequantization import UniformDequantization, VariationalDequantization
+from .optim import Adam, AdamW, cosine, linear_warmup, step_decay
 
 IMAGES, POINTS = tuple(IMAGE_SETS), tuple(TOYS)  # what a recipe may accept
 
@@ -73,6 +77,35 @@ VAE_ELSEWHERE = {
 }
 
 
+def realnvp(dataset, rng):
+    if dataset.levels is None:
+        return RealNVP(dataset.image_shape, width=64, rng=rng)
+    return RealNVP(dataset.image_shape, UniformDequantization(dataset.levels), rng=rng)
+
+
+def realnvp_variational(dataset, rng):
+    """Real NVP whose noise, too, is drawn by a flow."""
+    net = lambda C, O: ResNet(C, O, width=32, r=2 if min(dataset.image_shape[1:]) > 16 else 1, rng=rng)
+    dequantization = VariationalDequantization(dataset.image_shape, dataset.levels, net)
+    return RealNVP(dataset.image_shape, dequantization, rng=rng)
+
+
+def glow(dataset, rng):
+    if dataset.levels is None:
+        return Glow(dataset.image_shape, rng=rng)
+    return Glow(dataset.image_shape, UniformDequantization(dataset.levels), rng=rng)
+
+
+FLOW_ELSEWHERE = {
+    **dict.fromkeys(("binarized_mnist", "mnist", "fashion_mnist", "mnist10k", "cifar10"), {
+        "optimizers": {"flow": lambda params: Adam(params, linear_warmup(cosine(1e-3, 15_000, final=1e-4), 200))},
+        "steps": 15_000, "batch_size": 64, "ema": 0.999, "clip": 1000.0}),
+    **dict.fromkeys(POINTS, {
+        "optimizers": {"flow": lambda params: Adam(params, linear_warmup(cosine(5e-3, 1000), 50))},
+        "steps": 1000, "batch_size": 256, "ema": None, "clip": 10.0}),
+}
+
+
 RECIPES = {recipe.name: recipe for recipe in [
     Recipe(
         "independent_pixels", "a distribution for each pixel on its own, by counting", "textbook",
@@ -97,6 +130,30 @@ RECIPES = {recipe.name: recipe for recipe in [
         "vae", "variational autoencoder, on a bound of the likelihood", "Kingma & Welling 2014",
         model=vae, optimizers={"vae": lambda params: AdamW(params, cosine(2e-3, 700), weight_decay=1.0)},
         steps=700, batch_size=100, ema=0.99, accepts=IMAGES + POINTS, elsewhere=VAE_ELSEWHERE),
+    Recipe(
+        "planar", "planar flow by maximum likelihood, inverted numerically", "Rezende & Mohamed 2015",
+        model=lambda data, rng: Planar(data.image_shape, rng=rng),
+        optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(1e-2, 3000), 100))},
+        steps=3000, batch_size=256, data="two_moons", accepts=POINTS, clip=10.0),
+    Recipe(
+        "planar_energy", "planar flow fitted to an energy without data", "Rezende & Mohamed 2015",
+        model=lambda data, rng: PlanarOnEnergy(data.name, rng=rng),
+        optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(1e-2, 6000), 100))},
+        steps=6000, batch_size=256, data="u1", accepts=tuple(ENERGIES)),
+    Recipe(
+        "realnvp", "flow of affine couplings at several scales", "Dinh et al. 2017",
+        model=realnvp, optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(2e-3, 400), 50))},
+        steps=400, batch_size=100, ema=0.99, clip=100.0, accepts=IMAGES + POINTS, elsewhere=FLOW_ELSEWHERE),
+    Recipe(
+        "realnvp_variational", "the same, with learned noise between the gray levels", "Ho et al. 2019 (Flow++)",
+        model=realnvp_variational,
+        optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(2e-3, 400), 50))},
+        steps=400, batch_size=100, ema=0.99, clip=100.0,
+        elsewhere={name: settings for name, settings in FLOW_ELSEWHERE.items() if name in IMAGES}),
+    Recipe(
+        "glow", "flow with activation normalization and learned 1x1 convolutions", "Kingma & Dhariwal 2018",
+        model=glow, optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(2e-3, 600), 50))},
+        steps=600, batch_size=100, ema=0.99, clip=100.0, accepts=IMAGES + POINTS, elsewhere=FLOW_ELSEWHERE),
 ]}
 
 

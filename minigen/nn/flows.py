@@ -23,10 +23,9 @@ import math
 import numpy as np
 import scipy.linalg
 
-from autograd import (as_tensor, broadcast_to, concatenate, exp, inv, log, parameter, sigmoid, softplus, split, sqrt,
-                      tanh, tril, triu)
+from autograd import (as_tensor, broadcast_to, concatenate, exp, inv, log, parameter, pixel_shuffle, pixel_unshuffle,
+                      sigmoid, softplus, split, sqrt, tanh, tril, triu)
 from autograd.backend import asarray, default_dtype, xp
-from autograd.resample import pixel_shuffle, pixel_unshuffle
 
 from .module import Module, ModuleList
 

@@ -26,8 +26,7 @@ set more than they give.
 Symbols: N batch, C H W image, D numbers of an example, v pixels in [0, 1). Read before this: nn/flows.py.
 Read next: glow.py.
 """
-from autograd import relu
-from autograd.resample import pixel_shuffle, pixel_unshuffle
+from autograd import pixel_shuffle, pixel_unshuffle, relu
 
 from ...nn import MLP, Conv2d, Linear, Module, ModuleList, Sequential
 from ...nn.flows import ActNorm, Chain, Logit, MaskedCoupling, MultiScale, Squeeze, checkerboard, half_of, zero
