@@ -11,117 +11,148 @@ a normalized output, is zero whatever the backward does. A second-order check is
 
     gradcheck(lambda a, b: ag.exp(a) @ b, [a, b], rng=rng)     # raises GradcheckError, or returns the largest error
 
+Each output and each input is checked on its own, so that a large one does not hide a small one, with steps in
+proportion to the input and tolerances in proportion to the gradient: units make no difference.
+
 Read before this: tensor.py. Read next: cases.py, one row of it.
 """
+import itertools
+
 import numpy as np
 
 from . import backend
 from .backend import xp
-from .tensor import Tensor, grad, no_grad, parameter
+from .tensor import Tensor, grad, parameter
 
 STEP = 6e-6  # near the cube root of float64's rounding, where the error of central differences is least
+EPS = np.finfo(np.float64).eps
 
 
 class GradcheckError(AssertionError):
     """A gradient differs from central differences; says for which input and element, with both values."""
 
 
-def gradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=1e-8, directions=2):
+def gradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions=2):
     """Checks the first derivatives of f, a function of Tensors that returns a Tensor or several.
 
-    inputs: arrays, Tensors or numbers; floating ones are checked (as float64), the others handed through. rng: the
-    generator of the directions. The check passes if |a - b| <= atol + rtol * scale, with a = <u, J v>, b = <J^T u, v>
-    and scale = the larger of |a|, |b| and the norms' product |J^T u| |v| / sqrt(n) that they fluctuate with.
+    inputs: arrays, Tensors or numbers; floating ones are checked (as float64), the others handed through. The
+    elements of one input should be of one order of magnitude. rng: the generator of the directions. With
+    a = <u, J v> and b = <J^T u, v> the check passes if |a - b| <= atol + rtol * scale + noise, where scale is the
+    larger of |a|, |b| and the norms' product |J^T u| |v| / sqrt(n) that they fluctuate with, and noise what the
+    central difference itself may be wrong by.
 
-    Returns the largest |a - b| / scale. Raises GradcheckError.
+    Returns the largest |a - b| / scale. Raises GradcheckError, or ValueError if f is not a function: two calls gave
+    two values.
     """
     rng = backend.rng(0) if rng is None else rng
     inputs = [_float64(x) for x in inputs]
-    worst = 0.0
-    for _ in range(directions):
-        xs = [parameter(x) if _is_float(x) else x for x in inputs]
-        outputs = _outputs(f(*xs))
-        us = [_draw(rng, y.shape) for y in outputs]
+    errors = [0.0]
+    for k, _ in itertools.product(range(_count(f, inputs)), range(directions)):
+        y, again, xs = _output(f, inputs, k), _output(f, inputs, k), _leaves(inputs)
+        if not xp.array_equal(y.data, again.data, equal_nan=True):
+            raise ValueError("gradcheck: f gave two values for the same inputs; if it draws random numbers, make "
+                             "their generator inside f")
+        if y.dtype.kind != "f":
+            continue
+        u = _draw(rng, y.shape)
         active = [i for i, x in enumerate(xs) if _is_float(x)]
-        gradients = _grad([y for y in outputs], [xs[i] for i in active], us)
-        for i, g in zip(active, gradients):
-            if not xs[i].size:
+        gradients = _pull(_listed(f(*xs))[k], [xs[i] for i in active], Tensor(u))
+        for i, g in zip(active, (g.data for g in gradients)):
+            if not g.size:
                 continue
-            v = _draw(rng, xs[i].shape)
-            a = _slope(f, inputs, i, v, us, eps)
-            b = float((g * v).sum())
-            scale = max(abs(a), abs(b), float(xp.sqrt((g * g).sum() * (v * v).sum() / g.size)))
-            if not abs(a - b) <= atol + rtol * scale:
-                raise GradcheckError(_first_wrong_element(f, inputs, i, us, g, eps, a, b))
-            worst = max(worst, abs(a - b) / scale if scale else 0.0)
-    return worst
+            step = eps * _spread(inputs[i])
+            v = _draw(rng, g.shape)
+            with np.errstate(invalid="ignore"):  # what is not finite fails below
+                a, noise = _slope(f, inputs, i, k, v, u, step, y.data)
+                b = float((g * v).sum())
+                scale = max(abs(a), abs(b), float(xp.sqrt((g * g).sum() * (v * v).sum() / g.size)))
+            if not abs(a - b) <= atol + rtol * scale + noise:
+                raise GradcheckError(_first_wrong_element(f, inputs, i, k, u, step, y.data, g, a, b))
+            errors.append(abs(a - b) / scale if scale else 0.0)
+    return max(errors)
 
 
-def gradgradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=1e-8, directions=2):
+def gradgradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions=2):
     """Checks the second derivatives of f: gradcheck of (x, u) -> J^T u, which is what create_graph=True records."""
     rng = backend.rng(0) if rng is None else rng
     inputs = [_float64(x) for x in inputs]
     active = [i for i, x in enumerate(inputs) if _is_float(x)]
-    with no_grad():
-        us = [_draw(rng, y.shape) for y in _outputs(f(*[Tensor(x) if _is_float(x) else x for x in inputs]))]
+    errors = [0.0]
+    for k in range(_count(f, inputs)):
 
-    def vector_jacobian_product(*args):
-        xs, cotangents = list(args[: len(inputs)]), args[len(inputs) :]
-        for i in active:
-            if not xs[i].requires_grad:  # evaluated for a difference: the inner gradient still needs leaves
-                xs[i] = parameter(xs[i])
-        outputs = _outputs(f(*xs))
-        return _grad(outputs, [xs[i] for i in active], list(cotangents), create_graph=True)
+        def vector_jacobian_product(*args, k=k):
+            xs, u = args[:-1], args[-1]
+            return _pull(_listed(f(*xs))[k], [xs[i] for i in active], u, create_graph=True)
 
-    return gradcheck(vector_jacobian_product, inputs + us, rng, eps, rtol, atol, directions)
+        u = _draw(rng, _output(f, inputs, k).shape)
+        errors.append(gradcheck(vector_jacobian_product, [*inputs, u], rng, eps, rtol, atol, directions))
+    return max(errors)
 
 
-def _grad(outputs, xs, us, create_graph=False):
-    """J^T u per x; zeros where nothing depends on x. Arrays, or Tensors under create_graph."""
-    pairs = [(y, u) for y, u in zip(outputs, us) if y.requires_grad]
-    if not pairs:
-        return [Tensor(xp.zeros(x.shape)) if create_graph else xp.zeros(x.shape) for x in xs]
-    ys, us = zip(*pairs)
-    us = [u if isinstance(u, Tensor) else Tensor(u) for u in us]
-    gradients = grad(list(ys), xs, us, create_graph=create_graph, allow_unused=True)
-    zeros = [xp.zeros(x.shape) for x in xs]
-    if create_graph:
-        return [Tensor(z) if g is None else g for g, z in zip(gradients, zeros)]
-    return [z if g is None else g.data for g, z in zip(gradients, zeros)]
+def _pull(y, xs, u, create_graph=False):
+    """J^T u per x, for one output y; zeros where it does not depend on x."""
+    gradients = grad(y, xs, u, create_graph=create_graph, allow_unused=True) if y.requires_grad else [None] * len(xs)
+    return [Tensor(xp.zeros(x.shape)) if g is None else g for g, x in zip(gradients, xs)]
 
 
-def _slope(f, inputs, i, v, us, eps):
-    """<u, (f(x + eps v) - f(x - eps v)) / (2 eps)>, with v added to input i."""
-    above, below = _evaluate(f, inputs, i, eps * v), _evaluate(f, inputs, i, -eps * v)
-    return sum(float((u * (p - m)).sum()) for u, p, m in zip(us, above, below)) / (2.0 * eps)
+def _slope(f, inputs, i, k, v, u, step, y):
+    """<u, (f(x + step v) - f(x - step v)) / (2 step)> with v added to input i; and how far it may be off.
+
+    Rounding: the last digits of y; and, since f may cancel within, how far a fourth point lies off the parabola
+    through the three (unless that is so far that f has a kink there). Truncation: the next term of Taylor's series,
+    third derivative times step^2 / 6, is all there is where the first derivative is zero; there the third is taken
+    to be at most ten times the second over the input's spread.
+    """
+    moved = lambda h: _output(f, [x + h * v if j == i else x for j, x in enumerate(inputs)], k).data
+    below, above, between = moved(-step), moved(step), moved(0.4 * step)
+    odd, even = (above - below) / 2.0, (above + below) / 2.0 - y
+    norm = lambda z: float(xp.sqrt(xp.square(u * z).sum()))
+    off = norm(between - (y + 0.4 * odd + 0.16 * even))
+    if off > 1e-3 * norm(odd) > 1e-15 * norm(1.0):
+        off = 0.0
+    noise = 8.0 * (EPS * norm(y) + off) + 10.0 * step / _spread(inputs[i]) * norm(even)
+    return float((u * odd).sum()) / step, noise / step
 
 
-def _evaluate(f, inputs, i, change):
-    xs = [Tensor(x + change if j == i else x) if _is_float(x) else x for j, x in enumerate(inputs)]
-    return [y.data for y in _outputs(f(*xs))]
-
-
-def _first_wrong_element(f, inputs, i, us, g, eps, a, b):
+def _first_wrong_element(f, inputs, i, k, u, step, y, g, a, b):
     """The message: input i failed in a random direction; now each element on its own, to name the worst."""
     worst, report = -1.0, ""
     for index in np.ndindex(g.shape):
         v = xp.zeros(g.shape)
         v[index] = 1.0
-        numeric, analytic = _slope(f, inputs, i, v, us, eps), float(g[index])
+        (numeric, _), analytic = _slope(f, inputs, i, k, v, u, step, y), float(g[index])
         error = abs(numeric - analytic)
         if error > worst or error != error:
             worst = error
             report = f"worst at element {index}: analytic {analytic:.9g}, numeric {numeric:.9g}"
-    return (f"gradcheck: the gradient of input {i}, shape {g.shape}, is wrong; {report} "
+    return (f"gradcheck: the gradient of input {i}, shape {g.shape}, for output {k} is wrong; {report} "
             f"(random direction: analytic {b:.9g}, numeric {a:.9g})")
 
 
-def _outputs(y):
+def _output(f, inputs, k):
+    return _listed(f(*_leaves(inputs)))[k]
+
+
+def _count(f, inputs):
+    return len(_listed(f(*_leaves(inputs))))
+
+
+def _leaves(inputs):
+    """Floating inputs as parameters, so that f may itself take gradients; the others as they are."""
+    return [parameter(x) if _is_float(x) else x for x in inputs]
+
+
+def _listed(y):
     return list(y) if isinstance(y, (list, tuple)) else [y]
 
 
 def _draw(rng, shape):
     return backend.normal(rng, shape, np.float64)
+
+
+def _spread(x):
+    """How far apart the elements of an input are, which is how far it can be moved; for equal ones their size."""
+    return float(x.std()) or float(abs(x).max()) or 1.0
 
 
 def _is_float(x):
@@ -134,4 +165,4 @@ def _float64(x):
         x = x.data
     if isinstance(x, (float, list)):
         x = xp.asarray(x, dtype=np.float64)
-    return x.astype(np.float64) if _is_float(x) else x
+    return xp.asarray(x, dtype=np.float64) if _is_float(x) else x
