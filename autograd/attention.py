@@ -37,37 +37,38 @@ def scaled_dot_product_attention(
     batch = _check(q, k, v)
     shape = (*(batch or (1,)), q.shape[-2], k.shape[-2])
     scale = max(1, q.shape[-1]) ** -0.5 if scale is None else float(scale)
-    mask = _mask(attn_mask, is_causal, shape, q.dtype)
+    bias, blind = _mask(attn_mask, is_causal, shape, q.dtype)
     kept = _kept(dropout_p, rng, shape, q.dtype)
     q, k, v = (_spread(t, shape[:-2] + t.shape[-2:]) for t in (q, k, v))
-    if mask is not None and mask.requires_grad:  # a learned bias
-        (y,) = _weighted_mean(q, k, v, mask, kept, scale)
+    if bias is not None and bias.requires_grad:
+        (y,) = _weighted_mean(q, k, v, bias, blind, kept, scale)
     else:
-        y = _attention(q, k, v, mask, kept, scale)
+        y = _attention(q, k, v, bias, blind, kept, scale)
     return reshape(y, *batch, *y.shape[-2:])
 
 
-def _attention(q, k, v, mask, kept, scale):
+def _attention(q, k, v, bias, blind, kept, scale):
+    constants = bias, blind, kept
     last = [None, None]  # the three pullbacks are called with one g, and share what is computed for it
 
     def gradients(g):
         if last[0] is not g:
-            arguments = (q, k, v, mask, kept, g)
-            last[:] = g, _gradients(*arguments, scale) if recording() else _in_blocks(_gradients, arguments, scale)
+            run = _gradients if recording() else _in_blocks(_gradients)
+            last[:] = g, run(q, k, v, *constants, scale, g)
         return last[1]
 
-    value = _in_blocks(_weighted_mean, (q, k, v, mask, kept), scale)[0].data
+    value = _in_blocks(_weighted_mean)(q, k, v, *constants, scale)[0].data
     return record(value, *((x, lambda g, i=i: gradients(g)[i]) for i, x in enumerate((q, k, v))))
 
 
-def _weighted_mean(q, k, v, mask, kept, scale):
-    A = _weights(q, k, mask, scale)
+def _weighted_mean(q, k, v, bias, blind, kept, scale):
+    A = _weights(q, k, bias, blind, scale)
     return [(A if kept is None else A * kept) @ v]
 
 
-def _gradients(q, k, v, mask, kept, g, scale):
+def _gradients(q, k, v, bias, blind, kept, scale, g):
     """dL/d(q, k, v)."""
-    A = _weights(q, k, mask, scale)
+    A = _weights(q, k, bias, blind, scale)
     dA = g @ swapaxes(v, -1, -2)
     if kept is not None:
         dA = dA * kept
@@ -76,30 +77,26 @@ def _gradients(q, k, v, mask, kept, g, scale):
     return [D @ k, swapaxes(D, -1, -2) @ q, dv]
 
 
-def _weights(q, k, mask, scale):
-    """A. Rows of which all is masked are zero, where softmax alone would divide 0 by 0."""
+def _weights(q, k, bias, blind, scale):
     scores = (q * scale) @ swapaxes(k, -1, -2)
-    if mask is None:
-        return softmax(scores)
-    if mask.dtype == bool:
-        seen = mask.data
-    else:
-        seen, scores = mask.data != -xp.inf, scores + mask
-    blind = ~seen.any(axis=-1, keepdims=True)
-    scores = where(seen, scores, xp.where(blind, 0.0, -xp.inf).astype(scores.dtype))
-    return where(blind, 0.0, softmax(scores))
+    A = softmax(scores if bias is None else scores + bias)
+    return A if blind is None else where(blind.data, 0.0, A)
 
 
-def _in_blocks(f, tensors, scale):
-    """The list f(*tensors, scale), computed for a few entries of the first axis at a time, without a graph."""
-    q, k = tensors[:2]
-    step = max(1, BLOCK // max(1, int(np.prod(q.shape[1:-1])) * k.shape[-2]))
-    with no_grad():
-        parts = [
-            f(*(None if t is None else Tensor(t.data[n : n + step]) for t in tensors), scale)
-            for n in range(0, max(1, len(q)), step)
-        ]
-        return [concatenate(outputs) for outputs in zip(*parts)]
+def _in_blocks(f):
+    """f, computed for a few entries of the first axis of its Tensors at a time, without a graph."""
+
+    def in_blocks(q, k, *others):
+        step = max(1, BLOCK // max(1, int(np.prod(q.shape[1:-1])) * k.shape[-2]))
+        arguments = (q, k, *others)
+        with no_grad():
+            parts = [
+                f(*(Tensor(t.data[n : n + step]) if isinstance(t, Tensor) else t for t in arguments))
+                for n in range(0, max(1, len(q)), step)
+            ]
+            return [concatenate(outputs) for outputs in zip(*parts)]
+
+    return in_blocks
 
 
 # Arguments
@@ -123,22 +120,29 @@ def _check(q, k, v):
 
 
 def _mask(attn_mask, is_causal, shape, dtype):
-    """Booleans or numbers of that shape, a view; or None."""
+    """(bias, blind), Tensors of `shape` or None: what is added to the scores, and which queries may look nowhere.
+    These get a bias of 0, since softmax would divide 0 by 0, and weights of 0 afterwards."""
     if is_causal:
         if attn_mask is not None:
             raise ValueError("scaled_dot_product_attention: pass either attn_mask or is_causal=True")
         attn_mask = xp.tril(xp.ones(shape[-2:], bool))
     if attn_mask is None:
-        return None
-    mask = as_tensor(attn_mask)
-    if mask.dtype not in (bool, dtype):
-        raise TypeError(f"scaled_dot_product_attention: attn_mask has dtype {mask.dtype}, expected bool or the query's "
+        return None, None
+    bias = as_tensor(attn_mask)
+    if bias.dtype not in (bool, dtype):
+        raise TypeError(f"scaled_dot_product_attention: attn_mask has dtype {bias.dtype}, expected bool or the query's "
                         f"{dtype}")
+    if bias.dtype == bool:
+        bias = Tensor(xp.where(bias.data, 0.0, -xp.inf).astype(dtype))
     try:
-        return _spread(mask, shape)
+        spread = _spread(bias, shape)
     except ValueError:
-        raise ValueError(f"scaled_dot_product_attention: attn_mask {mask.shape} does not broadcast to {shape}, queries "
+        raise ValueError(f"scaled_dot_product_attention: attn_mask {bias.shape} does not broadcast to {shape}, queries "
                          "by keys") from None
+    blind = (bias.data == -xp.inf).all(axis=-1, keepdims=True)
+    if not blind.any():
+        return spread, None
+    return _spread(where(blind, 0.0, bias), shape), _spread(Tensor(blind), shape[:-1] + (1,))
 
 
 def _kept(dropout_p, rng, shape, dtype):

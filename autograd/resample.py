@@ -78,17 +78,16 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 
 def _largest(x, geometry):
-    """The maximum of each window and the number of the tap that has it: (N, C, P, Q) each."""
+    """The maximum of each window, NaN above all, and the number of the tap that has it: (N, C, P, Q) each."""
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     taps = geometry.taps(geometry.framed(x, lowest))
     value = next(taps).copy(order="K")
-    number = np.min_scalar_type(math.prod(geometry.kernel) - 1)
-    winner = xp.zeros_like(value, dtype=number)
-    winner[...] = xp.asarray(_first_tap_inside(geometry))  # where all are -inf, that one wins
+    winner = xp.empty_like(value, dtype=np.min_scalar_type(math.prod(geometry.kernel) - 1))
+    winner[...] = xp.asarray(_first_tap_inside(geometry))  # where all are -inf, this one wins
     for tap, seen in enumerate(taps, start=1):
         better = (seen > value) | xp.isnan(seen)
-        xp.copyto(value, seen, where=better)
-        winner[better] = tap
+        xp.maximum(winner, better * winner.dtype.type(tap), out=winner)  # numbers rise: the last to win stays
+        xp.maximum(value, seen, out=value)
     return value, winner
 
 
