@@ -2,8 +2,9 @@
 
     y = log(x1) + x1 x2 - sin(x2)    at x1 = 2, x2 = 5
 
-the example of Baydin et al., "Automatic differentiation in machine learning", 2018. By hand the reverse sweep goes from
-y back to x1 and x2; every line is the chain rule on one edge of the graph. Writes 01_derivative.png.
+the example of Baydin et al., "Automatic differentiation in machine learning", 2018. By hand the reverse sweep
+goes from y back to x1 and x2; every line is the chain rule on one edge of the graph. Writes
+01_derivative.png.
 """
 import math
 
@@ -34,7 +35,8 @@ z = w4 - w3
 # ... and its sweep does the same steps backward. create_graph=True keeps the graph, to draw it.
 values = {"x1": x1, "x2": x2, "v1": w1, "v2": w2, "v3": w3, "v4": w4, "y": z}
 gradients = grad(z, list(values.values()), create_graph=True)
-texts = {v: f"{name} = {v.item():.4g}\ndy/d{name} = {g.item():.4g}" for (name, v), g in zip(values.items(), gradients)}
+texts = {v: f"{name} = {v.item():.4g}\ndy/d{name} = {g.item():.4g}"
+         for (name, v), g in zip(values.items(), gradients)}
 plot.graph(z, "01_derivative.png", texts)
 
 print(f"y       by hand {y:.6f}   engine {z.item():.6f}")

@@ -1,4 +1,5 @@
-"""A gradient is made of recorded operations too, so it has a gradient: the bell curve, differentiated three times.
+"""A gradient is made of recorded operations too, so it has a gradient: the bell curve, differentiated three
+times.
 
     f = exp(-x^2 / 2),   f' = -x f,   f'' = (x^2 - 1) f,   f''' = (3 x - x^3) f
 

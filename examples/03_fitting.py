@@ -34,7 +34,8 @@ losses = {"line, SGD": fit(line, SGD(line.parameters(), lr=0.05)),
 
 slope = ((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum()  # least squares, in closed form
 print(f"slope of the line: descent {line.weight.item():.5f}, closed form {slope:.5f}")
-print(f"loss: line {losses['line, SGD'][-1]:.4f}, network {losses['network, Adam'][-1]:.4f}, noise {0.15**2:.4f}")
+for name, values in losses.items():
+    print(f"loss of the {name:14} {values[-1]:.4f}; the noise has variance {0.15**2:.4f}")
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 t = np.linspace(-3.3, 3.3, 200, dtype=np.float32)[:, None]

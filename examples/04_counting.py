@@ -1,8 +1,8 @@
 """Models that are fitted by counting: independent pixels, and the Markov chain in its two forms.
 
-What a model believes is what it draws. Independent pixels know where ink is likely; the shared chain knows which gray
-follows which, and not where it is; the chain with a table for each place knows both, but never the row above.
-Writes 04_counting.png.
+What a model believes is what it draws. Independent pixels know where ink is likely; the shared chain knows
+which gray follows which, and not where it is; the chain with a table for each place knows both, but never the
+row above. Writes 04_counting.png.
 """
 from autograd.backend import rng
 from minigen import data, plot

@@ -1,12 +1,13 @@
 """A linear autoencoder finds the plane of principal component analysis, but not its axes.
 
-Descent knows nothing of eigenvectors, yet the columns of W_d end up in the span of the leading ones: the largest
-principal angle between the two planes goes to zero. Writes 05_linear_autoencoder.png.
+Descent knows nothing of eigenvectors, yet the columns of W_d end up in the span of the leading ones: the
+largest principal angle between the two planes goes to zero. Writes 05_linear_autoencoder.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np
 
 from autograd import grad
+from autograd.backend import rng
 from minigen import data
 from minigen.models.autoencoders import LinearAutoencoder
 from minigen.models.autoencoders.linear_ae import largest_angle, pca
@@ -15,7 +16,7 @@ from minigen.optim import Adam, cosine
 LATENT, STEPS = 6, 1000
 
 digits = data.load("digits")
-model = LinearAutoencoder(digits.image_shape, digits.levels, LATENT, rng=np.random.default_rng(0)).center(digits.x)
+model = LinearAutoencoder(digits.image_shape, digits.levels, LATENT, rng=rng(0)).center(digits.x)
 mean, axes_of_pca = pca(model.unit(digits.x), LATENT)  # (D,), (D, Z)
 
 optimizer = Adam(model.parameters(), cosine(0.03, STEPS))
@@ -24,7 +25,7 @@ for _ in range(STEPS):
     loss = model.loss((digits.x, None), None)["squared error"]
     optimizer.step(grad(loss, optimizer.params))
     angles.append(largest_angle(model.decoder.weight.data, axes_of_pca))
-print(f"largest angle between the planes: {angles[0]:.3f} rad at first, {angles[-1]:.1e} rad after {STEPS} steps")
+print(f"largest angle between the planes: {angles[0]:.3f} rad at first, {angles[-1]:.1e} rad at the end")
 print(f"loss {loss.item():.5f}, and {((model.unit(digits.x) - mean) ** 2).sum(1).mean():.5f} without a code")
 
 columns = model.decoder.weight.data  # (D, Z)

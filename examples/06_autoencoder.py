@@ -1,7 +1,7 @@
 """An autoencoder with a code of two numbers: what it keeps, and what it makes of codes that no image has.
 
-The codes of the ten digits lie wherever descent has put them, with holes in between. A code from a hole gives an image
-of nothing: an autoencoder reconstructs, it does not generate. Writes 06_autoencoder.png.
+The codes of the ten digits lie wherever descent has put them, with holes in between. A code from a hole gives
+an image of nothing: an autoencoder reconstructs, it does not generate. Writes 06_autoencoder.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -40,8 +40,25 @@ def sheets(titled: dict, path) -> None:
     _write(figure, path)
 
 
+def gif(frames, path, columns=None, seconds=5.0) -> None:
+    """Writes a GIF that shows grids of images one after the other, in so many seconds, and the last one longer.
+
+    frames: a sequence of images (N, C, H, W), values in [0, 1].
+    """
+    image = importlib.import_module("PIL.Image")
+    pictures = [image.fromarray(np.uint8(255 * sheet(images, columns) + 0.5)) for images in frames]
+    if not pictures:
+        raise ValueError("gif: frames is empty; there is nothing to show")
+    durations = [max(20, round(1000 * seconds / len(pictures)))] * len(pictures)  # milliseconds; less is not played
+    durations[-1] = 2000
+    contents = io.BytesIO()
+    pictures[0].save(contents, format="GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    write(path, contents.getvalue())
+
+
 def sheet(images, columns=None):
-    """Images (N, C, H, W), values in [0, 1], row by row in one picture (high, wide, 3), with white gaps between."""
+    """Images (N, C, H, W), values in [0, 1], row by row in one picture (high, wide, 3), with white gaps
+    between."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"grid: images has shape {images.shape}, expected (N, 1 or 3, H, W) with N >= 1")
@@ -63,8 +80,8 @@ def sheet(images, columns=None):
 def graph(y, path, texts=None) -> None:
     """Draws the graph that a Tensor y was recorded in: leaves on the left, y on the right, an arrow per edge.
 
-    texts: Tensor -> what stands in its box, below the op's name. Constants are not part of the graph, and taking
-    the gradient frees it, but for create_graph=True.
+    texts: Tensor -> what stands in its box, below the op's name. Constants are not part of the graph, and
+    taking the gradient frees it, but for create_graph=True.
     """
     texts = {tensor.node: text for tensor, text in (texts or {}).items()}
     nodes, depth = _ancestors(y.node), {}
@@ -86,7 +103,7 @@ def graph(y, path, texts=None) -> None:
             text = "\n".join(filter(None, [op, texts.get(node)]))
             boxes[node] = axes.annotate(
                 text, (d, (len(column) - 1) / 2 - i), ha="center", va="center",
-                bbox={"boxstyle": "round,pad=0.5", "facecolor": LEAF if op is None else OP, "edgecolor": GREY})
+                bbox={"boxstyle": "round,pad=0.5", "facecolor": OP if op else LEAF, "edgecolor": GREY})
     for node in nodes:
         for parent, _ in node.edges:
             axes.annotate("", boxes[node].xy, boxes[parent].xy, arrowprops={

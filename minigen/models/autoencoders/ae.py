@@ -10,8 +10,7 @@ autoencoder lie in a plane. Source: Hinton & Salakhutdinov, Science 313, 2006, w
 activations and optimizers do not need.
 
 Nothing says where the codes lie or what is between them: there is no p(z). To draw samples all the same, a
-Gaussian is fitted to the codes on the way, as a running mean and covariance. The VAE makes the codes Gaussian
-instead.
+Gaussian is fitted to the codes on the way, as a running mean and covariance. The VAE makes them Gaussian.
 
 Symbols: N examples, D pixels, Z latent. Read before this: linear_ae.py, nn/autoencoder.py. Read next: vae.py.
 """
@@ -42,8 +41,7 @@ class Autoencoder(Module):
         self.register_buffer("code_cov", xp.eye(latent, dtype=default_dtype))
 
     def unit(self, x):
-        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the rows that the model works on, (N,
-        D)."""
+        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the model's rows (N, D)."""
         if x.shape[1:] != self.shape:
             raise ValueError(f"Autoencoder: x has shape {x.shape}, expected {('N', *self.shape)}")
         x = x if self.levels is None else to_unit(x, self.levels)
@@ -89,4 +87,5 @@ class Autoencoder(Module):
         with no_grad():
             x = self.unit(x)
             error = ((x - self.decoder(self.encoder(x))) ** 2).sum(axis=1)
-        return [Figure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, codes of {self.latent} numbers")]
+        note = f"|x - x_hat|^2, codes of {self.latent} numbers"
+        return [Figure("squared error", *mean_interval(error), "", note)]

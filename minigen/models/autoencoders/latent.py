@@ -1,4 +1,5 @@
-"""Pictures of a latent space: for every model with `encode` (examples to codes) and `decode` (codes to images).
+"""Pictures of a latent space: for every model with `encode` (examples to codes) and `decode` (codes to
+images).
 
     interpolate     from one image to another: the codes on the line between theirs
     traverse        one latent at a time, the others held
@@ -6,8 +7,8 @@
     manifold        the whole of a 2-D latent space, laid out as a sheet of images
     scatter         where a 2-D latent space puts its examples
 
-Each but the last returns images (rows * columns, C, H, W) in [0, 1] for plot.grid, row by row; `draw` writes those
-that suit a model.
+Each but the last returns images (rows * columns, C, H, W) in [0, 1] for plot.grid, row by row; `draw` writes
+those that suit a model.
 
 Symbols: N examples, Z latent. Read before this: ae.py, vae.py.
 """
@@ -18,7 +19,8 @@ from ... import plot
 
 
 def reconstructions(model, x, columns=8):
-    """Rows of `columns` images of x (N, C, H, W), and below each row its reconstructions. N: a multiple of columns."""
+    """Rows of `columns` images of x (N, C, H, W), and below each row its reconstructions. N: a multiple of
+    columns."""
     pairs = np.stack([shown(model, x), model.reconstruct(x)], axis=1)  # (N, 2, C, H, W)
     rows = pairs.reshape(-1, columns, *pairs.shape[1:]).swapaxes(1, 2)  # (N / columns, 2, columns, C, H, W)
     return rows.reshape(-1, *x.shape[1:])
@@ -32,8 +34,8 @@ def interpolate(model, x0, x1, steps=8):
 
 
 def traverse(model, x, rows=8, steps=9, span=2.5):
-    """A row per latent, for those that vary most over the images x: it runs over its mean plus and minus `span`
-    standard deviations, while the other latents stay with the code of x[0]."""
+    """A row per latent, for those that vary most over the images x: it runs over its mean plus and minus
+    `span` standard deviations, while the other latents stay with the code of x[0]."""
     z = model.encode(x)  # (N, Z)
     mean, std = z.mean(axis=0), z.std(axis=0)
     moved = np.argsort(-std)[:rows]
@@ -55,11 +57,11 @@ def resynthesize(model, x, shift, steps=6):
 
 
 def manifold(model, steps=16):
-    """steps * steps images over a 2-D latent space, at the quantiles of N(0, I): every image stands for an equal
-    share of the prior. Kingma & Welling 2014, figure 4."""
+    """steps * steps images over a 2-D latent space, at the quantiles of N(0, I): every image stands for an
+    equal share of the prior. Kingma & Welling 2014, figure 4."""
     _require_plane(model, "manifold")
     at = ndtri((np.arange(steps) + 0.5) / steps)
-    z = np.stack(np.meshgrid(at, at[::-1]), axis=-1)  # (steps, steps, 2): first latent to the right, second upwards
+    z = np.stack(np.meshgrid(at, at[::-1]), axis=-1)  # (steps, steps, 2): z1 to the right, z2 upwards
     return model.decode(z.reshape(-1, 2))
 
 
@@ -70,8 +72,8 @@ def scatter(model, x, y, path) -> None:
 
 
 def draw(model, x, y, out) -> list:
-    """Writes reconstructions.png, interpolation.png, traversal.png and, where Z = 2, manifold.png and scatter.png
-    into the folder out, for at least 16 images x with labels y. Returns their paths."""
+    """Writes reconstructions.png, interpolation.png, traversal.png and, where Z = 2, manifold.png and
+    scatter.png into the folder out, for at least 16 images x with labels y. Returns their paths."""
     sheets = {"reconstructions": (reconstructions(model, x[:32], columns=8), 8),
               "interpolation": (interpolate(model, x[:8], x[8:16], steps=8), 8),
               "traversal": (traverse(model, x, rows=8, steps=9), 9)}
@@ -90,5 +92,5 @@ def shown(model, x):
 
 def _require_plane(model, name):
     if model.latent != 2:
-        raise ValueError(f"{name}: the latent space has {model.latent} dimensions, and a picture shows 2; train a "
-                         "model with latent=2, or look at traverse()")
+        raise ValueError(f"{name}: the latent space has {model.latent} dimensions, and a picture shows 2; "
+                         "train a model with latent=2, or look at traverse()")

@@ -4,15 +4,16 @@
     x_hat = m + W_d z            reconstruction, D numbers
     loss  = E |x - x_hat|^2
 
-x_hat lies in a plane through m, spanned by the Z columns of W_d. Of all such planes the principal one, along the Z
-leading eigenvectors of the covariance of x, is nearest to the data, and every other critical point of the loss is a
-saddle (Baldi & Hornik, Neural Networks 2, 1989, fact 4; Bourlard & Kamp 1988). So descent finds the plane. It does not
-find the axes: W_d may be any basis of it, as W_d A and A^-1 W_e reconstruct what W_d and W_e do.
+x_hat lies in a plane through m, spanned by the Z columns of W_d. Of all such planes the principal one, along
+the Z leading eigenvectors of the covariance of x, is nearest to the data, and every other critical point of
+the loss is a saddle (Baldi & Hornik, Neural Networks 2, 1989, fact 4; Bourlard & Kamp 1988). So descent finds
+the plane. It does not find the axes: W_d may be any basis of it, as W_d A and A^-1 W_e reconstruct what W_d
+and W_e do.
 
 `pca` and `largest_angle` are there to see that it comes true; the example on this model does.
 
-An autoencoder is not a generative model: it has no p(z). To draw samples all the same, a Gaussian is fitted to the
-codes on the way, as a running mean and covariance.
+An autoencoder is not a generative model: it has no p(z). To draw samples all the same, a Gaussian is fitted
+to the codes on the way, as a running mean and covariance.
 
 Symbols: N images, D pixels, Z latent. Read before this: nn/layers.py, train.py (Player). Read next: ae.py.
 """
@@ -31,13 +32,13 @@ from ...train import Player
 
 
 class LinearAutoencoder(Module):
-    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are scaled to [0, 1]; None
-    for points. latent: Z. The plane is spanned by the columns of `decoder.weight` (D, Z)."""
+    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are scaled to [0, 1];
+    None for points. latent: Z. The plane is spanned by the columns of `decoder.weight` (D, Z)."""
 
     def __init__(self, shape, levels, latent=2, *, rng):
         self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
         if not 1 <= latent <= self.D:
-            raise ValueError(f"LinearAutoencoder: latent is {latent}, expected 1 to {self.D}, an example's size")
+            raise ValueError(f"LinearAutoencoder: latent is {latent}, expected 1 to {self.D}, the size of x")
         self.latent = latent
         self.encoder = Linear(self.D, latent, bias=False, rng=rng)  # W_e
         self.decoder = Linear(latent, self.D, bias=False, rng=rng)  # W_d
@@ -46,13 +47,13 @@ class LinearAutoencoder(Module):
         self.register_buffer("code_cov", xp.eye(latent, dtype=default_dtype))
 
     def center(self, x):
-        """Takes m from the training data x. Without it the mean is one more direction to be learned, by far the
-        longest, and descent is slow. Returns the model."""
+        """Takes m from the training data x. Without it the mean is one more direction to be learned, by far
+        the longest, and descent is slow. Returns the model."""
         self.mean[...] = self.unit(x).mean(axis=0)
         return self
 
     def unit(self, x):
-        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the rows that the model works on, (N, D)."""
+        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the model's rows (N, D)."""
         if x.shape[1:] != self.shape:
             raise ValueError(f"LinearAutoencoder: x has shape {x.shape}, expected {('N', *self.shape)}")
         x = x if self.levels is None else to_unit(x, self.levels)
@@ -99,16 +100,19 @@ class LinearAutoencoder(Module):
             x = self.unit(x)
             x_hat = self.mean + self.decoder(self.encoder(x - self.mean))
         error = ((x - x_hat) ** 2).sum(axis=1)
-        return [Figure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, codes of {self.latent} numbers")]
+        note = f"|x - x_hat|^2, codes of {self.latent} numbers"
+        return [Figure("squared error", *mean_interval(error), "", note)]
 
 
 def pca(x, latent):
-    """(mean, basis) of the principal plane of the rows of x (N, D): (D,), and orthonormal columns (D, latent)."""
+    """(mean, basis) of the principal plane of the rows of x (N, D): (D,), and orthonormal columns (D,
+    latent)."""
     mean = x.mean(axis=0, dtype=np.float64)
     _, _, eigenvectors = np.linalg.svd(x - mean, full_matrices=False)
     return mean, eigenvectors[:latent].T
 
 
 def largest_angle(basis1, basis2):
-    """The largest principal angle, in radians, between the spans of the columns: 0 only if the spans are equal."""
+    """The largest principal angle, in radians, between the spans of the columns: 0 only if the spans are
+    equal."""
     return float(scipy.linalg.subspace_angles(np.float64(basis1), np.float64(basis2)).max())

@@ -1,16 +1,15 @@
 """VAE: an autoencoder whose code is a random variable, trained on a lower bound of the likelihood.
 
-Kingma & Welling, "Auto-Encoding Variational Bayes", ICLR 2014 (arXiv:1312.6114); equation numbers are that
-paper's.
+Kingma & Welling, "Auto-Encoding Variational Bayes", ICLR 2014; equation numbers are that paper's.
 
     p(z) = N(0, I)                       prior of the code
     p(x | z)                             decoder: Bernoulli (eq. 11), Gaussian (eq. 12) or categorical pixels
     q(z | x) = N(mu, diag(sigma^2))      encoder (eq. 9): a network gives mu and log sigma^2
 
-    log p(x) >= ELBO = E_q[log p(x | z)] - KL(q(z | x) || p(z))                            (eq. 3)
-    z = mu + sigma * eps,  eps ~ N(0, I)                  so that the gradient reaches mu and sigma     (eq. 4)
-    KL = -1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)                               (appendix B)
-    loss = -E_q[log p(x | z)] + beta KL                   one draw of z per example; beta = 1: eq. 10
+    log p(x) >= ELBO = E_q[log p(x | z)] - KL(q(z | x) || p(z))                         (eq. 3)
+    z = mu + sigma * eps,  eps ~ N(0, I)      so that the gradient reaches mu, sigma    (eq. 4)
+    KL = -1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)                            (appendix B)
+    loss = -E_q[log p(x | z)] + beta KL       one draw of z per example; beta = 1       (eq. 10)
 
 The paper has beta = 1. Higgins et al., "beta-VAE", ICLR 2017 (eq. 4): a larger one buys independent codes
 with worse reconstructions; a smaller one, the reverse. The bound that is reported has beta = 1, always.
@@ -48,8 +47,8 @@ class VAE(Module):
     decoder has them in reverse. networks: makes the two networks of these, `mlp_pair` or, for images,
     `conv_pair`."""
 
-    def __init__(self, shape, levels, decoder="bernoulli", latent=40, hidden=(500, 500), beta=1.0, networks=mlp_pair, *,
-                 rng):
+    def __init__(self, shape, levels, decoder="bernoulli", latent=40, hidden=(500, 500), beta=1.0,
+                 networks=mlp_pair, *, rng):
         self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
         if latent < 1:
             raise ValueError(f"VAE: latent is {latent}, expected at least 1")
@@ -58,8 +57,8 @@ class VAE(Module):
         if decoder not in DECODERS:
             raise ValueError(f"VAE: decoder is {decoder!r}, expected one of {', '.join(DECODERS)}")
         if levels is None and decoder != "gaussian":
-            raise ValueError(f"VAE: decoder {decoder!r} is for gray levels, and points of shape {self.shape} have "
-                             "none; pass decoder='gaussian'")
+            raise ValueError(f"VAE: decoder {decoder!r} is for gray levels, and points of shape {self.shape} "
+                             "have none; pass decoder='gaussian'")
         self.latent, self.beta = latent, beta
         self.likelihood = DECODERS[decoder](levels)
         self.encoder, self.decoder = networks(self.shape, hidden, code=2 * latent, latent=latent,
@@ -69,8 +68,7 @@ class VAE(Module):
         return [Player("vae", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
-        """-ELBO and its two parts, in nats per example; with beta other than 1, what is minimized in its
-        place."""
+        """-ELBO, or what is minimized in its place if beta is not 1, and its parts, in nats per example."""
         x, seen = self.likelihood.observe(self.rows(batch[0]), rng)  # (N, D): as modelled, and as encoded
         mu, logvar = self.posterior(seen)  # (N, Z)
         eps = normal(rng, mu.shape)
@@ -85,8 +83,7 @@ class VAE(Module):
         return split(self.encoder(seen), 2, axis=-1)
 
     def sample(self, n, rng):
-        """z from the prior, then images as the mean of p(x | z), as in the paper's figures; points drawn from
-        it."""
+        """z from the prior; then images as the mean of p(x | z), as the paper has them, and points drawn."""
         z = normal(rng, (n, self.latent))
         if self.levels is not None:
             return self.decode(z)
@@ -109,8 +106,7 @@ class VAE(Module):
         return self.decode(self.encode(x))
 
     def evaluate(self, x, y, rng, k=500):
-        """-ELBO and the importance-weighted bound of k draws, over the examples x; the memory it takes is
-        small."""
+        """-ELBO and the importance-weighted bound of k draws over the examples x, in little memory."""
         size = max(1, CHUNK // (k * self.D * self.likelihood.size))
         elbo, bound = [], []
         with no_grad():
@@ -122,7 +118,7 @@ class VAE(Module):
         used = int((self.encode(x).var(axis=0) > 0.01).sum())  # the measure of Burda et al., section 4.2
         return [Figure("-ELBO", *mean_interval(-xp.concatenate(elbo)), "nats", f"{note}; {k} draws of z"),
                 Figure("-IW bound", *mean_interval(-xp.concatenate(bound)), "nats", f"{note}; k = {k}"),
-                Figure("latents in use", used, None, "", f"of {self.latent}: the variance of mu is above 0.01")]
+                Figure("latents in use", used, None, "", f"of {self.latent}: variance of mu above 0.01")]
 
     def log_weights(self, x, k, rng):
         """log w = log p(x | z) + log p(z) - log q(z | x) for k draws of z: (N, k)."""
@@ -133,13 +129,13 @@ class VAE(Module):
         return log_p_x.sum(axis=2) + (log_standard_normal(z) - log_normal(z, mu, logvar)).sum(axis=2)
 
     def rows(self, x):
-        """Examples x as rows (N, D), in the data's own units. ValueError if they are not what the model is
-        for."""
+        """Examples x as rows (N, D), in the data's own units. ValueError if they do not fit the model."""
         if x.shape[1:] != self.shape:
             raise ValueError(f"VAE: x has shape {x.shape}, expected {('N', *self.shape)}")
         if self.levels is not None and x.size and not 0 <= x.min() <= x.max() < self.levels:
-            raise ValueError(f"VAE: x holds values from {x.min()} to {x.max()}, and the {self.likelihood.name} "
-                             f"decoder was made for gray levels 0 to {self.levels - 1}")
+            raise ValueError(f"VAE: x holds values from {x.min()} to {x.max()}, and the "
+                             f"{self.likelihood.name} decoder was made for gray levels 0 to "
+                             f"{self.levels - 1}")
         return x.reshape(len(x), self.D)
 
 

@@ -1,14 +1,15 @@
-"""Independent pixels: each pixel has a distribution of its own over the gray levels, and none looks at another.
+"""Independent pixels: each pixel has a distribution of its own over the gray levels, and none looks at
+another.
 
     p(x) = prod_d p_d(x_d)
     p_d(k) = (n_d(k) + 1/2) / (N + K/2)
 
-with n_d(k) the number of training images whose pixel d has level k. The fractions n_d(k) / N maximize the likelihood
-of the training images, but forbid every level not seen there; half a count each is Jeffreys' prior on p_d. Fitting is
-one pass of counting, so the model has no players and no training loop.
+with n_d(k) the number of training images whose pixel d has level k. The fractions n_d(k) / N maximize the
+likelihood of the training images, but forbid every level not seen there; half a count each is Jeffreys' prior
+on p_d. Fitting is one pass of counting, so the model has no players and no training loop.
 
-A table of all images would take K^D - 1 numbers, on 8x8 digits 10^78. Independence brings that down to D (K - 1) = 1,024;
-the price is seen in the samples, whose pixels agree on nothing.
+A table of all images would take K^D - 1 numbers, on 8x8 digits 10^78. Independence brings that down to D (K -
+1) = 1,024; the price is seen in the samples, whose pixels agree on nothing.
 
 Symbols: N images, D pixels, K gray levels. Read before this: data/dataset.py. Read next: markov_chain.py.
 """
@@ -26,8 +27,8 @@ class IndependentPixels(Module):
 
     def __init__(self, shape, levels):
         if levels is None:
-            raise ValueError(f"IndependentPixels: counts gray levels, and points of shape {tuple(shape)} have none; "
-                             "choose images, e.g. digits")
+            raise ValueError("IndependentPixels: counts gray levels, and points of shape "
+                             f"{tuple(shape)} have none; choose images, e.g. digits")
         self.shape, self.D, self.K = tuple(shape), math.prod(shape), levels
         self.register_buffer("log_p", xp.full((self.D, self.K), -math.log(self.K)))
 

@@ -3,16 +3,18 @@
     p(x) = p_1(x_1) prod_{d=2..D} P_d(x_d | x_{d-1})
     P_d(k | j) = (n_d(j, k) + 1/2) / (n_d(j) + K/2)
 
-with n_d(j, k) the number of training images where level j at pixel d - 1 is followed by level k at pixel d. It is the
-chain rule of probability with every condition cut down to one neighbour. Two forms:
+with n_d(j, k) the number of training images where level j at pixel d - 1 is followed by level k at pixel d.
+It is the chain rule of probability with every condition cut down to one neighbour. Two forms:
 
     own transitions      a table P_d for every place:   (K - 1) + (D - 1) K (K - 1) parameters
     shared transitions   one table P for all of them:   (K - 1) + K (K - 1) parameters, any size of image
 
-On 8x8 digits that is 17,152 and 288. The shared chain is a text model that reads pixels for letters; it knows how gray
-follows gray, but not where in the image it is, and does worse than independent pixels. Neither sees the row above.
+On 8x8 digits that is 17,152 and 288. The shared chain is a text model that reads pixels for letters; it knows
+how gray follows gray, but not where in the image it is, and does worse than independent pixels. Neither sees
+the row above.
 
-Symbols: N images, D pixels, K gray levels. Read before this: independent_pixels.py. Read next: autoencoders/linear_ae.py.
+Symbols: N images, D pixels, K gray levels. Read before this: independent_pixels.py. Read next:
+autoencoders/linear_ae.py.
 """
 import math
 
@@ -24,16 +26,18 @@ from ...nn import Module
 
 
 class MarkovChain(Module):
-    """shape: of an image, (C, H, W). levels: K. shared: one transition table for all places. Uniform until fitted."""
+    """shape: of an image, (C, H, W). levels: K. shared: one transition table for all places. Uniform until
+    fitted."""
 
     def __init__(self, shape, levels, shared=False):
         if levels is None:
-            raise ValueError(f"MarkovChain: counts gray levels, and points of shape {tuple(shape)} have none; "
-                             "choose images, e.g. digits")
+            raise ValueError("MarkovChain: counts gray levels, and points of shape "
+                             f"{tuple(shape)} have none; choose images, e.g. digits")
         self.shape, self.D, self.K = tuple(shape), math.prod(shape), levels
         self.tables = 1 if shared else self.D - 1
-        self.register_buffer("log_first", xp.full(self.K, -math.log(self.K)))
-        self.register_buffer("log_next", xp.full((self.tables, self.K, self.K), -math.log(self.K)))  # [d, j, k]
+        log_uniform = -math.log(self.K)
+        self.register_buffer("log_first", xp.full(self.K, log_uniform))  # [k]
+        self.register_buffer("log_next", xp.full((self.tables, self.K, self.K), log_uniform))  # [d, j, k]
 
     def num_parameters(self):
         return (self.K - 1) * (1 + self.tables * self.K)  # each distribution sums to one
@@ -45,7 +49,7 @@ class MarkovChain(Module):
         """Counts the pairs of neighbours in images x (N, C, H, W), integers 0..K-1."""
         x = self._pixels(x)  # (N, D)
         first = xp.bincount(x[:, 0], minlength=self.K) + 0.5
-        entry = (self._table() * self.K + x[:, :-1]) * self.K + x[:, 1:]  # (N, D - 1): where log_next counts the pair
+        entry = (self._table() * self.K + x[:, :-1]) * self.K + x[:, 1:]  # (N, D - 1): places in log_next
         pairs = xp.bincount(entry.ravel(), minlength=self.log_next.size).reshape(self.log_next.shape) + 0.5
         self.log_first[...] = xp.log(first / first.sum())
         self.log_next[...] = xp.log(pairs / pairs.sum(axis=2, keepdims=True))

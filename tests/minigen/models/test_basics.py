@@ -18,7 +18,8 @@ def digits():
 
 
 def all_images(shape, levels):
-    return np.array(list(itertools.product(range(levels), repeat=math.prod(shape))), np.uint8).reshape(-1, *shape)
+    rows = itertools.product(range(levels), repeat=math.prod(shape))
+    return np.array(list(rows), np.uint8).reshape(-1, *shape)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -26,14 +27,15 @@ def all_images(shape, levels):
 def test_probabilities_of_all_images_sum_to_one(name, shape, levels):
     model = MODELS[name](shape, levels)
     every = all_images(shape, levels)
-    np.testing.assert_allclose(np.exp(model.log_prob(every)).sum(), 1, rtol=1e-12)  # uniform, before it is fitted
+    np.testing.assert_allclose(np.exp(model.log_prob(every)).sum(), 1, rtol=1e-12)  # uniform until fitted
     model.fit(np.random.default_rng(0).integers(0, levels, (20, *shape)).astype(np.uint8) // 2)
     p = np.exp(model.log_prob(every))
     np.testing.assert_allclose(p.sum(), 1, rtol=1e-12)
     assert np.ptp(p) > 0.01
 
 
-@pytest.mark.parametrize("name, nll", [("independent", 106.37), ("markov", 101.81), ("shared markov", 118.52)])
+@pytest.mark.parametrize(
+    "name, nll", [("independent", 106.37), ("markov", 101.81), ("shared markov", 118.52)])
 def test_nll_on_the_test_split_of_digits(digits, name, nll):
     model = MODELS[name]((1, 8, 8), 17)
     model.fit(digits["train"])
@@ -48,7 +50,8 @@ def test_independent_pixels_by_hand():
     model.fit(x)
     p = np.array([[2.5, 0.5, 1.5], [1.5, 2.5, 0.5]]) / 4.5
     np.testing.assert_allclose(np.exp(model.log_p), p)
-    np.testing.assert_allclose(model.log_prob(x), np.log([p[0, 0] * p[1, 1], p[0, 0] * p[1, 0], p[0, 2] * p[1, 1]]))
+    of_images = [p[0, 0] * p[1, 1], p[0, 0] * p[1, 0], p[0, 2] * p[1, 1]]
+    np.testing.assert_allclose(model.log_prob(x), np.log(of_images))
 
 
 def test_markov_chain_by_hand():

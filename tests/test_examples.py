@@ -1,0 +1,54 @@
+"""Every example runs, with its steps shortened, in an empty folder, and leaves the one picture that it
+names."""
+import ast
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("[0-9][0-9]_*.py"))
+SHORT = {"STEPS": 30}
+
+
+def shortened(source):
+    """The program with each constant of SHORT set to its short value."""
+    tree = ast.parse(source)
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            names = [target.id for target in statement.targets if isinstance(target, ast.Name)]
+            if names and names[0] in SHORT:
+                statement.value = ast.copy_location(ast.Constant(SHORT[names[0]]), statement.value)
+    return tree
+
+
+def test_no_number_is_used_twice():
+    numbers = [path.name[:2] for path in EXAMPLES]
+    assert len(numbers) == len(set(numbers)) >= 9
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example(path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    plt.switch_backend("agg")
+    source = path.read_text()
+    exec(compile(shortened(source), path, "exec"), {"__name__": "__main__"})
+    plt.close("all")
+
+    picture = tmp_path / f"{path.stem}.png"
+    assert list(tmp_path.iterdir()) == [picture]
+    pixels = plt.imread(picture)[..., :3]
+    assert min(pixels.shape[:2]) > 200 and np.ptp(pixels) > 0.5
+    assert f"Writes {picture.name}." in " ".join(source.split())
+    assert f"wrote {picture.name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_a_short_read(path):
+    source = path.read_text()
+    assert 20 <= len(source.splitlines()) <= 70
+    assert "argparse" not in source and ast.get_docstring(ast.parse(source))
+
+
+def test_shortened_replaces_the_constants():
+    assert ast.unparse(shortened("STEPS = 5000\nx = STEPS\ny = 7")) == "STEPS = 30\nx = STEPS\ny = 7"
