@@ -15,7 +15,7 @@ def dropout(input, p=0.5, training=True, *, rng):
     """Zeroes each element with probability p and scales the others by 1 / (1 - p), so that the mean is kept."""
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout: p is {p}, expected a probability from 0 to 1")
-    input = as_tensor(input)
+    input, p = as_tensor(input), float(p)
     if not training or p == 0.0:
         return input
     kept = (uniform(rng, input.shape, input.dtype) >= p).astype(input.dtype)
@@ -49,13 +49,13 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     """-log Bernoulli(target | p = sigmoid(input)), for any logits without overflow.
 
     -[t log p + (1 - t) log(1 - p)] = (1 - t) x + softplus(-x), with pos_weight w times the first term:
-    (1 - t) x + (1 + (w - 1) t) softplus(-x).
+    (1 - t) x + (1 - t + w t) softplus(-x).
     """
     x, t = _same_shape(input, target, "binary_cross_entropy_with_logits")
     for argument, w in (("weight", weight), ("pos_weight", pos_weight)):
         if w is not None:
             _check_broadcasts(w, x, "binary_cross_entropy_with_logits", argument)
-    positive = softplus(-x) if pos_weight is None else (1.0 + (as_tensor(pos_weight) - 1.0) * t) * softplus(-x)
+    positive = softplus(-x) if pos_weight is None else (1.0 - t + t * pos_weight) * softplus(-x)
     loss = (1.0 - t) * x + positive
     return _reduce(loss if weight is None else loss * weight, reduction, "binary_cross_entropy_with_logits")
 

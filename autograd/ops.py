@@ -194,6 +194,7 @@ def clip(x, min=None, max=None):
     x = as_tensor(x)
     if min is None and max is None:
         raise ValueError("clip: min and max are both None; pass at least one")
+    min, max = (limit if limit is None else operands(x, limit)[1].data for limit in (min, max))
     try:
         value = xp.clip(x.data, min, max)
     except ValueError as error:
@@ -233,13 +234,13 @@ def relu(x):
 def leaky_relu(x, negative_slope=0.01):
     """x where x > 0, else negative_slope * x."""
     x = as_tensor(x)
-    slope = lambda z: where(x.data > 0, z, negative_slope * z)
+    slope = lambda z: where(x.data > 0, z, float(negative_slope) * z)
     return record(slope(x.data).data, (x, slope))
 
 
 def elu(x, alpha=1.0):
     """x where x > 0, else alpha * (e^x - 1); the derivative at 0 is alpha."""
-    x = as_tensor(x)
+    x, alpha = as_tensor(x), float(alpha)
     value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
     slope = lambda: alpha * exp(where(x.data < 0, x, 0.0))
     return record(value, (x, lambda g: where(x.data <= 0, g * slope(), g)))

@@ -139,7 +139,7 @@ class Tensor:
 
 
 def _as_data(data):
-    if type(data) is xp.ndarray:
+    if type(data) is xp.ndarray and data.dtype.kind in "fiub":
         return data
     if isinstance(data, Tensor):
         raise TypeError("Tensor(data): data is a Tensor already; use .detach() for a constant with the same data")
@@ -245,7 +245,7 @@ def grad(y, xs, grad_outputs=None, create_graph=False, allow_unused=False):
     """
     single = isinstance(xs, Tensor)
     xs = [xs] if single else list(xs)
-    ys = [y] if isinstance(y, Tensor) else list(y)
+    ys = list(y) if isinstance(y, (list, tuple)) else [y]
     gs = [None] * len(ys) if grad_outputs is None else grad_outputs
     gs = [gs] if isinstance(gs, Tensor) or not isinstance(gs, (list, tuple)) else list(gs)
     if len(gs) != len(ys):
