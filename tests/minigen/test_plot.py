@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from PIL import Image
 
 from minigen import plot
 
@@ -100,3 +101,17 @@ def test_many_points_are_smoothed_over_the_raw_ones(tmp_path, drawn):
 def test_importing_plot_does_not_load_matplotlib():
     code = "import sys, minigen.plot; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_gif_plays_every_frame(tmp_path):
+    frames = np.random.default_rng(0).random((7, 4, 1, 5, 5))
+    plot.gif(frames, tmp_path / "film.gif", seconds=1)
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 7 and film.info["loop"] == 0
+        for i, images in enumerate(frames):
+            film.seek(i)
+            shown = np.asarray(film.convert("RGB")) / 255
+            np.testing.assert_allclose(shown, plot.sheet(images), atol=0.03)
+        assert film.info["duration"] == 2000
+    with pytest.raises(ValueError, match="frames is empty"):
+        plot.gif([], tmp_path / "none.gif")
