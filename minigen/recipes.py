@@ -10,13 +10,20 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from autograd import silu
+
 from .data.energies import ENERGIES
 from .data.images import IMAGE_SETS
 from .data.toys import TOYS
-from .models.autoencoders import VAE, Autoencoder, LinearAutoencoder
+from .diffusion import linear
+from .models.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, LinearAutoencoder
 from .models.basics import IndependentPixels, MarkovChain
+from .models.classifiers import CNN, sample_judge
+from .models.diffusion import DDPM
 from .models.flows import Glow, Planar, PlanarOnEnergy, RealNVP
 from .models.flows.realnvp import ResNet
+from .nn import MLP, Sequential, UNet
+from .nn.autoencoder import conv_pair
 from .nn.dequantization import UniformDequantization, VariationalDequantization
 from .optim import Adam, AdamW, cosine, linear_warmup, step_decay
 
@@ -68,6 +75,25 @@ def vae(dataset, rng):
     return VAE(shape, levels, "bernoulli", latent=40, hidden=(500, 500), rng=rng)
 
 
+def conv_vae(dataset, rng):
+    """`vae` with convolutions."""
+    shape, levels = dataset.image_shape, dataset.levels
+    if 2 < levels < 32:
+        return VAE(shape, levels, "categorical", latent=12, hidden=(32, 64), networks=conv_pair, rng=rng)
+    return VAE(shape, levels, "bernoulli", latent=20, hidden=(16, 32), networks=conv_pair, rng=rng)
+
+
+def denoising_ae(dataset, rng):
+    """Images pass through convolutions and a code that is wide, as narrow ones blur; the small digits bear less
+    noise."""
+    shape, levels = dataset.image_shape, dataset.levels
+    if levels is None:
+        return DenoisingAutoencoder(MLP((2, 128, 128, 2), silu, rng=rng), shape, levels, sigma=0.3, steps=500)
+    networks = conv_pair(shape, (16, 32), code=128, latent=128, rng=rng)
+    sigma = 0.3 if min(shape[1:]) < 16 else 0.5
+    return DenoisingAutoencoder(Sequential(*networks), shape, levels, sigma)
+
+
 VAE_ELSEWHERE = {
     **dict.fromkeys(("binarized_mnist", "mnist", "fashion_mnist", "mnist10k", "cifar10"), {
         "optimizers": {"vae": lambda params: Adam(params, step_decay(1e-3, every=20_000, factor=0.3))},
@@ -106,6 +132,16 @@ FLOW_ELSEWHERE = {
 }
 
 
+def ddpm(dataset, rng):
+    """A network of 0.4 M parameters for the 8x8 digits; of about 1 M, on squares of four pixels, for larger images."""
+    C, H, _ = dataset.image_shape
+    size = {"width": 24} if H < 16 else {"width": 40, "patch": 2}
+    network = UNet(C, **size, multipliers=(1, 2), blocks=1, rng=rng)
+    return DDPM(network, linear(1000), dataset.image_shape, dataset.levels, steps=50, judge=sample_judge(dataset))
+
+
+LABELLED = ("digits", "mnist", "fashion_mnist", "mnist10k", "cifar10")
+
 RECIPES = {recipe.name: recipe for recipe in [
     Recipe(
         "independent_pixels", "a distribution for each pixel on its own, by counting", "textbook",
@@ -113,7 +149,8 @@ RECIPES = {recipe.name: recipe for recipe in [
         optimizers={}, steps=0, batch_size=100),
     Recipe(
         "markov_chain", "each pixel given the one before it, by counting", "textbook",
-        model=lambda data, rng: counted(MarkovChain(data.image_shape, data.levels), data),
+        model=lambda data, rng: counted(
+            MarkovChain(data.image_shape, data.levels, shared=data.levels > 32), data),  # else 51 M numbers
         optimizers={}, steps=0, batch_size=100),
     Recipe(
         "linear_ae", "linear autoencoder: finds the plane of PCA", "Baldi & Hornik 1989",
@@ -130,6 +167,21 @@ RECIPES = {recipe.name: recipe for recipe in [
         "vae", "variational autoencoder, on a bound of the likelihood", "Kingma & Welling 2014",
         model=vae, optimizers={"vae": lambda params: AdamW(params, cosine(2e-3, 700), weight_decay=1.0)},
         steps=700, batch_size=100, ema=0.99, accepts=IMAGES + POINTS, elsewhere=VAE_ELSEWHERE),
+    Recipe(
+        "conv_ae", "autoencoder of convolutions and transposed convolutions", "Masci et al. 2011",
+        model=lambda data, rng: Autoencoder(data.image_shape, data.levels, 16, (16, 32), conv_pair, rng=rng),
+        optimizers={"autoencoder": lambda params: Adam(params, cosine(3e-3, 2000))}, steps=2000, batch_size=64,
+        data="mnist10k"),
+    Recipe(
+        "denoising_ae", "denoising autoencoder: learns the score, draws by it", "Alain & Bengio 2014",
+        model=denoising_ae, optimizers={"autoencoder": lambda params: Adam(params, cosine(2e-3, 2000))}, steps=2000,
+        batch_size=64, data="mnist10k", accepts=IMAGES + POINTS, elsewhere=dict.fromkeys(POINTS, {"batch_size": 256})),
+    Recipe(
+        "conv_vae", "variational autoencoder of convolutions", "Kingma & Welling 2014",
+        model=conv_vae, optimizers={"vae": lambda params: Adam(params, cosine(3e-3, 3000))}, steps=3000,
+        batch_size=64, data="mnist10k", ema=0.99, elsewhere={"digits": {
+            "optimizers": {"vae": lambda params: AdamW(params, cosine(2e-3, 1500), weight_decay=1.0)}, "steps": 1500,
+            "batch_size": 100}}),
     Recipe(
         "planar", "planar flow by maximum likelihood, inverted numerically", "Rezende & Mohamed 2015",
         model=lambda data, rng: Planar(data.image_shape, rng=rng),
@@ -154,6 +206,18 @@ RECIPES = {recipe.name: recipe for recipe in [
         "glow", "flow with activation normalization and learned 1x1 convolutions", "Kingma & Dhariwal 2018",
         model=glow, optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(2e-3, 600), 50))},
         steps=600, batch_size=100, ema=0.99, clip=100.0, accepts=IMAGES + POINTS, elsewhere=FLOW_ELSEWHERE),
+    Recipe(
+        "ddpm", "denoising diffusion: a U-Net takes noise out of images, step by step", "Ho et al. 2020",
+        model=ddpm, optimizers={"ddpm": lambda params: Adam(params, linear_warmup(1e-3, 100))},
+        steps=1200, batch_size=64, ema=0.995, clip=1.0,
+        elsewhere={name: {"steps": 7000, "ema": 0.999} for name in IMAGES if name != "digits"}),
+    Recipe(
+        "classifier", "convolutional classifier: the judge of what the others draw", "LeCun et al. 1998",
+        model=lambda data, rng: CNN(data.image_shape, data.levels, rng=rng),
+        optimizers={"classifier": lambda params: Adam(params, cosine(2e-3, 600))}, steps=600, batch_size=100,
+        accepts=LABELLED, elsewhere={name: {
+            "optimizers": {"classifier": lambda params: Adam(params, cosine(2e-3, 3500))}, "steps": 3500}
+            for name in LABELLED if name != "digits"}),
 ]}
 
 
