@@ -70,9 +70,6 @@ def sample_figures(judge, samples, train, test) -> list:
     on [0, 1], (N, C, H, W); only the first n of each are used, n the number of the fewest.
     """
     n = min(len(samples), len(train), len(test))
-    if n < 50:
-        raise ValueError(f"sample_figures: {len(samples)} samples, {len(train)} training and {len(test)} test images; "
-                         "fewer than 50 of one say nothing")
     (drawn, p), (seen, p_seen), (held, _) = (judge(images[:n]) for images in (samples, train, test))
     about = lambda floor: f"N = {n:,} against the test set; the training set: {floor}"
     frechet, frechet_floor = frechet_distance(drawn, held), frechet_distance(seen, held)

@@ -109,7 +109,7 @@ def test_figures_of_samples_are_printed_with_n_and_the_floor():
     (lambda: frechet_distance(normal(10), normal(10, D=4)), "(10, 3) and (10, 4)"),
     (lambda: kernel_distance(normal(3), normal(10)), "at least 4 of each"),
     (lambda: precision_recall(normal(10), np.full((10, 3), np.nan)), "features are not finite"),
-    (lambda: sample_figures(None, normal(40), normal(100), normal(100)), "fewer than 50"),
+    (lambda: sample_figures(lambda x: (x, x), normal(3), normal(9), normal(9)), "at least 4 of each"),
 ])
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError) as error:

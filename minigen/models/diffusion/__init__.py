@@ -1,0 +1,2 @@
+"""Diffusion models. Start at ddpm.py."""
+from .ddpm import DDPM as DDPM

@@ -1,0 +1,29 @@
+"""Makes the classifiers that the package ships, in minigen/weights/: `minigen train classifier`, then this.
+
+    python -m minigen train classifier --out runs/digits_classifier
+    python -m minigen train classifier --data mnist --out runs/mnist_classifier
+    python tests/make_weights.py runs/digits_classifier runs/mnist_classifier
+
+Each file holds weights and running statistics, and in its metadata the command and the figures on the test split.
+"""
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from minigen import checkpoint, data
+from minigen.models.classifiers import CNN
+from minigen.models.classifiers.cnn import WEIGHTS
+
+for folder in sys.argv[1:]:
+    tensors, settings = checkpoint.load(Path(folder) / "checkpoint.safetensors")
+    weights = checkpoint.part("model", tensors)
+    name, test = settings["data"], data.load(settings["data"], "test")
+    model = CNN(test.image_shape, test.levels, rng=np.random.default_rng(0))
+    model.load_state_dict(weights)
+    figures = [str(figure) for figure in model.eval().evaluate(test.x, test.y, np.random.default_rng(0))]
+    WEIGHTS.mkdir(exist_ok=True)
+    command = f"python -m minigen train classifier --data {name} --seed {settings['seed']}"
+    path = WEIGHTS / f"{name}_classifier.safetensors"
+    checkpoint.save(path, weights, {"command": command, "steps": settings["step"], test.note: figures})
+    print(f"{path.name}, {path.stat().st_size / 1024:.0f} KiB. {test.note}: {'; '.join(figures)}")
