@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import attention, conv, linalg, norm, ops, reduce, resample, shape, tensor
 from . import functional as F
-from . import linalg, ops, reduce, shape, tensor
 from .backend import asarray, normal
 
 
@@ -216,4 +216,45 @@ CASES = [
                                                     label_smoothing=0.1), (5, 4), detail="weights"),
     case("cross_entropy", lambda x, q: F.cross_entropy(x, q, reduction="none", label_smoothing=0.2), (2, 4, 3),
          positive(2, 4, 3), detail="probabilities"),
+    # conv.py
+    case("conv2d", conv.conv2d, (2, 3, 5, 4), (4, 3, 3, 2), (4,)),
+    case("conv2d", lambda x, w: conv.conv2d(x, w, stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2),
+         (2, 4, 6, 5), (6, 2, 3, 2), detail="all options"),
+    case("conv1d", lambda x, w, b: conv.conv1d(x, w, b, stride=2, padding=1), (2, 3, 7), (4, 3, 3), (4,)),
+    case("conv_transpose2d", conv.conv_transpose2d, (2, 3, 4, 3), (3, 4, 3, 2), (4,)),
+    case("conv_transpose2d", lambda y, w: conv.conv_transpose2d(y, w, stride=(2, 3), padding=1, output_padding=(1, 2),
+                                                                groups=2),
+         (2, 4, 3, 2), (4, 3, 3, 4), detail="all options"),
+    case("conv_transpose1d", lambda y, w, b: conv.conv_transpose1d(y, w, b, stride=2), (2, 3, 4), (3, 2, 3), (2,)),
+    case("unfold", lambda x: conv.unfold(x, (3, 2), stride=(1, 2), padding=1) ** 2, (2, 3, 4, 5)),
+    case("fold", lambda y: conv.fold(y, (4, 5), (3, 2), stride=(1, 2), padding=1) ** 2, (2, 12, 12)),
+    # resample.py
+    case("max_pool2d", lambda x: resample.max_pool2d(x, (3, 2), (2, 1), 1) ** 2, distinct(2, 3, 5, 4)),
+    case("max_unpool2d", lambda y: resample.max_unpool2d(y, np.array([[[[0, 7], [9, 14]]]]), 2) ** 2, (1, 1, 2, 2)),
+    case("avg_pool2d", lambda x: resample.avg_pool2d(x, (3, 2), (2, 1), 1, count_include_pad=False) ** 2,
+         (2, 3, 5, 4)),
+    case("adaptive_avg_pool2d", lambda x: resample.adaptive_avg_pool2d(x, (3, 2)) ** 2, (2, 3, 5, 4)),
+    case("adaptive_max_pool2d", lambda x: resample.adaptive_max_pool2d(x, (3, 2)) ** 2, distinct(2, 3, 5, 4)),
+    case("interpolate", lambda x: resample.interpolate(x, (7, 3)) ** 2, (2, 3, 4, 5), detail="nearest"),
+    case("interpolate", lambda x: resample.interpolate(x, scale_factor=1.5, mode="bilinear") ** 2, (2, 3, 4, 5),
+         detail="bilinear"),
+    case("interpolate", lambda x: resample.interpolate(x, (3, 8), mode="bicubic", align_corners=True) ** 2,
+         (2, 3, 4, 5), detail="bicubic"),
+    case("pixel_shuffle", lambda x: resample.pixel_shuffle(x, 2) ** 2, (2, 8, 3, 2)),
+    case("pixel_unshuffle", lambda x: resample.pixel_unshuffle(x, 2) ** 2, (2, 3, 4, 6)),
+    # norm.py
+    case("batch_norm", lambda x, w, b: norm.batch_norm(x, None, None, w, b, training=True), (4, 3, 5), (3,), (3,)),
+    case("batch_norm", lambda x, w, b: norm.batch_norm(x, asarray([0.5, -1.0]), asarray([2.0, 0.7]), w, b), (3, 2, 4),
+         (2,), (2,), detail="evaluation"),
+    case("group_norm", lambda x, w, b: norm.group_norm(x, 2, w, b), (3, 4, 2, 5), (4,), (4,)),
+    case("instance_norm", lambda x, w, b: norm.instance_norm(x, None, None, w, b), (3, 2, 5), (2,), (2,)),
+    case("layer_norm", lambda x, w, b: norm.layer_norm(x, (3, 4), w, b), (2, 3, 4), (3, 4), (3, 4)),
+    case("rms_norm", lambda x, w: norm.rms_norm(x, 5, w), (3, 5), (5,)),
+    # attention.py
+    case("scaled_dot_product_attention", attention.scaled_dot_product_attention, (2, 3, 5), (2, 4, 5), (2, 4, 6)),
+    case("scaled_dot_product_attention",
+         lambda q, k, v: attention.scaled_dot_product_attention(q, k, v, is_causal=True),
+         (3, 4, 5), (1, 4, 5), (3, 4, 2), detail="causal"),
+    case("scaled_dot_product_attention", attention.scaled_dot_product_attention,
+         (2, 3, 5), (2, 4, 5), (2, 4, 6), (3, 4), detail="mask"),
 ]
