@@ -6,12 +6,12 @@
     dV = A^T g        dA = g V^T               and with D = A (dA - sum_S A dA), the gradient of the scores,
     dQ = scale D K    dK = scale D^T Q
 
-A is by far the largest array, and nothing outside needs it. So it is made for a few images at a time, used while
-in cache, dropped, and made again for the gradients: memory is linear in the number of tokens of the batch, the
-idea of FlashAttention (Dao et al. 2022). While a graph is recorded, the same functions run on the whole batch.
+A is by far the largest array, and nothing outside needs it. So it is made for a few images at a time, used
+while in cache, dropped, and made again for the gradients: the idea of FlashAttention (Dao et al. 2022). While
+a graph is recorded, the same functions run on the whole batch at once.
 
-Source: Vaswani et al. 2017, eq. 1. Symbols: L queries, S keys, E their width, Ev width of a value, ... batch and
-heads, g = dL/dY. Read before this: reduce.py.
+Source: Vaswani et al. 2017, eq. 1. Symbols: L queries, S keys, E their width, Ev width of a value, ... batch
+and heads, g = dL/dY. Read before this: reduce.py.
 """
 import numpy as np
 
@@ -29,9 +29,9 @@ def scaled_dot_product_attention(
 ):
     """query (..., L, E), key (..., S, E), value (..., S, Ev) -> (..., L, Ev); leading axes broadcast.
 
-    attn_mask, broadcast to (..., L, S): booleans, True where a query may look, or numbers added to the scores.
+    attn_mask, broadcast to (..., L, S): booleans (may a query look there?) or numbers added to the scores.
     is_causal: query i looks at keys 0..i. A query that may look nowhere gets zeros. scale None: 1 / sqrt(E).
-    dropout_p > 0 drops weights of A with that probability, drawn by rng.
+    dropout_p > 0: weights are dropped with that probability, by draws from rng.
     """
     q, k, v = as_tensor(query), as_tensor(key), as_tensor(value)
     batch = _check(q, k, v)
@@ -52,9 +52,10 @@ def _attention(q, k, v, bias, blind, kept, scale):
     last = [None, None]  # the three pullbacks are called with one g, and share what is computed for it
 
     def gradients(g):
+        if recording():  # kept here, a result with a graph would tie a cycle: the graph leads back to this op
+            return _gradients(q, k, v, *constants, scale, g)
         if last[0] is not g:
-            run = _gradients if recording() else _in_blocks(_gradients)
-            last[:] = g, run(q, k, v, *constants, scale, g)
+            last[:] = g, _in_blocks(_gradients)(q, k, v, *constants, scale, g)
         return last[1]
 
     value = _in_blocks(_weighted_mean)(q, k, v, *constants, scale)[0].data
@@ -101,44 +102,43 @@ def _in_blocks(f):
 
 # Arguments
 
+OP = "scaled_dot_product_attention"
+
 
 def _check(q, k, v):
     """The leading axes of the result."""
     shapes = f"query {q.shape}, key {k.shape}, value {v.shape}"
     if min(q.ndim, k.ndim, v.ndim) < 2:
-        raise ValueError(f"scaled_dot_product_attention: all must have at least two axes, tokens and width: {shapes}")
+        raise ValueError(f"{OP}: all must have at least two axes, tokens and width: {shapes}")
     if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
-        raise ValueError("scaled_dot_product_attention: query and key must have the same last axis, key and value as "
-                         f"many tokens: {shapes}")
+        raise ValueError(f"{OP}: query and key must have one width, key and value as many tokens: {shapes}")
     if not q.dtype == k.dtype == v.dtype or q.dtype.kind != "f":
-        raise TypeError("scaled_dot_product_attention: query, key and value must have one floating dtype, got "
-                        f"{q.dtype}, {k.dtype}, {v.dtype}; use astype")
+        raise TypeError(f"{OP}: query, key and value must have one floating dtype, got {q.dtype}, {k.dtype}, "
+                        f"{v.dtype}; use astype")
     try:
         return np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     except ValueError:
-        raise ValueError(f"scaled_dot_product_attention: leading axes do not broadcast: {shapes}") from None
+        raise ValueError(f"{OP}: leading axes do not broadcast: {shapes}") from None
 
 
 def _mask(attn_mask, is_causal, shape, dtype):
-    """(bias, blind), Tensors of `shape` or None: what is added to the scores, and which queries may look nowhere.
-    These get a bias of 0, since softmax would divide 0 by 0, and weights of 0 afterwards."""
+    """(bias, blind), Tensors of `shape` or None: what is added to the scores, and which queries may look
+    nowhere. These get a bias of 0, since softmax would divide 0 by 0, and weights of 0 afterwards."""
     if is_causal:
         if attn_mask is not None:
-            raise ValueError("scaled_dot_product_attention: pass either attn_mask or is_causal=True")
+            raise ValueError(f"{OP}: pass either attn_mask or is_causal=True")
         attn_mask = xp.tril(xp.ones(shape[-2:], bool))
     if attn_mask is None:
         return None, None
     bias = as_tensor(attn_mask)
     if bias.dtype not in (bool, dtype):
-        raise TypeError(f"scaled_dot_product_attention: attn_mask has dtype {bias.dtype}, expected bool or the query's "
-                        f"{dtype}")
+        raise TypeError(f"{OP}: attn_mask has dtype {bias.dtype}, expected bool or the query's {dtype}")
     if bias.dtype == bool:
         bias = Tensor(xp.where(bias.data, 0.0, -xp.inf).astype(dtype))
     try:
         spread = _spread(bias, shape)
     except ValueError:
-        raise ValueError(f"scaled_dot_product_attention: attn_mask {bias.shape} does not broadcast to {shape}, queries "
-                         "by keys") from None
+        raise ValueError(f"{OP}: attn_mask {bias.shape} does not broadcast to {shape}, (..., L, S)") from None
     blind = (bias.data == -xp.inf).all(axis=-1, keepdims=True)
     if not blind.any():
         return spread, None
@@ -148,11 +148,11 @@ def _mask(attn_mask, is_causal, shape, dtype):
 def _kept(dropout_p, rng, shape, dtype):
     """What dropout multiplies A with: 0 or 1 / (1 - p); or None."""
     if not 0.0 <= dropout_p <= 1.0:
-        raise ValueError(f"scaled_dot_product_attention: dropout_p is {dropout_p}, expected a probability from 0 to 1")
+        raise ValueError(f"{OP}: dropout_p is {dropout_p}, expected a probability from 0 to 1")
     if dropout_p == 0.0:
         return None
     if rng is None:
-        raise ValueError("scaled_dot_product_attention: dropout_p > 0 needs a generator: pass rng")
+        raise ValueError(f"{OP}: dropout_p > 0 needs a generator: pass rng")
     scale = 1.0 / (1.0 - dropout_p) if dropout_p < 1.0 else 0.0
     return Tensor((uniform(rng, shape, dtype) >= dropout_p).astype(dtype) * scale)
 

@@ -26,7 +26,7 @@ from .backend import xp
 from .geometry import Geometry
 
 BLOCK = 1 << 19  # numbers in the buffer of columns: 2 MiB in float32, about a core's second-level cache
-FEW = 8  # channels: fewer are too short a run to copy one by one
+FEW = 8  # fewer channels than this are too short a run to copy
 
 
 def convolve(x, w, bias, geometry, groups):
@@ -54,8 +54,8 @@ def filter_gradient(x, y, geometry, groups):
     C, O, G, (R, S) = x.shape[1], y.shape[1], groups, geometry.kernel
     if _is_pointwise(geometry, G):
         seen, g = _pixels(x), _pixels(y)
-        if len(seen) != len(g):  # one is channels-last, the other is not: both by images
-            seen, g = (a.reshape(len(x), -1, a.shape[2]) for a in (seen, g))
+        if len(seen) != len(g):  # one is channels-last and one NCHW: both image by image
+            seen, g = seen.reshape(len(x), -1, C), g.reshape(len(x), -1, O)
         return xp.matmul(g.swapaxes(1, 2), seen).sum(axis=0).reshape(O, C, 1, 1)
     if G == C == O > 1:
         return _depthwise_filter_gradient(x, y, geometry)
@@ -81,19 +81,20 @@ def transpose(y, w, bias, geometry, groups):
 
 
 def image_sums(x):
-    """Sum over the pixels of each image and channel, (N, C, H, W) -> (N, C): a product with ones outruns sum."""
+    """Sums over the pixels of each image and channel, (N, C, H, W) -> (N, C), as a product, which is fast."""
     N, C, H, W = x.shape
     pixels = x.reshape(N, C, H * W).swapaxes(1, 2)  # a view in both layouts
     return xp.matmul(xp.ones((1, H * W), x.dtype), pixels).reshape(N, C)
 
 
 def along_rows(t, x):
-    """t (N, C) or (C,) shaped to go with x (N, C, H, W), and repeated along W where x is channels-last: a ufunc's
-    inner loop then runs over W*C numbers instead of C."""
+    """t (N, C) or (C,) shaped to broadcast against x (N, C, H, W). Where x is channels-last it is repeated
+    along W, since a ufunc's inner loop then runs over W*C numbers instead of C."""
     *N, C = t.shape
     if x.strides[1] != x.itemsize:
         return t.reshape(*N, C, 1, 1)
-    return xp.broadcast_to(t.reshape(*N, 1, 1, C), (*N, 1, x.shape[3], C)).copy().swapaxes(-1, -3).swapaxes(-1, -2)
+    rows = xp.broadcast_to(t.reshape(*N, 1, 1, C), (*N, 1, x.shape[3], C)).copy()
+    return xp.moveaxis(rows, -1, -3)
 
 
 # Columns
@@ -130,8 +131,8 @@ def _even_part(total, limit):
 
 
 def _frames(x, geometry, images, planar=False):
-    """Yields (n, frame): x[n : n + images] in its frame of zeros, in one reused buffer, which is channels-last
-    unless `planar`. Where x has that layout already and needs no zeros, the frame is a view of it."""
+    """Yields (n, frame): x[n : n + images] in its frame of zeros, a reused buffer, channels-last unless
+    `planar`. Where x has that layout and needs no zeros, the frame is a view of it."""
     C, (height, width) = x.shape[1], geometry.frame
     in_frame, in_image = geometry.overlap()
     x = x[(..., *in_image)]
@@ -171,8 +172,9 @@ def _pixels_by_group(block, G):
 
 
 def _add(y, bias):
+    """Adds the bias (O,) to y (n, p, q, O) in place, a row at a time."""
     if bias is not None:
-        y += bias
+        y += xp.tile(bias, (y.shape[2], 1))
 
 
 # The transposed map
@@ -180,8 +182,7 @@ def _add(y, bias):
 
 def _gather(y, w, bias, geometry, groups):
     """Pixels i, i + stride, i + 2 stride, ... of x are reached by the same taps, and what reaches them is a
-    plain convolution of y, at stride 1, with those taps in reverse. So x is stride^2 convolutions, interleaved.
-    """
+    convolution of y, at stride 1, with those taps in reverse: x is stride^2 convolutions, interleaved."""
     G, (H, W), (sh, sw) = groups, geometry.image, geometry.stride
     w = _by_group(w, G).swapaxes(1, 2)  # the filters' inputs and outputs exchange roles
     w = w.reshape(w.shape[1] * G, *w.shape[2:])  # (C, O/G, R, S)
@@ -206,9 +207,8 @@ def _gather(y, w, bias, geometry, groups):
 
 
 def _reaching_taps(i, geometry, axis):
-    """The taps r that reach pixel i from some place p, i = stride p + dilation r - before, last first: p grows
-    as r falls. With them the `before` and the `dilation` of the convolution over p that collects them.
-    """
+    """The taps r that reach pixel i from some place p, i = stride p + dilation r - before, last first, as p
+    grows where r falls; and the `before` and `dilation` of the convolution over p that collects them."""
     stride, dilation, before = geometry.stride[axis], geometry.dilation[axis], geometry.before[axis]
     taps = [r for r in reversed(range(geometry.kernel[axis])) if (i + before - dilation * r) % stride == 0]
     if not taps:
@@ -262,13 +262,11 @@ def fold(columns, geometry):
 
 def _depthwise(x, w, geometry, y):
     """Writes conv(x, w) into y (N, P, Q, C)."""
-    C, Q = len(w), geometry.output[1]
     y[...] = 0
     for images, product, taps in _depthwise_blocks(x, geometry):
         block = y[images].transpose(0, 3, 1, 2)
-        for seen, weight in zip(taps, w.reshape(C, -1).T):
-            weights = xp.broadcast_to(weight, (Q, C)).copy().T.reshape(C, 1, Q)  # so the loop runs over Q*C
-            xp.multiply(seen, weights, out=product)
+        for seen, weight in zip(taps, w.reshape(len(w), -1).T):
+            xp.multiply(seen, along_rows(weight, product), out=product)
             block += product
 
 
@@ -304,7 +302,7 @@ def _is_pointwise(geometry, groups):
 
 
 def _pixels(x):
-    """x as (batch, pixels, C) without a copy: one batch if x is channels-last, one per image if it is NCHW."""
+    """x as (batch, pixels, C) without a copy: all pixels at once if channels-last, by images if NCHW."""
     N, C, H, W = x.shape
     last = x.transpose(0, 2, 3, 1)
     if last.flags.c_contiguous:

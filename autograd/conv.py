@@ -14,8 +14,8 @@ and its pullbacks are the other two ops with the incoming gradient g in the plac
 
 So no derivative of any order (WGAN-GP, R1 and score matching take second ones) needs code of its own.
 
-Below the trio: the public functions, with torch.nn.functional's names, arguments and meaning, which check what
-they are given and lay out the geometry. How the arrays are computed, and fast, is in columns.py.
+Below the trio: the public functions, with torch.nn.functional's names, arguments and meaning, which check
+what they are given and lay out the geometry. How the arrays are computed, and fast, is in columns.py.
 
 Symbols: N batch, C / O channels in / out, H W image, R S filter, P Q output, G groups, g = dL/d(output). With
 groups the channels fall into G parts that do not see each other, and w is (O, C/G, R, S).
@@ -43,7 +43,7 @@ def convolution(x, w, b, geometry, groups):
 
 
 def transposed_convolution(y, w, b, geometry, groups):
-    """dT/dx: x[n,c,i,j] = b[c] + sum of w[o,c,r,s] y[n,o,p,q] over all o and all p, q, r, s that lead to i, j."""
+    """dT/dx: x[n,c,i,j] = b[c] + sum of w[o,c,r,s] y[n,o,p,q] over o and all p, q, r, s that lead to i, j."""
     value = columns.transpose(y.data, w.data, None if b is None else b.data, geometry, groups)
     return record(
         value,
@@ -90,8 +90,8 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The transpose of the linear map conv2d: input (N, C, P, Q), weight (C, O/groups, R, S) -> (N, O, H, W).
 
-    H = (P - 1) stride - 2 padding + dilation (R - 1) + 1 + output_padding. Every pixel of the input stamps the
-    filters on the output, `stride` apart. output_padding chooses among the H that conv2d maps to P.
+    H = (P - 1) stride - 2 padding + dilation (R - 1) + 1 + output_padding. Every pixel of the input stamps
+    its filters on the output, `stride` apart. output_padding chooses among the H that conv2d maps to P.
     """
     sizes = stride, padding, output_padding, dilation
     return _conv_transpose("conv_transpose2d", 2, input, weight, bias, *sizes, groups)
@@ -118,7 +118,7 @@ def _conv(op, dims, input, weight, bias, stride, padding, dilation, groups):
     dilation = _two(pair(op, "dilation", dilation, 1, dims), 1)
     if padding == "same":
         if stride != (1, 1):
-            raise ValueError(f"{op}: padding='same' needs stride 1, got stride={stride[-dims:]}; pass integers")
+            raise ValueError(f"{op}: padding='same' needs stride 1, got {stride[-dims:]}; pass integers")
         border = [d * (k - 1) for d, k in zip(dilation, kernel)]
         before, after = [n // 2 for n in border], [n - n // 2 for n in border]
     elif isinstance(padding, str) and padding != "valid":
@@ -150,8 +150,8 @@ def _conv_transpose(op, dims, input, weight, bias, stride, padding, output_paddi
     before = _two(pair(op, "padding", padding, 0, dims), 0)
     extra = _two(pair(op, "output_padding", output_padding, 0, dims), 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
-        raise ValueError(f"{op}: output_padding={output_padding} must be smaller than stride={stride[-dims:]} "
-                         f"or dilation={dilation[-dims:]}")
+        raise ValueError(f"{op}: output_padding={output_padding} must be smaller than "
+                         f"stride={stride[-dims:]} or dilation={dilation[-dims:]}")
     sizes = zip(output, kernel, stride, before, dilation, extra)
     image = tuple((p - 1) * s - 2 * lo + d * (k - 1) + 1 + e for p, k, s, lo, d, e in sizes)
     if min(image) < 1:
@@ -166,8 +166,8 @@ def _operands(op, dims, input, weight, bias, groups):
     shapes = f"input {x.shape}, weight {w.shape}" + ("" if b is None else f", bias {b.shape}")
     if x.ndim not in (dims + 1, dims + 2) or w.ndim != dims + 2:
         sizes = ("L", "H, W")[dims - 1]
-        raise ValueError(f"{op}: input must be (N, C, {sizes}) or (C, {sizes}), and weight have {dims + 2} axes: "
-                         f"{shapes}")
+        raise ValueError(f"{op}: input must be (N, C, {sizes}) or (C, {sizes}), and weight have {dims + 2} "
+                         f"axes: {shapes}")
     if 0 in w.shape or 0 in x.shape[-dims:]:
         raise ValueError(f"{op}: only the batch may be empty: {shapes}")
     if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
@@ -194,7 +194,7 @@ def _two(sizes, neutral):
 
 
 def _like(input, y, dims):
-    """The result y (N, O, P, Q) with as many axes as input has: without batch, or with a single spatial axis."""
+    """The result y (N, O, P, Q) with the axes that input has: maybe no batch, maybe one spatial axis."""
     unbatched = len(input.shape) == dims + 1
     if dims == 2 and not unbatched:
         return y
@@ -216,14 +216,14 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """unfold's transpose: columns (N, C*R*S, L) added up in images (N, C, H, W) of output_size; also unbatched."""
+    """unfold's transpose: columns (N, C*R*S, L) added up in images (N, C, *output_size); also unbatched."""
     y = as_tensor(input)
     H, W = pair("fold", "output_size", output_size, 1)
     geometry = _sliding("fold", (H, W), kernel_size, dilation, padding, stride)
     (R, S), (P, Q) = geometry.kernel, geometry.output
     if y.ndim not in (2, 3) or y.shape[-1] != P * Q or y.shape[-2] % (R * S) or not y.shape[-2]:
-        raise ValueError(f"fold: input must be (N, C*{R}*{S}, {P}*{Q}) or without N for output_size {(H, W)} and "
-                         f"kernel_size {(R, S)}: input {y.shape}")
+        raise ValueError(f"fold: input must be (N, C*{R}*{S}, {P}*{Q}) or without N for output_size {(H, W)} "
+                         f"and kernel_size {(R, S)}: input {y.shape}")
     batch = y.shape[:-2]
     x = _fold(reshape(y, math.prod(batch), *y.shape[-2:]), geometry)
     return reshape(x, *batch, *x.shape[1:])
@@ -234,8 +234,8 @@ def _sliding(op, image, kernel_size, dilation, padding, stride):
     before, dilation = pair(op, "padding", padding, 0), pair(op, "dilation", dilation, 1)
     output = tuple(map(places, image, kernel, stride, before, before, dilation))
     if min(output) < 1:
-        raise ValueError(f"{op}: an image of {tuple(image)} with padding {before} has no place for kernel_size "
-                         f"{kernel} with dilation {dilation}")
+        raise ValueError(f"{op}: an image of {tuple(image)} with padding {before} has no place for "
+                         f"kernel_size {kernel} with dilation {dilation}")
     return Geometry(tuple(image), kernel, output, stride, before, dilation)
 
 

@@ -1,4 +1,4 @@
-"""Where windows meet an image: the sizes that convolution, unfolding and pooling share, and their views of an array.
+"""Where windows meet an image: the sizes that convolution, unfolding and pooling share, and their views.
 
 A window with R x S taps is laid on the image at P x Q places. Along each axis, tap r of place p is at
 
@@ -42,7 +42,7 @@ class Geometry(NamedTuple):
         return tuple(in_frame), tuple(in_image)
 
     def framed(self, x, fill=0):
-        """x (n, C, H, W) in its frame, `fill` outside; a view where the frame lies inside. Keeps memory order."""
+        """x (n, C, H, W) in its frame, `fill` outside, in x's memory order; a view if nothing is outside."""
         in_frame, in_image = self.overlap()
         inside = x[(..., *in_image)]
         if inside.shape[2:] == self.frame:
@@ -62,7 +62,7 @@ class Geometry(NamedTuple):
         return x
 
     def taps(self, frame):
-        """What each tap sees at each place: views (n, C, P, Q) of a frame (n, C, height, width), in scan order."""
+        """What each tap sees at all places, in scan order: views (n, C, P, Q) of a frame (n, C, *frame)."""
         (P, Q), (R, S) = self.output, self.kernel
         (sh, sw), (dh, dw) = self.stride, self.dilation
         for r in range(R):

@@ -10,14 +10,14 @@ All of them take two steps. They differ in the set of elements that m(.) average
     group     m over C/G channels and pixels, one per N, G      RMS      as layer, without the first step
     instance  m over pixels, one per N and C
 
-The first step is a projection, and its own transpose. The second has the curvature: its gradients run on arrays,
-reusing memory, unless a graph is being recorded; then the same formulas run as ops, to be differentiated again.
+The first step is a projection, and its own transpose. The second has the curvature: its gradients run on
+arrays, reusing memory; while a graph is recorded the same formulas run as ops, to be differentiated again.
 
 The variance m(d^2) is one of differences: m(x^2) - m(x)^2 would cancel when the mean is large.
 
 Names, arguments and values are torch.nn.functional's. Sources: Ioffe & Szegedy 2015 (batch), Ba et al. 2016
 (layer), Ulyanov et al. 2016 (instance), Wu & He 2018 (group), Zhang & Sennrich 2019 (RMS).
-Symbols: x input, y output, N batch, C channels, G groups, w weight, b bias. Read before this: reduce.py, conv.py.
+Symbols: x input, y output, N batch, C channels, G groups, w weight, b bias. Read before this: conv.py.
 """
 import math
 
@@ -37,9 +37,9 @@ from .tensor import Tensor, as_tensor, record, recording
 def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
-    """Input (N, C, ...) normalized over all axes but C: in training by its own statistics, else by the running
-    ones, arrays (C,). Training moves these in place by `momentum` towards the batch's mean and unbiased variance;
-    then they may be None.
+    """Input (N, C, ...) normalized over all axes but C: in training by its own statistics, else by the
+    running ones, arrays (C,). Training moves these in place by `momentum` towards the batch's mean and
+    unbiased variance; there they may be None.
     """
     x, w, b = _operands("batch_norm", input, weight, bias)
     C = x.shape[1]
@@ -63,7 +63,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     x, w, b = _operands("group_norm", input, weight, bias)
     C = x.shape[1]
     if num_groups < 1 or C % num_groups:
-        raise ValueError(f"group_norm: {C} channels do not divide into num_groups={num_groups}: input {x.shape}")
+        raise ValueError(f"group_norm: {C} channels do not divide into num_groups={num_groups}: input "
+                         f"{x.shape}")
     if x.size == num_groups:
         raise ValueError(f"group_norm: a group has a single value, input {x.shape}, num_groups={num_groups}")
     if x.size == 0:
@@ -75,12 +76,13 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 
 
 def instance_norm(
-    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1,
+    eps=1e-5
 ):
     """Each channel of each image of input (N, C, ...) normalized over its pixels.
 
-    running_mean, running_var: arrays (C,) that move in place towards the mean and unbiased variance of an average
-    image; with use_input_stats=False they are used instead.
+    running_mean, running_var: arrays (C,) that move in place towards the mean and unbiased variance of an
+    average image; with use_input_stats=False they are used instead.
     """
     x, w, b = _operands("instance_norm", input, weight, bias)
     running = _running_statistics("instance_norm", x.shape[1], running_mean, running_var, not use_input_stats)
@@ -112,10 +114,11 @@ def _center_images(x, over_set):
 
 def _scale_images(d, w, b, over_set, eps):
     """(y, m(d^2)) with y = w d / sqrt(m(d^2) + eps) + b."""
-    var = over_set(_pixel_means(d.data * d.data))
+    y = d.data * d.data
+    var = over_set(_pixel_means(y))
     rstd = 1.0 / xp.sqrt(var + eps)
     scale = rstd if w is None else rstd * w.data
-    y = d.data * along_rows(scale, d.data)
+    xp.multiply(d.data, along_rows(scale, d.data), out=y)
     if b is not None:
         y += along_rows(b.data, y)
 
@@ -183,7 +186,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
-    """Input (..., *normalized_shape) over the root of the mean square of its last axes. eps None: the dtype's."""
+    """Input (..., *normalized_shape) over the root of its last axes' mean square. eps None: the dtype's."""
     x, w, _, axes = _rows("rms_norm", input, normalized_shape, weight, None)
     return _scale_rows(x, w, None, axes, float(np.finfo(x.dtype).eps) if eps is None else eps)
 
@@ -194,8 +197,9 @@ def _center_rows(x, axes):
 
 def _scale_rows(d, w, b, axes, eps):
     """w d / sqrt(m(d^2) + eps) + b."""
-    rstd = 1.0 / xp.sqrt(_mean(d.data * d.data, axes) + eps)
-    y = d.data * rstd
+    y = d.data * d.data
+    rstd = 1.0 / xp.sqrt(_mean(y, axes) + eps)
+    xp.multiply(d.data, rstd, out=y)
     if w is not None:
         y *= w.data
     if b is not None:
@@ -227,7 +231,11 @@ def _scale_rows(d, w, b, axes, eps):
 
 
 def _mean(x, axes):
-    return x.mean(axis=axes, keepdims=True)
+    """x.mean(axis=axes, keepdims=True) over the last axes, as a product, which is faster."""
+    kept = x.shape[: axes[0]]
+    size = math.prod(x.shape[axes[0] :])
+    means = x.reshape(*kept, size) @ xp.full(size, 1.0 / max(1, size), x.dtype)
+    return means.reshape(kept + (1,) * len(axes))
 
 
 # Both
@@ -242,7 +250,7 @@ def _gradients_in_ops(d, g, w, m, eps):
 
 
 def _once(f):
-    """f, which keeps its last result: pullbacks of one node are called one after the other with the same g."""
+    """f, which keeps its last result: the pullbacks of a node are called one by one with the same g."""
     last = [None, None]
 
     def call(g):
@@ -270,7 +278,7 @@ def _parameters(op, x, weight, bias, shape):
         if t is not None and t.shape != shape:
             raise ValueError(f"{op}: {name} has shape {t.shape}, expected {shape} for input {x.shape}")
         if t is not None and t.dtype != x.dtype:
-            raise TypeError(f"{op}: {name} has dtype {t.dtype}, input {x.dtype}; they must be equal, use astype")
+            raise TypeError(f"{op}: {name} has dtype {t.dtype}, input {x.dtype}; make them equal with astype")
         checked.append(t)
     return checked
 
@@ -278,8 +286,8 @@ def _parameters(op, x, weight, bias, shape):
 def _running_statistics(op, C, running_mean, running_var, needed):
     """The two arrays, to be written to, or None."""
     if (running_mean is None) != (running_var is None) or needed and running_mean is None:
-        raise ValueError(f"{op}: running_mean and running_var must both be given, or, where the input's own statistics "
-                         "are used, both be None")
+        raise ValueError(f"{op}: running_mean and running_var must both be given, or, where the input's own "
+                         "statistics are used, both be None")
     if running_mean is None:
         return None
     arrays = [t.data if isinstance(t, Tensor) else t for t in (running_mean, running_var)]

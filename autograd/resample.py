@@ -7,8 +7,8 @@ transpose, so that gradients of every order stay among the maps of this file:
     sum each window               <->  spread over each window       average pooling
     y[p] = sum_k weight[p,k] x[index[p,k]] along an axis             interpolation, adaptive average pooling
 
-The last is described by a short table per output row, and its transpose by another such table. It is applied to
-one axis after the other, so a map between images of any size costs a few sums per pixel.
+The last is given by a table with a short row for each p, and its transpose by another such table. It is
+applied to one axis after the other, so between images of any sizes it costs a few sums per pixel.
 
 Names, arguments and values are torch.nn.functional's. Inputs are (N, C, H, W) or (C, H, W); results keep the
 memory order of what comes in: channels-last stays so.
@@ -27,13 +27,11 @@ from .tensor import Tensor, as_tensor, record
 # Max pooling
 
 
-def max_pool2d(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
-):
-    """The largest element of each window; the first of equal ones gets the gradient. stride None: kernel_size.
+def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """The largest element of each window; the first of equal ones gets the gradient.
 
-    ceil_mode: windows that begin in the image or the padding before it may end outside. return_indices: also
-    where each maximum was, i W + j, as max_unpool2d takes it.
+    stride None: kernel_size. ceil_mode: windows that begin in the image or in the padding before it may end
+    outside. return_indices: also where each maximum was, i W + j, for max_unpool2d.
     """
     x = as_tensor(input)
     images = _batched("max_pool2d", x)
@@ -53,8 +51,8 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     x, indices = as_tensor(input), as_tensor(indices)
     images = _batched("max_unpool2d", x)
     if indices.shape != x.shape or indices.dtype.kind not in "iu":
-        raise ValueError(f"max_unpool2d: indices must be integers of input's shape {x.shape}, got {indices.dtype} "
-                         f"of shape {indices.shape}")
+        raise ValueError(f"max_unpool2d: indices must be integers of input's shape {x.shape}, got "
+                         f"{indices.dtype} of shape {indices.shape}")
     kernel = pair("max_unpool2d", "kernel_size", kernel_size, 1)
     stride = kernel if stride in (None, ()) else pair("max_unpool2d", "stride", stride, 1)
     padding = pair("max_unpool2d", "padding", padding, 0)
@@ -62,14 +60,14 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     if output_size is not None:
         asked = list(output_size)[-2:]
         if len(asked) != 2 or any(abs(a - n) >= s for a, n, s in zip(asked, size, stride)):
-            raise ValueError(f"max_unpool2d: output_size is {tuple(output_size)}, expected {tuple(size)} give or "
-                             f"take less than stride={stride}")
+            raise ValueError(f"max_unpool2d: output_size is {tuple(output_size)}, expected {tuple(size)} "
+                             f"give or take less than stride={stride}")
         size = asked
     N, C = images.shape[:2]
     places = indices.data.reshape(N, C, math.prod(images.shape[2:]))
     if places.size and not (0 <= int(places.min()) and int(places.max()) < math.prod(size)):
-        raise ValueError(f"max_unpool2d: indices hold values from {places.min()} to {places.max()}, the output of "
-                         f"size {tuple(size)} has places 0 to {math.prod(size) - 1}")
+        raise ValueError(f"max_unpool2d: indices hold values from {places.min()} to {places.max()}, the "
+                         f"output of size {tuple(size)} has places 0 to {math.prod(size) - 1}")
     flat = reshape(images, N, C, math.prod(images.shape[2:]))
     value = xp.zeros((N, C, math.prod(size)), x.dtype)
     value[xp.arange(N)[:, None, None], xp.arange(C)[:, None], places] = flat.data
@@ -92,10 +90,10 @@ def _largest(x, geometry):
 
 
 def _first_tap_inside(geometry):
-    """The number of the first tap of each window that does not lie in the padding before the image: (P, Q)."""
+    """The number of the first tap of each window that is not in the padding before the image: (P, Q)."""
     axes = zip(geometry.output, geometry.stride, geometry.before, geometry.dilation)
-    first = [np.maximum(0, -((np.arange(p) * stride - before) // dilation)) for p, stride, before, dilation in axes]
-    return first[0][:, None] * geometry.kernel[1] + first[1]
+    r, s = (np.maximum(0, -((np.arange(p) * stride - b) // dilation)) for p, stride, b, dilation in axes)
+    return r[:, None] * geometry.kernel[1] + s
 
 
 def _positions(winner, geometry):
@@ -130,7 +128,7 @@ def _put(y, winner, geometry):
 def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
-    """The mean of each window, padding counted among its elements or not; or its sum over divisor_override."""
+    """The mean of each window, padding counted as elements or not; or its sum over divisor_override."""
     x = as_tensor(input)
     images = _batched("avg_pool2d", x)
     geometry = _pooling("avg_pool2d", images.shape, kernel_size, stride, padding, 1, ceil_mode)
@@ -147,7 +145,7 @@ def avg_pool2d(
 
 
 def _counts(geometry, axis, with_padding):
-    """How many elements each window has along an axis; what ceil_mode lets it reach behind the padding never counts."""
+    """How many elements each window has along an axis; what ceil_mode adds past the padding never counts."""
     size, padding = geometry.image[axis], geometry.before[axis]
     start = np.arange(geometry.output[axis]) * geometry.stride[axis] - padding
     end = np.minimum(start + geometry.kernel[axis], size + padding)
@@ -221,12 +219,12 @@ def _average_table(size, count):
 
 
 def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
-    """input (N, C, ...) with 1 to 3 spatial axes, resampled to `size`, or by scale_factor (a number, or one per
-    axis).
+    """input (N, C, ...), one to three spatial axes, resampled to `size` or by scale_factor: a number, or one
+    per axis.
 
     mode: 'nearest', 'nearest-exact', 'area' (adaptive average) for any number of axes; 'linear' for one,
-    'bilinear' and 'bicubic' for two, 'trilinear' for three. Pixels are squares, and the images' borders coincide;
-    with align_corners=True they are points, and the images' corner points coincide. No antialiasing.
+    'bilinear' and 'bicubic' for two, 'trilinear' for three. Pixels are squares and the images' borders
+    coincide; with align_corners=True pixels are points and the images' corners coincide. No antialiasing.
     """
     x = as_tensor(input)
     axes = range(2, x.ndim)
@@ -249,8 +247,8 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     if 0 in x.shape[1:]:
         raise ValueError(f"interpolate: only the batch may be empty: input {x.shape}")
     if x.dtype.kind != "f" and not mode.startswith("nearest"):
-        raise TypeError(f"interpolate: input has dtype {x.dtype}, mode={mode!r} needs floating point; use astype")
-    # PyTorch computes positions with the input's precision, the nearest ones in two dimensions with float32's.
+        raise TypeError(f"interpolate: input has dtype {x.dtype}, mode={mode!r} needs floats; use astype")
+    # PyTorch computes positions with the input's precision, but nearest ones in two dimensions with float32's
     real = np.float32 if x.dtype.kind != "f" or (needed, len(axes)) == (None, 2) else x.dtype.type
     for axis, p, ratio in zip(axes, sizes, given):
         n = x.shape[axis]
@@ -261,8 +259,10 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
 
 
 def _is_exact(n, p, mode, axes):
-    """Whether PyTorch takes a scale_factor that makes p pixels of n to be p / n: it does where that saves work."""
-    return p == n and mode in ("linear", "bilinear", "trilinear") or p in (n, 2 * n) and (mode, axes) == ("nearest", 2)
+    """Whether PyTorch rounds a scale_factor that makes p pixels of n to p / n, as it does to save work."""
+    if mode == "nearest":
+        return axes == 2 and p in (n, 2 * n)
+    return mode in ("linear", "bilinear", "trilinear") and p == n
 
 
 # Tables: for n pixels resampled to p, `step` apart, index (p, K) and weight (p, K)
@@ -336,13 +336,13 @@ def _resample(x, axis, index, weight):
 
 
 def _transposed(index, weight, n):
-    """The table of the transposed map: for each of n inputs the outputs that use it, filled up with weight 0."""
+    """The table of the transposed map: for each of n inputs the outputs that use it; weight 0 fills it up."""
     p, k = np.nonzero(weight)
     i, w = index[p, k], weight[p, k]
     order = np.argsort(i, kind="stable")
     p, i, w = p[order], i[order], w[order]
     uses = np.bincount(i, minlength=n)
-    column = np.arange(len(i)) - (np.cumsum(uses) - uses)[i]  # the how-manieth use
+    column = np.arange(len(i)) - (np.cumsum(uses) - uses)[i]  # which of the uses of i
     new_index, new_weight = np.zeros((n, uses.max(initial=0)), int), np.zeros((n, uses.max(initial=0)))
     new_index[i, column], new_weight[i, column] = p, w
     return new_index, new_weight
@@ -402,6 +402,6 @@ def _pooling(op, shape, kernel_size, stride, padding, dilation, ceil_mode):
             p += 1
         output.append(p)
     if min(output) < 1:
-        raise ValueError(f"{op}: a window of {kernel} with dilation {dilation} does not fit into input {shape} with "
-                         f"padding {before}")
+        raise ValueError(f"{op}: a window of {kernel} with dilation {dilation} does not fit into input "
+                         f"{shape} with padding {before}")
     return Geometry(tuple(shape[2:]), kernel, tuple(output), stride, before, dilation)

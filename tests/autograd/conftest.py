@@ -9,8 +9,8 @@ import autograd as ag
 def same_as_torch():
     """check(f, torch_f, arrays): both functions agree at float64 arrays, whose memory layout is kept.
 
-    Compares the values; J^T u for a random u, from the plain sweep and from the recorded one; and the derivatives of
-    <J^T u, v> with respect to the arrays and to u. Then the values in float32.
+    Compares the values; J^T u for a random u, from the plain sweep (u channels-last) and the recorded one;
+    and the derivatives of <J^T u, v> with respect to the arrays and to u. Then the values in float32.
     """
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
     torch.set_num_threads(1)
@@ -23,7 +23,8 @@ def same_as_torch():
         _close(y, t, tolerance, "value")
         if y.size and t.requires_grad:
             u, vs = rng.standard_normal(y.shape), [rng.standard_normal(a.shape) for a in arrays]
-            first = ag.grad(f(*xs), xs, u)
+            last = np.moveaxis(np.ascontiguousarray(np.moveaxis(u, 1, -1)), -1, 1) if u.ndim == 4 else u
+            first = ag.grad(f(*xs), xs, last)
             cotangent, torch_cotangent = ag.parameter(u), torch.tensor(u, requires_grad=True)
             recorded = ag.grad(y, xs, cotangent, create_graph=True)
             expected = torch.autograd.grad(t, ts, torch_cotangent, create_graph=True)

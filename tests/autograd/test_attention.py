@@ -29,8 +29,8 @@ def qkv(draw):
 
 
 @RUNS
-@given(qkv(), st.sampled_from(["none", "causal", "boolean", "additive", "learned"]), st.sampled_from([None, 0.3]),
-       st.booleans(), st.integers(0, 10**6))
+@given(qkv(), st.sampled_from(["none", "causal", "boolean", "additive", "learned"]),
+       st.sampled_from([None, 0.3]), st.booleans(), st.integers(0, 10**6))
 def test_attention_is_torchs(same_as_torch, shapes, kind, scale, shared_mask, seed):
     """Masks hide whole rows now and then: those rows are zero."""
     import torch
@@ -47,7 +47,8 @@ def test_attention_is_torchs(same_as_torch, shapes, kind, scale, shared_mask, se
     with sdpa_kernel(SDPBackend.MATH):  # PyTorch's others have no second derivative
         if kind in ("none", "causal"):
             options = dict(is_causal=kind == "causal", scale=scale)
-            f, g = (lambda q, k, v, op=op: op(q, k, v, **options) for op in (scaled_dot_product_attention, theirs))
+            f = lambda q, k, v: scaled_dot_product_attention(q, k, v, **options)
+            g = lambda q, k, v: theirs(q, k, v, **options)
         elif kind == "boolean":
             f = lambda q, k, v: scaled_dot_product_attention(q, k, v, seen, scale=scale)
             g = lambda q, k, v: theirs(q, k, v, torch.tensor(seen), scale=scale)
@@ -99,7 +100,7 @@ def test_a_query_takes_a_mean_of_the_values():
     q, k, v = normal(0, (2, 3, 4), (2, 5, 4), (2, 5, 6))
     y = scaled_dot_product_attention(0.0 * q, k, v).numpy()
     np.testing.assert_allclose(y, np.broadcast_to(v.mean(axis=1, keepdims=True), y.shape), rtol=1e-12)
-    y = scaled_dot_product_attention(100.0 * k, k, v, scale=100.0).numpy()  # each finds the key it equals most
+    y = scaled_dot_product_attention(100.0 * k, k, v, scale=100.0).numpy()  # each finds the key most like it
     best = (k @ k.swapaxes(1, 2)).argmax(axis=2)
     np.testing.assert_allclose(y, np.take_along_axis(v, best[..., None], 1), rtol=1e-10)
     order = [3, 1, 4, 0, 2]  # tokens have no order
@@ -116,12 +117,15 @@ def test_causal_outputs_do_not_depend_on_later_tokens():
 
 def test_dropout_keeps_the_mean_and_its_draw():
     q, k, v = normal(0, (2, 3, 4), (2, 5, 4), (2, 5, 6))
-    run = lambda seed: scaled_dot_product_attention(q, k, v, dropout_p=0.3, rng=np.random.default_rng(seed)).numpy()
+
+    def run(seed, p=0.3):
+        return scaled_dot_product_attention(q, k, v, dropout_p=p, rng=np.random.default_rng(seed)).numpy()
+
     np.testing.assert_array_equal(run(0), run(0))
     draws = np.stack([run(seed) for seed in range(2000)])
     error = draws.std(axis=0) / np.sqrt(len(draws))
     assert (np.abs(draws.mean(axis=0) - scaled_dot_product_attention(q, k, v).numpy()) < 5 * error).all()
-    assert not scaled_dot_product_attention(q, k, v, dropout_p=1.0, rng=np.random.default_rng(0)).numpy().any()
+    assert not run(0, p=1.0).any()
 
 
 @pytest.mark.parametrize("L, S, E", [(0, 3, 4), (2, 0, 4), (2, 3, 0)])
@@ -134,27 +138,29 @@ def test_empty_axes(L, S, E):
 
 
 q, k, v = np.zeros((2, 3, 4)), np.zeros((2, 5, 4)), np.zeros((2, 5, 6))
-call = scaled_dot_product_attention
+attend = scaled_dot_product_attention
+
+WRONG_VALUES = [
+    (lambda: attend(q[0, 0], k, v), r"at least two axes.*query \(4,\)"),
+    (lambda: attend(q, k[..., :3], v), r"query \(2, 3, 4\), key \(2, 5, 3\), value \(2, 5, 6\)"),
+    (lambda: attend(q, k, v[:, :4]), r"as many tokens"),
+    (lambda: attend(q, np.zeros((3, 5, 4)), v), r"leading axes do not broadcast"),
+    (lambda: attend(q, k, v, np.ones((3, 5), bool), is_causal=True), r"either attn_mask or is_causal"),
+    (lambda: attend(q, k, v, np.ones((3, 4), bool)), r"attn_mask \(3, 4\) does not broadcast to \(2, 3, 5\)"),
+    (lambda: attend(q[0], k[0], v[0], np.ones((2, 3, 5), bool)), r"attn_mask \(2, 3, 5\) does not"),
+    (lambda: attend(q, k, v, dropout_p=1.5, rng=np.random.default_rng(0)), r"dropout_p is 1.5"),
+    (lambda: attend(q, k, v, dropout_p=0.5), r"needs a generator: pass rng"),
+]
+WRONG_TYPES = [
+    (lambda: attend(q, k.astype(np.float32), v), r"one floating dtype, got float64, float32, float64"),
+    (lambda: attend(q.astype(int), k.astype(int), v.astype(int)), r"one floating dtype, got int64"),
+    (lambda: attend(q, k, v, np.ones((3, 5), int)), r"attn_mask has dtype int64"),
+    (lambda: attend(q, k, v, np.ones((3, 5), np.float32)), r"attn_mask has dtype float32"),
+]
+WRONG = [(ValueError, *row) for row in WRONG_VALUES] + [(TypeError, *row) for row in WRONG_TYPES]
 
 
-@pytest.mark.parametrize(
-    "wrong, error, message",
-    [
-        (lambda: call(q[0, 0], k, v), ValueError, r"at least two axes.*query \(4,\)"),
-        (lambda: call(q, k[..., :3], v), ValueError, r"query \(2, 3, 4\), key \(2, 5, 3\), value \(2, 5, 6\)"),
-        (lambda: call(q, k, v[:, :4]), ValueError, r"as many tokens"),
-        (lambda: call(q, np.zeros((3, 5, 4)), v), ValueError, r"leading axes do not broadcast"),
-        (lambda: call(q, k.astype(np.float32), v), TypeError, r"one floating dtype, got float64, float32, float64"),
-        (lambda: call(q.astype(int), k.astype(int), v.astype(int)), TypeError, r"one floating dtype, got int64"),
-        (lambda: call(q, k, v, np.ones((3, 5), bool), is_causal=True), ValueError, r"either attn_mask or is_causal"),
-        (lambda: call(q, k, v, np.ones((3, 4), bool)), ValueError, r"attn_mask \(3, 4\) does not broadcast to \(2, 3, 5\)"),
-        (lambda: call(q[0], k[0], v[0], np.ones((2, 3, 5), bool)), ValueError, r"attn_mask \(2, 3, 5\) does not"),
-        (lambda: call(q, k, v, np.ones((3, 5), int)), TypeError, r"attn_mask has dtype int64"),
-        (lambda: call(q, k, v, np.ones((3, 5), np.float32)), TypeError, r"attn_mask has dtype float32"),
-        (lambda: call(q, k, v, dropout_p=1.5, rng=np.random.default_rng(0)), ValueError, r"dropout_p is 1.5"),
-        (lambda: call(q, k, v, dropout_p=0.5), ValueError, r"needs a generator: pass rng"),
-    ],
-)
-def test_what_is_wrong_is_said(wrong, error, message):
+@pytest.mark.parametrize("error, call, message", WRONG)
+def test_what_is_wrong_is_said(error, call, message):
     with pytest.raises(error, match=message):
-        wrong()
+        call()

@@ -24,12 +24,13 @@ def pairs(low, high):
 @st.composite
 def cases(draw):
     """Sizes of a convolution: (x shape, w shape, Geometry, groups)."""
-    groups, per_in, per_out = draw(st.sampled_from([1, 1, 2, 3])), draw(st.sampled_from([1, 2, 9])), draw(st.integers(1, 3))
-    kernel, stride, dilation, padding = draw(pairs(1, 4)), draw(pairs(1, 3)), draw(pairs(1, 3)), draw(pairs(0, 3))
-    image = tuple(max(n, d * (k - 1) + 1 - 2 * p) for n, k, d, p in zip(draw(pairs(1, 8)), kernel, dilation, padding))
+    groups, per_in = draw(st.sampled_from([1, 1, 2, 3])), draw(st.sampled_from([1, 2, 9]))
+    N, per_out = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    kernel, stride, dilation = draw(pairs(1, 4)), draw(pairs(1, 3)), draw(pairs(1, 3))
+    image, padding = draw(pairs(1, 8)), draw(pairs(0, 3))
+    image = tuple(max(n, d * (k - 1) + 1 - 2 * p) for n, k, d, p in zip(image, kernel, dilation, padding))
     output = tuple(map(places, image, kernel, stride, padding, padding, dilation))
     geometry = Geometry(image, kernel, output, stride, padding, dilation)
-    N = draw(st.integers(1, 3))
     return (N, groups * per_in, *image), (groups * per_out, per_in, *kernel), geometry, groups
 
 
@@ -60,8 +61,7 @@ def test_conv_transpose2d_is_torchs(same_as_torch, in_layout, case, kind, with_b
 
     rng = np.random.default_rng(seed)
     x_shape, w_shape, geometry, groups = case
-    sizes = zip(geometry.image, geometry.output, geometry.kernel, geometry.stride, geometry.before, geometry.dilation)
-    extra = tuple(n - ((p - 1) * s - 2 * b + d * (k - 1) + 1) for n, p, k, s, b, d in sizes)  # what the stride left over
+    extra = tuple(n - ((p - 1) * s - 2 * b + d * (k - 1) + 1) for n, k, p, s, b, d in zip(*geometry))
     y, w, b = normal(rng, (x_shape[0], w_shape[0], *geometry.output), w_shape, (x_shape[1],))
     y = in_layout(y, kind) if batched else y[0]
     arrays = [y, w, b] if with_bias else [y, w]
@@ -114,7 +114,8 @@ def test_unfold_and_fold_are_torchs(same_as_torch, case, batched, seed):
     args = geometry.kernel, geometry.dilation, geometry.before, geometry.stride
     same_as_torch(lambda x: ag.unfold(x, *args), lambda x: F.unfold(x, *args), [x])
     y = np.random.default_rng(seed).standard_normal(ag.unfold(x, *args).shape)
-    same_as_torch(lambda y: ag.fold(y, geometry.image, *args), lambda y: F.fold(y, geometry.image, *args), [y])
+    args = geometry.image, *args
+    same_as_torch(lambda y: ag.fold(y, *args), lambda y: F.fold(y, *args), [y])
 
 
 # Against mathematics
@@ -138,9 +139,10 @@ def test_the_three_ops_are_derivatives_of_one_form(case, seed):
 @given(cases(), INTEGERS)
 def test_gather_and_scatter_are_the_same_transpose(case, seed):
     x_shape, w_shape, geometry, groups = case
-    y, w, b = normal(np.random.default_rng(seed), (x_shape[0], w_shape[0], *geometry.output), w_shape, x_shape[1:2])
-    np.testing.assert_allclose(columns._gather(y, w, b, geometry, groups), columns._scatter(y, w, b, geometry, groups),
-                               rtol=1e-10, atol=1e-10)
+    y_shape = (x_shape[0], w_shape[0], *geometry.output)
+    arrays = normal(np.random.default_rng(seed), y_shape, w_shape, x_shape[1:2])
+    gathered, scattered = (way(*arrays, geometry, groups) for way in (columns._gather, columns._scatter))
+    np.testing.assert_allclose(gathered, scattered, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("numbers", [1, 60, 300, 1500])
@@ -150,8 +152,9 @@ def test_the_size_of_a_block_does_not_matter(monkeypatch, numbers):
     geometry = Geometry((9, 7), (3, 2), (9, 8), (1, 1), (1, 1), (1, 1))
     for C, O, groups in [(2, 3, 1), (9, 8, 1), (18, 4, 2), (4, 4, 4)]:
         x, w, y = normal(rng, (5, C, 9, 7), (O, C // groups, 3, 2), (5, O, 9, 8))
-        run = lambda: (columns.convolve(x, w, None, geometry, groups), columns._gather(y, w, None, geometry, groups),
-                       columns._scatter(y, w, None, geometry, groups), columns.filter_gradient(x, y, geometry, groups))
+        calls = [(columns.convolve, x, w, None), (columns.filter_gradient, x, y),
+                 (columns._gather, y, w, None), (columns._scatter, y, w, None)]
+        run = lambda: [f(*arrays, geometry, groups) for f, *arrays in calls]
         whole = run()
         monkeypatch.setattr(columns, "BLOCK", numbers)
         for a, b in zip(run(), whole):
@@ -260,47 +263,50 @@ def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch):
 image, filters = np.zeros((8, 3, 32, 32)), np.zeros((16, 3, 3, 3))
 
 
-@pytest.mark.parametrize(
-    "call, error, message",
-    [
-        (lambda: ag.conv2d(image, np.zeros((16, 4, 3, 3))), ValueError,
-         r"conv2d: input has 3 channels, weight expects 4: input \(8, 3, 32, 32\), weight \(16, 4, 3, 3\); "
-         r"pass in_channels=3"),
-        (lambda: ag.conv2d(image, filters, groups=3), ValueError, r"input has 3 channels, weight expects 9"),
-        (lambda: ag.conv2d(image, np.zeros((16, 1, 3, 3)), groups=3), ValueError, r"16 output channels .* groups=3"),
-        (lambda: ag.conv2d(image, filters, groups=0), ValueError, r"groups is 0"),
-        (lambda: ag.conv2d(image, filters, np.zeros(3)), ValueError, r"bias must have shape \(16,\)"),
-        (lambda: ag.conv2d(image, filters, np.zeros((16, 1))), ValueError, r"bias must have shape"),
-        (lambda: ag.conv2d(image, filters, stride=0), ValueError, r"stride is 0, expected 1 or more"),
-        (lambda: ag.conv2d(image, filters, stride=(1, 2, 3)), ValueError, r"stride is \(1, 2, 3\), expected .* 2"),
-        (lambda: ag.conv2d(image, filters, stride=1.0), TypeError, r"stride is 1.0, expected an integer"),
-        (lambda: ag.conv2d(image, filters, padding=-1), ValueError, r"padding is -1, expected 0 or more"),
-        (lambda: ag.conv2d(image, filters, dilation=0), ValueError, r"dilation is 0"),
-        (lambda: ag.conv2d(image, filters, padding="full"), ValueError, r"padding is 'full', expected 'same'"),
-        (lambda: ag.conv2d(image, filters, padding="same", stride=2), ValueError, r"'same' needs stride 1"),
-        (lambda: ag.conv2d(image[:, :, :2], filters), ValueError, r"filter spans \[3, 3\].* only \[2, 32\]"),
-        (lambda: ag.conv2d(image[:, :, :0], filters, padding=2), ValueError, r"only the batch may be empty"),
-        (lambda: ag.conv2d(image, filters[:0]), ValueError, r"only the batch may be empty"),
-        (lambda: ag.conv2d(image[0, 0], filters), ValueError, r"input must be \(N, C, H, W\) or \(C, H, W\)"),
-        (lambda: ag.conv2d(image, filters[0]), ValueError, r"weight have 4 axes"),
-        (lambda: ag.conv2d(image, filters.astype(np.float32)), TypeError, r"one dtype, got float64, float32"),
-        (lambda: ag.conv1d(image[0, :, 0], filters[0], stride=(1, 1)), ValueError, r"conv1d: stride is \(1, 1\)"),
-        (lambda: ag.conv_transpose2d(image, filters), ValueError, r"input has 3 channels, weight expects 16"),
-        (lambda: ag.conv_transpose2d(image, filters[:3], groups=2), ValueError, r"3 input channels .* groups=2"),
-        (lambda: ag.conv_transpose2d(image, filters[:3], output_padding=1), ValueError, r"output_padding=1 must be"),
-        (lambda: ag.conv_transpose2d(image, filters[:3], stride=2, output_padding=2), ValueError, r"smaller than"),
-        (lambda: ag.conv_transpose2d(image, filters[:3], stride=2, output_padding=-1), ValueError, r"is -1"),
-        (lambda: ag.conv_transpose2d(image, filters[:3], np.zeros(16)), ValueError, r"bias must have shape \(3,\)"),
-        (lambda: ag.conv_transpose2d(image[:, :, :1], filters[:3], padding=2), ValueError, r"would have size"),
-        (lambda: ag.conv_transpose2d(image, filters[:3], padding="same"), TypeError, r"padding is 'same'"),
-        (lambda: ag.unfold(image, 33), ValueError, r"unfold: .* no place for kernel_size \(33, 33\)"),
-        (lambda: ag.unfold(image, 2, padding=-1), ValueError, r"padding is -1"),
-        (lambda: ag.unfold(image[:, :0], 2), ValueError, r"only N may be 0"),
-        (lambda: ag.fold(np.zeros((2, 12, 15)), 5, 2), ValueError, r"fold: input must be .* input \(2, 12, 15\)"),
-        (lambda: ag.fold(np.zeros((2, 13, 16)), 5, 2), ValueError, r"fold: input must be"),
-        (lambda: ag.fold(np.zeros((2, 12, 16)), 1, 2), ValueError, r"no place for kernel_size"),
-    ],
-)
-def test_what_is_wrong_is_said(call, error, message):
+WRONG_VALUES = [
+    (lambda: ag.conv2d(image, np.zeros((16, 4, 3, 3))),
+     r"conv2d: input has 3 channels, weight expects 4: input \(8, 3, 32, 32\), weight \(16, 4, 3, 3\); "
+     r"pass in_channels=3"),
+    (lambda: ag.conv2d(image, filters, groups=3), r"input has 3 channels, weight expects 9"),
+    (lambda: ag.conv2d(image, np.zeros((16, 1, 3, 3)), groups=3), r"16 output channels .* groups=3"),
+    (lambda: ag.conv2d(image, filters, groups=0), r"groups is 0"),
+    (lambda: ag.conv2d(image, filters, np.zeros(3)), r"bias must have shape \(16,\)"),
+    (lambda: ag.conv2d(image, filters, np.zeros((16, 1))), r"bias must have shape"),
+    (lambda: ag.conv2d(image, filters, stride=0), r"stride is 0, expected 1 or more"),
+    (lambda: ag.conv2d(image, filters, stride=(1, 2, 3)), r"stride is \(1, 2, 3\), expected .* 2"),
+    (lambda: ag.conv2d(image, filters, padding=-1), r"padding is -1, expected 0 or more"),
+    (lambda: ag.conv2d(image, filters, dilation=0), r"dilation is 0"),
+    (lambda: ag.conv2d(image, filters, padding="full"), r"padding is 'full', expected 'same'"),
+    (lambda: ag.conv2d(image, filters, padding="same", stride=2), r"'same' needs stride 1"),
+    (lambda: ag.conv2d(image[:, :, :2], filters), r"filter spans \[3, 3\].* only \[2, 32\]"),
+    (lambda: ag.conv2d(image[:, :, :0], filters, padding=2), r"only the batch may be empty"),
+    (lambda: ag.conv2d(image, filters[:0]), r"only the batch may be empty"),
+    (lambda: ag.conv2d(image[0, 0], filters), r"input must be \(N, C, H, W\) or \(C, H, W\)"),
+    (lambda: ag.conv2d(image, filters[0]), r"weight have 4 axes"),
+    (lambda: ag.conv1d(image[0, :, 0], filters[0], stride=(1, 1)), r"conv1d: stride is \(1, 1\)"),
+    (lambda: ag.conv_transpose2d(image, filters), r"input has 3 channels, weight expects 16"),
+    (lambda: ag.conv_transpose2d(image, filters[:3], groups=2), r"3 input channels .* groups=2"),
+    (lambda: ag.conv_transpose2d(image, filters[:3], output_padding=1), r"output_padding=1 must be"),
+    (lambda: ag.conv_transpose2d(image, filters[:3], stride=2, output_padding=2), r"smaller than"),
+    (lambda: ag.conv_transpose2d(image, filters[:3], stride=2, output_padding=-1), r"is -1"),
+    (lambda: ag.conv_transpose2d(image, filters[:3], np.zeros(16)), r"bias must have shape \(3,\)"),
+    (lambda: ag.conv_transpose2d(image[:, :, :1], filters[:3], padding=2), r"would have size"),
+    (lambda: ag.unfold(image, 33), r"unfold: .* no place for kernel_size \(33, 33\)"),
+    (lambda: ag.unfold(image, 2, padding=-1), r"padding is -1"),
+    (lambda: ag.unfold(image[:, :0], 2), r"only N may be 0"),
+    (lambda: ag.fold(np.zeros((2, 12, 15)), 5, 2), r"fold: input must be .* input \(2, 12, 15\)"),
+    (lambda: ag.fold(np.zeros((2, 13, 16)), 5, 2), r"fold: input must be"),
+    (lambda: ag.fold(np.zeros((2, 12, 16)), 1, 2), r"no place for kernel_size"),
+]
+WRONG_TYPES = [
+    (lambda: ag.conv2d(image, filters, stride=1.0), r"stride is 1.0, expected an integer"),
+    (lambda: ag.conv2d(image, filters.astype(np.float32)), r"one dtype, got float64, float32"),
+    (lambda: ag.conv_transpose2d(image, filters[:3], padding="same"), r"padding is 'same'"),
+]
+WRONG = [(ValueError, *row) for row in WRONG_VALUES] + [(TypeError, *row) for row in WRONG_TYPES]
+
+
+@pytest.mark.parametrize("error, call, message", WRONG)
+def test_what_is_wrong_is_said(error, call, message):
     with pytest.raises(error, match=message):
         call()
