@@ -115,7 +115,7 @@ class VAE(Module):
                 elbo.append(log_w.mean(axis=1).data)
                 bound.append(logsumexp(log_w, axis=1).data - math.log(k))
         note = self.likelihood.note
-        used = int((self.encode(x).var(axis=0) > 0.01).sum())  # the measure of Burda et al., section 4.2
+        used = int((self.encode(x).var(axis=0) > 0.01).sum())  # the "active units" of Burda et al.
         return [Figure("-ELBO", *mean_interval(-xp.concatenate(elbo)), "nats", f"{note}; {k} draws of z"),
                 Figure("-IW bound", *mean_interval(-xp.concatenate(bound)), "nats", f"{note}; k = {k}"),
                 Figure("latents in use", used, None, "", f"of {self.latent}: variance of mu above 0.01")]
