@@ -175,10 +175,12 @@ RECIPES = {recipe.name: recipe for recipe in [
     Recipe(
         "denoising_ae", "denoising autoencoder: learns the score, draws by it", "Alain & Bengio 2014",
         model=denoising_ae, optimizers={"autoencoder": lambda params: Adam(params, cosine(2e-3, 2000))}, steps=2000,
-        batch_size=64, data="mnist10k", accepts=IMAGES + POINTS, elsewhere=dict.fromkeys(POINTS, {"batch_size": 256})),
+        batch_size=64, data="mnist10k", accepts=IMAGES + POINTS, elsewhere=dict.fromkeys(POINTS, {
+            "optimizers": {"autoencoder": lambda params: Adam(params, cosine(1e-2, 4000))}, "steps": 4000,
+            "batch_size": 500})),
     Recipe(
         "conv_vae", "variational autoencoder of convolutions", "Kingma & Welling 2014",
-        model=conv_vae, optimizers={"vae": lambda params: Adam(params, cosine(3e-3, 3000))}, steps=3000,
+        model=conv_vae, optimizers={"vae": lambda params: Adam(params, cosine(3e-3, 2000))}, steps=2000,
         batch_size=64, data="mnist10k", ema=0.99, elsewhere={"digits": {
             "optimizers": {"vae": lambda params: AdamW(params, cosine(2e-3, 1500), weight_decay=1.0)}, "steps": 1500,
             "batch_size": 100}}),
