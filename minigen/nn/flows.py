@@ -70,8 +70,8 @@ class MaskedCoupling(Module):
     """y = b x + (1 - b) (x exp(s) + t), where s and t are functions of b x alone. Real NVP, eq. 9.
 
     mask: b, zeros and ones that broadcast against an example. net: from b x to s and t, side by side along the
-    channels: (N, 2C, ...). s = alpha tanh(...), with a learned alpha, as in the authors' code: no step of the optimizer
-    can then make exp(s) explode. context: more channels for the net to look at.
+    channels: (N, 2C, ...). s = alpha tanh(...), with a learned alpha, as in the authors' code: however far the net
+    strays, exp(s) and exp(-s) stay finite. context: more channels for the net to look at.
     """
 
     def __init__(self, mask, net):
@@ -105,8 +105,8 @@ class MaskedCoupling(Module):
 class ChannelCoupling(Module):
     """y_a = exp(s) x_a + t, y_b = x_b for the two halves of the channels; s and t from x_b. Glow, table 1.
 
-    channels: C, even. net: (N, C/2, ...) to s and t, (N, C, ...). exp(s) = sigmoid(... + 2), as in the authors' code:
-    it starts near 1 and can only shrink.
+    channels: C, even. net: (N, C/2, ...) to s and t, (N, C, ...). s = alpha tanh(...), as in MaskedCoupling. (The
+    authors' code has exp(s) = sigmoid(...), which may come as near 0 as it likes; its inverse then overflows.)
     """
 
     def __init__(self, channels, net):
@@ -114,6 +114,7 @@ class ChannelCoupling(Module):
             raise ValueError(f"ChannelCoupling: {channels} channels have no two equal halves; squeeze images first, "
                              "or use a MaskedCoupling")
         self.net = net
+        self.alpha = parameter(1.0)
 
     def forward(self, x):
         x_a, x_b = split(x, 2, axis=1)  # (N, C/2, ...)
@@ -127,7 +128,7 @@ class ChannelCoupling(Module):
 
     def _scale_and_shift(self, x_b):
         raw, t = split(self.net(x_b), 2, axis=1)
-        return -softplus(-(raw + 2.0)), t  # log sigmoid(a) = -softplus(-a)
+        return self.alpha * tanh(raw), t
 
 
 def checkerboard(H, W, first=1):
@@ -278,11 +279,10 @@ class Squeeze(Module):
 class Logit(Module):
     """y = logit(alpha + (1 - 2 alpha) v): from [0, 1] to the real line, short of its ends. Real NVP, section 4.1.
 
-    (There alpha + (1 - alpha) v, which leaves v = 1 at infinity; the authors' code does as here. There alpha = 0.05; a
-    smaller one spreads black and white, which most pixels of drawn digits are, over more of the line.)
+    (There alpha + (1 - alpha) v, which leaves v = 1 at infinity; the authors' code does as here.)
     """
 
-    def __init__(self, alpha=0.01):
+    def __init__(self, alpha):
         if not 0 < alpha < 0.5:
             raise ValueError(f"Logit: alpha is {alpha}, expected above 0, where 0 has a logit, and below 1/2")
         self.alpha = alpha

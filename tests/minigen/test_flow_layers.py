@@ -27,7 +27,7 @@ def dense(C, O, rng):
 
 
 def multi_scale(rng):
-    first = Chain(Logit(), Squeeze(), ActNorm(4), InvertibleConv1x1(4, rng=rng))
+    first = Chain(Logit(0.05), Squeeze(), ActNorm(4), InvertibleConv1x1(4, rng=rng))
     second = Chain(MaskedCoupling(checkerboard(2, 2), conv(2, 4, rng)), Squeeze())
     return MultiScale([first, second], [(4, 2, 2), (8, 1, 1)])
 

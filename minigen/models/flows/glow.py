@@ -17,8 +17,8 @@ code; as a layer that is one more coupling, (z_a - mu(h)) / sigma(h), and then a
 Samples look best at a temperature below 1: z ~ N(0, T^2 I) (section 6). The parts are in nn/flows.py, the loss and
 sampling in nn/normalizing_flow.py.
 
-Deviations: a Logit in front, as in Real NVP; the authors use x / 256 - 1/2. Their last convolutions have a learned
-scale, exp(3 logs), here they only start at 0.
+Deviations: a Logit in front and s = alpha tanh(...) in the couplings, both as in Real NVP; the authors have
+x / 256 - 1/2 and sigmoid(... + 2). Their last convolutions have a learned scale, exp(3 logs), here they only start at 0.
 
 Symbols: N batch, C H W image, K steps a level, L levels. Read before this: realnvp.py. Read next: examples/34_glow_anatomy.py.
 """
@@ -44,31 +44,31 @@ class Glow(NormalizingFlow):
             raise ValueError(f"Glow: images {tuple(shape)} hold integers, which have no density; pass "
                              "UniformDequantization(levels)")
         else:
-            flow = for_images(shape, K, L, width, rng)
+            flow = for_images(shape, dequantization.levels, K, L, width, rng)
         super().__init__(flow, shape, dequantization)
 
     def players(self):
         return [Player("flow", self.parameters(), self.loss)]
 
 
-def for_images(shape, K, L, width, rng):
+def for_images(shape, levels, K, L, width, rng):
     """The multi-scale flow of figure 2b."""
     C, H, W = shape
     if H % 2**L or W % 2**L:
         raise ValueError(f"Glow: images of {H}x{W} cannot be squeezed L={L} times: both sides must divide by {2**L}; "
                          "pass a smaller L, or pad the images")
-    levels, shapes = [], []
+    parts, shapes = [], []
     for level in range(L):
         C, H, W = 4 * C, H // 2, W // 2
-        layers = [Logit()] if level == 0 else []
+        layers = [Logit(alpha=1 / (6 * levels))] if level == 0 else []
         layers += [Squeeze(), *steps(C, K, convolutional, width, rng)]
         if level + 1 < L:
             prior = zero(Conv2d(C, 2 * C, 3, padding=1, rng=rng))  # mu(h) and sigma(h) for the half that leaves
             layers.append(MaskedCoupling(half_of(C, first=0).reshape(C, 1, 1), prior))
-        levels.append(Chain(*layers))
+        parts.append(Chain(*layers))
         shapes.append((C, H, W))
         C //= 2
-    return MultiScale(levels, shapes)
+    return MultiScale(parts, shapes)
 
 
 def steps(C, K, network, width, rng):
@@ -80,7 +80,7 @@ def steps(C, K, network, width, rng):
 
 
 def convolutional(C, O, width, rng):
-    """NN of a coupling for images, section 3.3: s and t start at 1 and 0, or nearly so."""
+    """NN of a coupling for images, section 3.3; with log s = t = 0 at first."""
     return Sequential(Conv2d(C, width, 3, padding=1, rng=rng), relu, Conv2d(width, width, 1, rng=rng), relu,
                       zero(Conv2d(width, O, 3, padding=1, rng=rng)))
 

@@ -19,9 +19,9 @@ What one coupling keeps the next one changes. For images, at each scale:
 f maps data to latents; samples are f^-1(z), z ~ N(0, I). The parts are in nn/flows.py, the loss, -log p(x) itself or
 for images its bound by dequantization, and sampling in nn/normalizing_flow.py.
 
-Deviations: the networks have no weight or batch normalization inside, and start at s = t = 0; between couplings there is
-activation normalization (Glow, section 3.1), not batch normalization (section 3.7), whose batch moments cost a small data
-set more than they give.
+Deviations: the networks have no weight or batch normalization inside, and start at s = t = 0. Between couplings there
+is activation normalization (Glow, section 3.1) in the place of batch normalization (section 3.7; nn/flows.py has both).
+The logit's alpha is a sixth of a gray level, not 0.05, which leaves black, most of a drawn digit, on a sliver of the line.
 
 Symbols: N batch, C H W image, D numbers of an example, v pixels in [0, 1). Read before this: nn/flows.py.
 Read next: glow.py.
@@ -48,7 +48,8 @@ class RealNVP(NormalizingFlow):
             raise ValueError(f"RealNVP: images {tuple(shape)} hold integers, which have no density; pass "
                              "UniformDequantization(levels)")
         else:
-            flow = for_images(shape, halvings(*shape[1:]) + 1 if scales is None else scales, width, rng)
+            scales = halvings(*shape[1:]) + 1 if scales is None else scales
+            flow = for_images(shape, dequantization.levels, scales, width, rng)
         super().__init__(flow, shape, dequantization)
 
     def players(self):
@@ -67,15 +68,15 @@ def for_points(D, couplings, width, rng):
     return Chain(*layers)
 
 
-def for_images(shape, scales, width, rng):
+def for_images(shape, levels, scales, width, rng):
     """The multi-scale flow of section 3.6."""
     C, H, W = shape
     if scales < 1 or H % 2 ** (scales - 1) or W % 2 ** (scales - 1):
         raise ValueError(f"RealNVP: images of {H}x{W} cannot be halved {scales - 1} times, as scales={scales} asks for; "
                          f"pass scales=1 to {halvings(H, W, least=1) + 1}")
-    levels, shapes = [], []
+    parts, shapes = [], []
     for scale in range(scales):
-        layers = [Logit()] if scale == 0 else []
+        layers = [Logit(alpha=1 / (6 * levels))] if scale == 0 else []
         last = scale == scales - 1
         for i in range(4 if last else 3):
             net = ResNet(C, 2 * C, width, r=2 if min(H, W) > 16 else 1, rng=rng)
@@ -86,10 +87,10 @@ def for_images(shape, scales, width, rng):
             for i in range(3):
                 mask = half_of(C, first=i % 2).reshape(C, 1, 1)
                 layers += [MaskedCoupling(mask, ResNet(C, 2 * C, width, rng=rng)), ActNorm(C)]
-        levels.append(Chain(*layers))
+        parts.append(Chain(*layers))
         shapes.append((C, H, W))
         C //= 2
-    return MultiScale(levels, shapes)
+    return MultiScale(parts, shapes)
 
 
 def halvings(H, W, least=4):
