@@ -74,6 +74,16 @@ def constant(value):
     return lambda rng: asarray(value, np.float64)
 
 
+def gradient(f):
+    """The inputs -> the gradients of the sum of f^2: a row of it checks f to one order more."""
+
+    def g(*xs):
+        ys = f(*xs)
+        return tensor.grad([(y**2).sum() for y in (ys if isinstance(ys, list) else [ys])], xs, create_graph=True)
+
+    return g
+
+
 def _invertible(*shape):
     return lambda rng: asarray(rng.standard_normal(shape) + 3.0 * np.eye(shape[-1]))
 
@@ -220,6 +230,7 @@ CASES = [
     case("conv2d", conv.conv2d, (2, 3, 5, 4), (4, 3, 3, 2), (4,)),
     case("conv2d", lambda x, w: conv.conv2d(x, w, stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2),
          (2, 4, 6, 5), (6, 2, 3, 2), detail="all options"),
+    case("conv2d", gradient(conv.conv2d), (2, 2, 3, 4), (3, 2, 2, 3), (3,), detail="third order"),
     case("conv1d", lambda x, w, b: conv.conv1d(x, w, b, stride=2, padding=1), (2, 3, 7), (4, 3, 3), (4,)),
     case("conv_transpose2d", conv.conv_transpose2d, (2, 3, 4, 3), (3, 4, 3, 2), (4,)),
     case("conv_transpose2d", lambda y, w: conv.conv_transpose2d(y, w, stride=(2, 3), padding=1, output_padding=(1, 2),
@@ -230,12 +241,16 @@ CASES = [
     case("fold", lambda y: conv.fold(y, (4, 5), (3, 2), stride=(1, 2), padding=1) ** 2, (2, 12, 12)),
     # resample.py
     case("max_pool2d", lambda x: resample.max_pool2d(x, (3, 2), (2, 1), 1) ** 2, distinct(2, 3, 5, 4)),
+    case("max_pool2d", gradient(gradient(lambda x: resample.max_pool2d(x, (3, 2), (2, 1), 1))), distinct(1, 2, 4, 3),
+         detail="fourth order"),
     case("max_unpool2d", lambda y: resample.max_unpool2d(y, np.array([[[[0, 7], [9, 14]]]]), 2) ** 2, (1, 1, 2, 2)),
     case("avg_pool2d", lambda x: resample.avg_pool2d(x, (3, 2), (2, 1), 1, count_include_pad=False) ** 2,
          (2, 3, 5, 4)),
+    case("avg_pool2d", gradient(lambda x: resample.avg_pool2d(x, 2, 1)), (1, 2, 3, 4), detail="third order"),
     case("adaptive_avg_pool2d", lambda x: resample.adaptive_avg_pool2d(x, (3, 2)) ** 2, (2, 3, 5, 4)),
     case("adaptive_max_pool2d", lambda x: resample.adaptive_max_pool2d(x, (3, 2)) ** 2, distinct(2, 3, 5, 4)),
     case("interpolate", lambda x: resample.interpolate(x, (7, 3)) ** 2, (2, 3, 4, 5), detail="nearest"),
+    case("interpolate", lambda x: resample.interpolate(x, 7, mode="linear") ** 2, (2, 3, 5), detail="linear"),
     case("interpolate", lambda x: resample.interpolate(x, scale_factor=1.5, mode="bilinear") ** 2, (2, 3, 4, 5),
          detail="bilinear"),
     case("interpolate", lambda x: resample.interpolate(x, (3, 8), mode="bicubic", align_corners=True) ** 2,

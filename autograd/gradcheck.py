@@ -73,7 +73,10 @@ def gradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions=2):
 
 
 def gradgradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions=2):
-    """Checks the second derivatives of f: gradcheck of (x, u) -> J^T u, which is what create_graph=True records."""
+    """Checks the second derivatives of f: gradcheck of (x, u) -> J^T u, which is what create_graph=True records.
+
+    Also that J^T u is the same with and without create_graph=True: a fused op may compute the two differently.
+    """
     rng = backend.rng(0) if rng is None else rng
     inputs = [_float64(x) for x in inputs]
     active = [i for i, x in enumerate(inputs) if _is_float(x)]
@@ -85,6 +88,14 @@ def gradgradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions
             return _pull(_listed(f(*xs))[k], [xs[i] for i in active], u, create_graph=True)
 
         u = _draw(rng, _output(f, inputs, k).shape)
+        xs = _leaves(inputs)
+        plain, recorded = (_pull(_listed(f(*xs))[k], [xs[i] for i in active], Tensor(u), create_graph)
+                           for create_graph in (False, True))
+        for i, g, h in zip(active, plain, recorded):
+            if not xp.allclose(g.data, h.data, rtol=rtol, atol=atol + rtol * float(abs(g.data).max(initial=0.0))):
+                difference = float(abs(h.data - g.data).max())
+                raise GradcheckError(f"gradgradcheck: the gradient of input {i}, shape {g.shape}, for output {k} is "
+                                     f"another one under create_graph=True, by up to {difference:.3g}")
         errors.append(gradcheck(vector_jacobian_product, [*inputs, u], rng, eps, rtol, atol, directions))
     return max(errors)
 

@@ -94,6 +94,13 @@ def test_a_lost_second_derivative_is_caught_by_the_second_check_only(x):
         gradgradcheck(f, [x])
 
 
+def test_a_gradient_that_changes_under_create_graph_is_caught(x):
+    """Consistent with its own derivative, and right without create_graph, so that either check alone is content."""
+    factor = lambda: 1.0001 if ag.recording() else 1.0
+    with pytest.raises(GradcheckError, match="input 0.*create_graph"):
+        gradgradcheck(lambda x: ag.record(xp.sin(x.data), (x, lambda g: g * ag.cos(x) * factor())), [x])
+
+
 def test_a_lost_dependence_is_caught(x):
     with pytest.raises(GradcheckError, match="input 0"):
         gradcheck(lambda a, b: a.detach() * b, [x, x])
