@@ -14,6 +14,8 @@ import contextlib
 import os
 import traceback
 
+import numpy as np
+
 from . import tensor as _tensor
 from .backend import xp
 
@@ -29,7 +31,8 @@ def detect_anomaly():
     """Context in which the first non-finite value raises AnomalyError."""
     before = _tensor.set_watch(_Watch())
     try:
-        yield
+        with np.errstate(all="ignore"):  # NumPy's warnings would only say less
+            yield
     finally:
         _tensor.set_watch(before)
 
@@ -37,20 +40,35 @@ def detect_anomaly():
 class _Watch:
     def forward(self, y, edges):
         if y.node is not None:
-            y.node.origin = _user_line()
-        inputs = [x.data for x, _ in edges]
+            y.node.origin = _call(traceback.extract_stack())
+        inputs = [x.data for x, _ in edges if not _is_bare_nan(x.data)]
         if not _finite(y.data) and all(_finite(x) for x in inputs):
-            raise AnomalyError(f"{_name(edges)} made {_range(y.data)} out of {_ranges(inputs)}, at {_user_line()}")
+            stack = traceback.extract_stack()
+            if not any(frame.name == "_sweep" and _is_ours(frame) for frame in stack):  # those are seen in backward
+                op, line = _call(stack)
+                raise AnomalyError(f"{op} made {_range(y.data)} out of {_ranges(inputs)}, at {line}")
 
     def backward(self, node, pullback, g, g_parent):
         if not _finite(g_parent.data) and _finite(g.data):
-            raise AnomalyError(f"the gradient of {_name([(None, pullback)])} became {_range(g_parent.data)} from "
-                               f"dL/dy with {_range(g.data)}; the op was called at {node.origin or 'an unknown line'}")
+            op, line = node.origin or (pullback.__qualname__.split(".")[0], "a line before detect_anomaly()")
+            raise AnomalyError(f"the gradient of {op} became {_range(g_parent.data)} from dL/dy of {_range(g.data)}; "
+                               f"{op} was called at {line}")
 
 
-def _name(edges):
-    """The op's name: that of the function that the pullback was defined in."""
-    return edges[0][1].__qualname__.split(".")[0].lstrip("_") if edges else "an op"
+def _call(stack):
+    """(op, line): the function of this package that the user's code called last, and from where."""
+    last = max((i for i, frame in enumerate(stack) if not _is_ours(frame)), default=0)
+    op = next((frame.name for frame in stack[last + 1 :] if not frame.name.startswith("<")), "an op")
+    return op, f"{stack[last].filename}:{stack[last].lineno}: {stack[last].line}"
+
+
+def _is_ours(frame):
+    return os.path.dirname(os.path.abspath(frame.filename)) == _HERE
+
+
+def _is_bare_nan(data):
+    """A Python NaN, which an op puts where there is no value, as for the mean of nothing: that is the anomaly."""
+    return isinstance(data, float) and data != data
 
 
 def _finite(array):
@@ -67,11 +85,3 @@ def _range(array):
     finite = array[xp.isfinite(array)]
     span = f"values {float(finite.min()):.4g} to {float(finite.max()):.4g}" if finite.size else "no finite value"
     return f"{array.shape} with " + " and ".join(bad + [span])
-
-
-def _user_line():
-    """The innermost line outside this package."""
-    for frame in reversed(traceback.extract_stack()):
-        if os.path.dirname(os.path.abspath(frame.filename)) != _HERE:
-            return f"{frame.filename}:{frame.lineno}: {frame.line}"
-    return "an unknown line"
