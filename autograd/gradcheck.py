@@ -41,8 +41,8 @@ def gradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions=2):
     larger of |a|, |b| and the norms' product |J^T u| |v| / sqrt(n) that they fluctuate with, and noise what the
     central difference itself may be wrong by.
 
-    Returns the largest |a - b| / scale. Raises GradcheckError, or ValueError if f is not a function: two calls gave
-    two values.
+    Returns the largest error, |a - b| / (scale + noise / rtol). Raises GradcheckError, or ValueError if f is not a
+    function: two calls gave two values.
     """
     rng = backend.rng(0) if rng is None else rng
     inputs = [_float64(x) for x in inputs]
@@ -68,7 +68,7 @@ def gradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions=2):
                 scale = max(abs(a), abs(b), float(xp.sqrt((g * g).sum() * (v * v).sum() / g.size)))
             if not abs(a - b) <= atol + rtol * scale + noise:
                 raise GradcheckError(_first_wrong_element(f, inputs, i, k, u, step, y.data, g, a, b))
-            errors.append(abs(a - b) / scale if scale else 0.0)
+            errors.append(abs(a - b) / (scale + noise / max(rtol, EPS)) if a != b else 0.0)
     return max(errors)
 
 
