@@ -8,9 +8,9 @@ Rezende & Mohamed, "Variational Inference with Normalizing Flows", ICML 2015, ta
     U4 = -ln(exp(-1/2 ((z2 - w1) / 0.4)^2)  + exp(-1/2 ((z2 - w1 + w3) / 0.35)^2))
     w1 = sin(2 pi z1 / 4),   w2 = 3 exp(-1/2 ((z1 - 1) / 0.6)^2),   w3 = 3 sigmoid((z1 - 1) / 0.3)
 
-The bands of U2, U3 and U4 go on for ever: in the whole plane exp(-U) has infinite mass, and p does not exist. So
-p lives on the square that the paper draws, [-4, 4]^2, and is 0 outside. LOG_Z is by Gauss-Legendre quadrature there,
-exact to all the digits given.
+The bands of U2, U3 and U4 go on for ever: in the whole plane exp(-U) has infinite mass, and p does not
+exist. So p lives on the square that the paper draws, [-4, 4]^2, and is 0 outside. LOG_Z is by
+Gauss-Legendre quadrature there, exact to all the digits given.
 
 Symbols: z points (n, 2), U energy in nats, Z the integral of exp(-U) over the square.
 Read next: toys.py, where these are data sets too; models/flows/planar.py, which is fitted to them.

@@ -1,15 +1,17 @@
 """Dequantization: from integer pixels to the real numbers that a flow has a density for.
 
-Fitted to the integers themselves a density would grow without bound on a few values. So an integer x stands for its cell,
-the v in [x, x + 1) / levels, and its probability is the density's integral over the cell. With any q(v | x) on the cell,
+Fitted to the integers themselves a density would grow without bound on a few values. So an integer x stands
+for its cell, the v in [x, x + 1) / levels, and its probability is the density's integral over the cell.
+With any q(v | x) on the cell,
 
     log P(x) = log int p(v) dv  >=  E_q[log p(v) - log q(v | x)]
 
-with equality if q(v | x) is p(v) / P(x). Called with integers, a layer here draws v and gives log q(v | x) with it.
+with equality if q(v | x) is p(v) / P(x). Called with integers, a layer here draws v and gives log q(v | x)
+with it.
 
-    uniform       v = (x + u) / levels, u ~ U[0, 1): log q = D log levels         Theis et al. 2016, section 3.1
-    variational   u from a small flow that sees x: q learns where in the cell      Ho et al. 2019 (Flow++), section 3.1
-                  p puts its mass, and the bound is tighter
+    uniform       v = (x + u) / levels, u ~ U[0, 1): log q = D log levels    Theis et al. 2016, section 3.1
+    variational   u from a small flow that sees x: q learns where in the     Ho et al. 2019 (Flow++), section 3.1
+                  cell p puts its mass, and the bound is tighter
 
 Symbols: N images, D numbers of an image, u in [0, 1) the place in the cell.
 Read before this: flows.py, data/pixels.py. Read next: normalizing_flow.py.
@@ -75,5 +77,5 @@ def _total(per_element):
 
 def _checked(levels, name):
     if levels is None or not 2 <= levels <= 256:
-        raise ValueError(f"{name}: levels is {levels}, expected 2 to 256, the number of values that a pixel can take")
+        raise ValueError(f"{name}: levels is {levels}, expected 2 to 256, how many values a pixel can take")
     return levels

@@ -9,12 +9,14 @@ By the change of variables a density moves with the map, and in a chain of layer
 
     log p_X(x) = log p_Y(y) + log |det dy/dx|
 
-Three ways to a cheap determinant are here. Elementwise maps (ActNorm, BatchNorm, Logit) have a diagonal Jacobian.
-Couplings change a part of x by an amount that only the other part decides: triangular. Permutation and Squeeze move
-numbers about: 1. InvertibleConv1x1 learns how channels mix and keeps its matrix as a product of triangular ones.
+There are four ways to a cheap determinant here. Elementwise maps (ActNorm, BatchNorm, Logit) have a diagonal
+Jacobian. Couplings change one part of x by what the other part says: a triangular Jacobian. Permutation and
+Squeeze only move numbers about: |det| = 1. InvertibleConv1x1 mixes channels by a matrix that it keeps as a
+product of triangular ones.
 
-Layers work on points (N, D) and on images (N, C, H, W); D takes the place of C. Everything is differentiable, the
-inverses too. Sources: Dinh et al. 2017 (Real NVP), Kingma & Dhariwal 2018 (Glow).
+Layers work on points (N, D) and on images (N, C, H, W); D takes the place of C. Everything is
+differentiable, the inverses too. Sources: Dinh et al. 2017 (Real NVP), Kingma & Dhariwal 2018 (Glow).
+
 Symbols: S = H*W pixels (1 for points), s log-scale, t shift, v a pixel in [0, 1].
 Read before this: nn/module.py, examples/30_change_of_variables.py. Read next: models/flows/realnvp.py.
 """
@@ -23,8 +25,8 @@ import math
 import numpy as np
 import scipy.linalg
 
-from autograd import (as_tensor, broadcast_to, concatenate, exp, inv, log, parameter, pixel_shuffle, pixel_unshuffle,
-                      sigmoid, softplus, split, sqrt, tanh, tril, triu)
+from autograd import (as_tensor, broadcast_to, concatenate, exp, inv, log, parameter, pixel_shuffle,
+                      pixel_unshuffle, sigmoid, softplus, split, sqrt, tanh, tril, triu)
 from autograd.backend import asarray, default_dtype, xp
 
 from .module import Module, ModuleList
@@ -69,19 +71,19 @@ class Inverse(Module):
 class MaskedCoupling(Module):
     """y = b x + (1 - b) (x exp(s) + t), where s and t are functions of b x alone. Real NVP, eq. 9.
 
-    mask: b, zeros and ones that broadcast against an example. net: from b x to s and t, side by side along the
-    channels: (N, 2C, ...). s = alpha tanh(...), with a learned alpha, as in the authors' code: however far the net
-    strays, exp(s) and exp(-s) stay finite. context: more channels for the net to look at.
+    mask: b, zeros and ones that broadcast against an example. net: from b x to s and t, side by side along
+    the channels: (N, 2C, ...). s = alpha tanh(...), with a learned alpha, as in the authors' code: however
+    far the net strays, exp(s) and exp(-s) stay finite. context: more channels for the net to look at.
     """
 
     def __init__(self, mask, net):
         mask = asarray(mask, default_dtype)
         if not xp.isin(mask, xp.asarray([0, 1])).all():
-            raise ValueError("MaskedCoupling: mask holds other numbers than 0 and 1; what is partly kept and partly "
-                             "changed cannot be undone")
+            raise ValueError("MaskedCoupling: mask holds other numbers than 0 and 1; what is partly kept and "
+                             "partly changed cannot be undone")
         if mask.min() == mask.max():
-            raise ValueError(f"MaskedCoupling: mask, of shape {mask.shape}, is {mask.flat[0]:g} everywhere; a coupling "
-                             "needs a part to keep and a part to change")
+            raise ValueError(f"MaskedCoupling: mask, of shape {mask.shape}, is {mask.flat[0]:g} everywhere; a "
+                             "coupling needs a part to keep and a part to change")
         self.register_buffer("mask", mask)
         self.net = net
         self.alpha = parameter(1.0)
@@ -105,14 +107,15 @@ class MaskedCoupling(Module):
 class ChannelCoupling(Module):
     """y_a = exp(s) x_a + t, y_b = x_b for the two halves of the channels; s and t from x_b. Glow, table 1.
 
-    channels: C, even. net: (N, C/2, ...) to s and t, (N, C, ...). s = alpha tanh(...), as in MaskedCoupling. (The
-    authors' code has exp(s) = sigmoid(...), which may come as near 0 as it likes; its inverse then overflows.)
+    channels: C, even. net: (N, C/2, ...) to s and t, (N, C, ...). s = alpha tanh(...), as in
+    MaskedCoupling. (The authors' code has exp(s) = sigmoid(...), which may come as near 0 as it likes; its
+    inverse then overflows.)
     """
 
     def __init__(self, channels, net):
         if channels % 2 or channels < 2:
-            raise ValueError(f"ChannelCoupling: {channels} channels have no two equal halves; squeeze images first, "
-                             "or use a MaskedCoupling")
+            raise ValueError(f"ChannelCoupling: {channels} channels have no two equal halves; squeeze images "
+                             "first, or use a MaskedCoupling")
         self.net = net
         self.alpha = parameter(1.0)
 
@@ -151,7 +154,8 @@ def half_of(channels, first=1):
 class ActNorm(Module):
     """y = exp(s) x + b with s and b per channel, (C,). Glow, section 3.1.
 
-    The first batch in training sets them so that its y have mean 0 and variance 1; from then on they are trained.
+    The first batch in training sets them so that its y have mean 0 and variance 1; from then on they are
+    trained.
     """
 
     def __init__(self, channels):
@@ -179,8 +183,8 @@ class ActNorm(Module):
 class BatchNorm(Module):
     """y = (x - mu) / sqrt(var + eps), per channel. Real NVP, section 3.7 and appendix E.
 
-    In training mu and var are the batch's own; otherwise running means of them, which make y a function of x alone and
-    so the density a density. momentum: how much of a new batch goes into those.
+    In training mu and var are the batch's own; otherwise running means of them, which make y a function of
+    x alone and so the density a density. momentum: how much of a new batch goes into those.
     """
 
     def __init__(self, channels, momentum=0.1, eps=1e-5):
@@ -213,8 +217,8 @@ class Permutation(Module):
     def __init__(self, order):
         order = np.asarray(order)
         if sorted(order.tolist()) != list(range(order.size)):
-            raise ValueError(f"Permutation: order {order.tolist()} does not name each of 0..{order.size - 1} once, so "
-                             "it cannot be undone")
+            raise ValueError(f"Permutation: order {order.tolist()} does not name each of 0..{order.size - 1} "
+                             "once, so it cannot be undone")
         self.register_buffer("order", order)
 
     def forward(self, x):
@@ -230,9 +234,9 @@ class InvertibleConv1x1(Module):
         W = P L (U + diag(sign * exp(s)))          eq. 10
         log |det| = S sum(s)                       eq. 11, with S pixels
 
-    L is lower triangular with ones on its diagonal, U upper with zeros, and P stays the permutation it starts as, from
-    the LU decomposition of a random rotation. The determinant costs C additions in the place of C^3, and as exp(s) is
-    never 0, W can always be inverted.
+    L is lower triangular with ones on its diagonal, U upper with zeros, and P stays the permutation it
+    starts as, from the LU decomposition of a random rotation. The determinant costs C additions in the
+    place of C^3, and as exp(s) is never 0, W can always be inverted.
     """
 
     def __init__(self, channels, *, rng):
@@ -299,15 +303,15 @@ class Logit(Module):
 class MultiScale(Module):
     """Half of the channels leaves after each level but the last. Real NVP, section 3.6, eqs. 13-16.
 
-    levels: layers for images; shapes: the (C, H, W) that each puts out. The halves that left and the last level's
-    output make one row per example, y (N, D): the coarsest comes last. Fine detail then passes few layers and the
-    deep ones work on small images.
+    levels: layers for images; shapes: the (C, H, W) that each puts out. The halves that left and the last
+    level's output make one row per example, y (N, D): the coarsest comes last. Fine detail then passes few
+    layers and the deep ones work on small images.
     """
 
     def __init__(self, levels, shapes):
         for C, H, W in shapes[:-1]:
             if C % 2:
-                raise ValueError(f"MultiScale: a level puts out {C}x{H}x{W}, whose channels have no two equal halves")
+                raise ValueError(f"MultiScale: a level puts out {C}x{H}x{W}, channels that have no two equal halves")
         self.levels = ModuleList(levels)
         self.shapes = shapes
 
@@ -337,7 +341,7 @@ class MultiScale(Module):
 
 
 def zero(layer):
-    """The layer with its weight and bias set to 0: last in a coupling's network it makes the coupling start as identity."""
+    """The layer with weight and bias 0: last in a coupling's network, it makes the coupling start as identity."""
     for p in layer.parameters():
         p.data[...] = 0
     return layer

@@ -1,17 +1,19 @@
 """NormalizingFlow: what follows once data can be mapped, one to one, to standard normal numbers.
 
     z, logdet = flow(v)                                   v: the data, z ~ N(0, I)
-    log p(v) = log N(z | 0, I) + log |det dz/dv|          change of variables: exact, so this itself is the loss
+    log p(v) = log N(z | 0, I) + log |det dz/dv|          change of variables; exact, so -log p is the loss
     v = flow^-1(z)                                        sampling
 
-Points are v themselves. Images are integers, whose probability is the integral of p over a cell; v is drawn from
-the cell (dequantization.py), and what is minimized and reported is a bound on -log P(x):
+Points are v themselves. Images are integers, whose probability is the integral of p over a cell; v is drawn
+from the cell (dequantization.py), and what is minimized and reported is a bound on -log P(x):
 
     log P(x) >= E_q[log p(v) - log q(v | x)]
 
-A model says what its flow is and who its players are; the rest is here. Its latents have as many numbers as the data,
-and encode loses nothing. Symbols: N examples, D numbers of an example, z latents.
-Read before this: flows.py, dequantization.py. Read next: models/flows/realnvp.py.
+A model says what its flow is; the rest is here. The latents have as many numbers as the data, and nothing is
+lost on the way to them.
+
+Symbols: N examples, D numbers of an example, z latents. Read before this: flows.py, dequantization.py.
+Read next: models/flows/realnvp.py.
 """
 import math
 
@@ -23,6 +25,7 @@ from autograd.backend import asarray, default_dtype, normal
 
 from ..densities import log_standard_normal
 from ..metrics import Figure, mean_interval
+from ..train import Player
 from .module import Module
 
 CHUNK = 100_000  # numbers of data that are worked on at a time
@@ -48,8 +51,14 @@ class NormalizingFlow(Module):
             raise ValueError(f"{type(self).__name__}: x has shape {x.shape}, expected {('N', *self.shape)}")
         if self.dequantization is None:
             return self.log_prob(asarray(x, default_dtype))
+        if x.size and x.max() >= self.levels:
+            raise ValueError(f"{type(self).__name__}: x holds values up to {x.max()}, and the model was made for "
+                             f"gray levels 0 to {self.levels - 1}")
         v, log_q = self.dequantization(x, rng)
         return self.log_prob(v) - log_q
+
+    def players(self):
+        return [Player("flow", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
         nats = -self.bound(batch[0], rng).mean()
@@ -86,7 +95,8 @@ class NormalizingFlow(Module):
                 nats = -self._in_chunks(lambda x: self.bound(x, rng).numpy(), x)
             return [Figure("NLL", *mean_interval(nats), "nats", "exact")]
         with no_grad():
-            nats = -np.mean([self._in_chunks(lambda x: self.bound(x, rng).numpy(), x) for _ in range(draws)], axis=0)
+            nats = [-self._in_chunks(lambda x: self.bound(x, rng).numpy(), x) for _ in range(draws)]
+        nats = np.mean(nats, axis=0)
         bits = nats / (self.D * math.log(2))
         note = f"{self.dequantization.note}, {draws} draws"
         return [Figure("-bound", *mean_interval(nats), "nats", note),
@@ -94,7 +104,5 @@ class NormalizingFlow(Module):
 
     def _in_chunks(self, f, x):
         size = max(1, CHUNK // self.D)
-        starts = range(0, max(len(x), 1), size)
-        parts = [f(x[i : i + size]) for i in tqdm(starts, unit="chunk", disable=None if len(starts) > 9 else True,
-                                                  leave=False)]
-        return np.concatenate(parts)
+        starts = tqdm(range(0, max(len(x), 1), size), unit="chunk", disable=None, leave=False, delay=2)
+        return np.concatenate([f(x[i : i + size]) for i in starts])

@@ -1,7 +1,7 @@
 """Every invertible layer against the definition: its log-determinant is slogdet of its Jacobian, its inverse inverts.
 
-The Jacobian is the engine's, row by row, and the parameters are random: at their initial values many layers are the
-identity, and a forgotten term would not show.
+The Jacobian is the engine's, row by row, and the parameters are random: at their initial values many layers
+are the identity, and a forgotten term would not show.
 """
 import math
 

@@ -1,4 +1,4 @@
-"""Normalizing flows: exact likelihoods by change of variables. Read planar.py, realnvp.py, glow.py, in this order."""
+"""Normalizing flows: exact likelihoods by change of variables. Read planar.py, realnvp.py, glow.py in turn."""
 from .planar import Planar as Planar
 from .planar import PlanarOnEnergy as PlanarOnEnergy
 from .realnvp import RealNVP as RealNVP

@@ -1,39 +1,42 @@
 """Glow: a flow that learns how its channels are mixed between couplings.
 
-Kingma & Dhariwal, "Glow: Generative Flow with Invertible 1x1 Convolutions", NeurIPS 2018 (arXiv:1807.03039). Its table 1 is
-one step of the flow, three layers with their log-determinants for images of S = H W pixels:
+Kingma & Dhariwal, "Glow: Generative Flow with Invertible 1x1 Convolutions", NeurIPS 2018
+(arXiv:1807.03039). A step of the flow is three layers, here with their log-determinants for images of S = H W
+pixels (table 1):
 
-    actnorm                 y = s x + b             S sum log |s|        s, b per channel; first batch to mean 0, variance 1
-    invertible 1x1 conv     y = W x                 S log |det W|        W = P L (U + diag(s)), eq. 10, so S sum log |s|
-    affine coupling         y_a = s x_a + t         sum log |s|          (log s, t) = NN(x_b)
-                            y_b = x_b
+    actnorm                y = s x + b         S sum log |s|     s, b per channel: mean 0, variance 1 at first
+    invertible 1x1 conv    y = W x             S log |det W|     = S sum log |s| for W = P L (U + diag(s)), eq. 10
+    affine coupling        y_a = s x_a + t     sum log |s|       (log s, t) = NN(x_b)
+                           y_b = x_b
 
-    L levels of: squeeze, K steps, half of the channels is done           (figure 2)
+    L levels of: squeeze, K steps, half of the channels is done                 (figure 2)
 
-Real NVP reverses the channels between couplings, which is a permutation; W is any matrix, starts as a rotation, and is
-as cheap. The half z_a that leaves a level is Gaussian given the half h that stays, N(mu(h), sigma(h)^2), in the authors'
-code; as a layer that is one more coupling, (z_a - mu(h)) / sigma(h), and then all latents are N(0, I).
+Real NVP reverses the channels between couplings, which is a permutation; W is any matrix, starts as a
+rotation, and is as cheap. The half z_a that leaves a level is Gaussian given the half h that stays,
+N(mu(h), sigma(h)^2), in the authors' code; as a layer that is one more coupling, (z_a - mu(h)) / sigma(h),
+and then all latents are N(0, I).
 
-Samples look best at a temperature below 1: z ~ N(0, T^2 I) (section 6). The parts are in nn/flows.py, the loss and
-sampling in nn/normalizing_flow.py.
+Samples look best at a temperature below 1: z ~ N(0, T^2 I) (section 6). The parts are in nn/flows.py, the
+loss and sampling in nn/normalizing_flow.py.
 
 Deviations: a Logit in front and s = alpha tanh(...) in the couplings, both as in Real NVP; the authors have
-x / 256 - 1/2 and sigmoid(... + 2). Their last convolutions have a learned scale, exp(3 logs), here they only start at 0.
+x / 256 - 1/2 and sigmoid(... + 2). Their last convolutions have a learned scale, exp(3 logs), here they
+only start at 0.
 
-Symbols: N batch, C H W image, K steps a level, L levels. Read before this: realnvp.py. Read next: examples/34_glow_anatomy.py.
+Symbols: N batch, C H W image, K steps a level, L levels. Read before this: realnvp.py.
+Read next: examples/34_glow_anatomy.py.
 """
 from autograd import relu
 
 from ...nn import MLP, Conv2d, Linear, Sequential
-from ...nn.flows import (ActNorm, Chain, ChannelCoupling, InvertibleConv1x1, Logit, MaskedCoupling, MultiScale, Squeeze,
-                         half_of, zero)
+from ...nn.flows import (ActNorm, Chain, ChannelCoupling, InvertibleConv1x1, Logit, MaskedCoupling, MultiScale,
+                         Squeeze, half_of, zero)
 from ...nn.normalizing_flow import NormalizingFlow
-from ...train import Player
 
 
 class Glow(NormalizingFlow):
-    """shape: (C, H, W), H and W divisible by 2^L, and then a dequantization is needed; or (2,) for points, where there
-    are K steps and no levels. width: channels inside the couplings' networks."""
+    """shape: (C, H, W) with H and W divisible by 2^L, which needs a dequantization too; or (2,) for points, with
+    K steps and no levels. width: channels inside the couplings' networks."""
 
     def __init__(self, shape, dequantization=None, K=8, L=2, width=64, *, rng):
         if K < 1 or L < 1:
@@ -47,23 +50,20 @@ class Glow(NormalizingFlow):
             flow = for_images(shape, dequantization.levels, K, L, width, rng)
         super().__init__(flow, shape, dequantization)
 
-    def players(self):
-        return [Player("flow", self.parameters(), self.loss)]
-
 
 def for_images(shape, levels, K, L, width, rng):
     """The multi-scale flow of figure 2b."""
     C, H, W = shape
     if H % 2**L or W % 2**L:
-        raise ValueError(f"Glow: images of {H}x{W} cannot be squeezed L={L} times: both sides must divide by {2**L}; "
-                         "pass a smaller L, or pad the images")
+        raise ValueError(f"Glow: images of {H}x{W} cannot be squeezed L={L} times: both sides must divide by "
+                         f"{2**L}; pass a smaller L, or pad the images")
     parts, shapes = [], []
     for level in range(L):
         C, H, W = 4 * C, H // 2, W // 2
         layers = [Logit(alpha=1 / (6 * levels))] if level == 0 else []
         layers += [Squeeze(), *steps(C, K, convolutional, width, rng)]
         if level + 1 < L:
-            prior = zero(Conv2d(C, 2 * C, 3, padding=1, rng=rng))  # mu(h) and sigma(h) for the half that leaves
+            prior = zero(Conv2d(C, 2 * C, 3, padding=1, rng=rng))  # from h, for the half that leaves
             layers.append(MaskedCoupling(half_of(C, first=0).reshape(C, 1, 1), prior))
         parts.append(Chain(*layers))
         shapes.append((C, H, W))
@@ -75,7 +75,8 @@ def steps(C, K, network, width, rng):
     """K steps of flow on C channels. Figure 2a."""
     layers = []
     for _ in range(K):
-        layers += [ActNorm(C), InvertibleConv1x1(C, rng=rng), ChannelCoupling(C, network(C // 2, C, width, rng))]
+        coupling = ChannelCoupling(C, network(C // 2, C, width, rng))
+        layers += [ActNorm(C), InvertibleConv1x1(C, rng=rng), coupling]
     return layers
 
 

@@ -1,7 +1,7 @@
 """Planar flow: a Gaussian, squeezed and stretched along one hyperplane after another.
 
-Rezende & Mohamed, "Variational Inference with Normalizing Flows", ICML 2015 (arXiv:1505.05770); equation numbers are
-that paper's.
+Rezende & Mohamed, "Variational Inference with Normalizing Flows", ICML 2015 (arXiv:1505.05770); equation
+numbers are that paper's.
 
     f(z) = z + u h(w^T z + b),  h = tanh                                   (eq. 10)
     psi(z) = h'(w^T z + b) w                                               (eq. 11)
@@ -12,16 +12,19 @@ f can be inverted if w^T u >= -1. So u is moved along w until it is (appendix A.
 
     u_hat = u + (m - w^T u) w / |w|^2,   m = softplus(w^T u) - 1  =  w^T u_hat
 
-Two ways to train it. `PlanarOnEnergy` has no data, only an energy U: it draws z from q_K and minimizes the free energy
+Two ways to train it. `PlanarOnEnergy` has no data, only an energy U: it draws z from q_K and minimizes the
+free energy
 
-    F = E[ln q_K(z) + beta_t U(z)] = KL(q_K || p) - ln Z   at beta_t = 1   (eq. 20; beta_t rises to 1, so that q_K
-                                                                            first finds all of p's modes)
-`Planar` has data x and maximizes ln q_K(x). That takes the inverse, of which only one dimension is not known in closed
-form: with a = w^T z, the equation a + m tanh(a + b) = w^T x (appendix A.1). It is solved numerically, and
-differentiated by the implicit function theorem.
+    F = E[ln q_K(z) + beta_t U(z)]                                         (eq. 20)
+      = KL(q_K || p) - ln Z   at beta_t = 1
 
-Symbols: K layers, D = 2 dimensions, z_k after layer k; m, w^T u_hat of a layer. Read before this: nn/flows.py.
-Read next: realnvp.py, whose inverse is in closed form.
+where beta_t rises to 1 while q_K finds all of p's modes. `Planar` has data x and maximizes ln q_K(x). That
+takes the inverse, of which only one dimension is not known in closed form: with a = w^T z, the equation
+a + m tanh(a + b) = w^T x (appendix A.1). It is solved numerically, and differentiated by the implicit
+function theorem.
+
+Symbols: K layers, D = 2 dimensions, z_k after layer k; m = w^T u_hat of a layer. Read before this:
+nn/flows.py, data/energies.py. Read next: realnvp.py, whose inverse is in closed form.
 """
 import math
 
@@ -36,7 +39,6 @@ from ...metrics import Figure, mean_interval
 from ...nn import Module
 from ...nn.flows import Chain, Inverse
 from ...nn.normalizing_flow import NormalizingFlow
-from ...train import Player
 
 
 class PlanarLayers(Module):
@@ -74,9 +76,9 @@ class PlanarLayers(Module):
 def root(y, b, m):
     """The a with F(a) = a + m tanh(a + b) - y = 0, for m >= -1; differentiable once in y, b and m.
 
-    By Newton's method, which cannot overshoot here. F bends at a = -b only. For m > 0 it flattens away from there, so
-    that steps that start at -b stay short of the root; for m < 0 it steepens, and they come down to the root from
-    beyond it, from y + |m| or y - |m|.
+    By Newton's method, which cannot overshoot here. F bends at a = -b only. For m > 0 it flattens away from
+    there, so that steps that start at -b stay short of the root; for m < 0 it steepens, and they come down
+    to the root from beyond it, from y + |m| or y - |m|.
 
     The gradient is that of one more Newton step, (dF/da)^-1 held constant, which moves a by nothing:
     da = -(dF/da)^-1 dF(a), the implicit function theorem.
@@ -100,30 +102,24 @@ class Planar(NormalizingFlow):
 
     def __init__(self, shape, K=32, *, rng):
         if tuple(shape) != (2,):
-            raise ValueError(f"Planar: made for points of shape (2,), got {tuple(shape)}; choose two_moons or another "
-                             "2-D data set")
+            raise ValueError(f"Planar: made for points of shape (2,), got {tuple(shape)}; choose two_moons or "
+                             "another 2-D data set")
         super().__init__(Inverse(PlanarLayers(K, rng=rng)), shape)
-
-    def players(self):
-        return [Player("flow", self.parameters(), self.loss)]
 
 
 class PlanarOnEnergy(NormalizingFlow):
     """Planar flow fitted to p = exp(-U) / Z on the square [-4, 4]^2, without data.
 
-    energy: "u1" to "u4". K: layers. anneal: the steps in which beta_t rises from 0.01 to 1; the paper takes 10,000.
-    A last, fixed layer maps the plane onto the square: where p is 0, KL(q || p) allows q nothing.
+    energy: "u1" to "u4". K: layers. anneal: the steps in which beta_t rises from 0.01 to 1; the paper takes
+    10,000. A last, fixed layer maps the plane onto the square: where p is 0, KL(q || p) allows q nothing.
     """
 
-    def __init__(self, energy, K=32, anneal=4000, *, rng):
+    def __init__(self, energy, K=32, anneal=1500, *, rng):
         if energy not in ENERGIES:
             raise ValueError(f"PlanarOnEnergy: energy is {energy!r}, expected one of {', '.join(ENERGIES)}")
         super().__init__(Inverse(Chain(PlanarLayers(K, rng=rng), ToSquare(EDGE))), (2,))
         self.energy, self.U, self.anneal = energy, ENERGIES[energy], anneal
         self.register_buffer("t", np.zeros((), np.int64))  # steps made
-
-    def players(self):
-        return [Player("flow", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
         """F on as many draws as the batch has examples, which are not looked at."""
@@ -151,7 +147,8 @@ class PlanarOnEnergy(NormalizingFlow):
             log_q_grid = self.log_prob(grid).numpy()
             log_q_x = self.log_prob(x).numpy()
         q = np.exp(log_q_grid)
-        return [Figure("KL(q || p)", *mean_interval(log_q + U + LOG_Z[self.energy]), "nats", f"{draws:,} draws"),
+        kl = log_q + U + LOG_Z[self.energy]
+        return [Figure("KL(q || p)", *mean_interval(kl), "nats", f"{draws:,} draws of q"),
                 Figure("KL(q || p)", float((q * (log_q_grid - log_p(grid))).sum() * area), None, "nats",
                        f"grid of {cells}x{cells}, on which q sums to {q.sum() * area:.4f}"),
                 Figure("KL(p || q)", *mean_interval(log_p(x) - log_q_x), "nats", "draws of p")]

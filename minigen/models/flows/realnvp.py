@@ -1,10 +1,10 @@
 """Real NVP: a flow of affine couplings, as fast backwards as forwards.
 
-Dinh, Sohl-Dickstein & Bengio, "Density estimation using Real NVP", ICLR 2017 (arXiv:1605.08803); equation numbers are
-that paper's.
+Dinh, Sohl-Dickstein & Bengio, "Density estimation using Real NVP", ICLR 2017 (arXiv:1605.08803); equation
+numbers are that paper's.
 
     log p(x) = log p_Z(f(x)) + log |det df/dx|,  p_Z = N(0, I)        (eq. 3)
-    y = b x + (1 - b) (x exp(s(b x)) + t(b x))                        (eq. 9) one coupling; b is a mask of 0 and 1
+    y = b x + (1 - b) (x exp(s(b x)) + t(b x))                        (eq. 9): a coupling; b is a mask, 0 and 1
     log |det dy/dx| = sum of s over 1 - b                             (eq. 6): the Jacobian is triangular
     x = b y + (1 - b) (y - t(b y)) exp(-s(b y))                       (eq. 8): s and t are never inverted
 
@@ -13,15 +13,16 @@ What one coupling keeps the next one changes. For images, at each scale:
     3 couplings, checkerboard masks          neighbours predict each other
     squeeze: 2x2 pixels -> 4 channels        (section 3.6)
     3 couplings, channel masks
-    half of the channels is done (eq. 14), the other half goes on to the next scale; the last scale has 4 checkerboard
-    couplings and no more
+    half of the channels is done (eq. 14), the other half goes on to the next scale;
+    the last scale has 4 checkerboard couplings and no more
 
-f maps data to latents; samples are f^-1(z), z ~ N(0, I). The parts are in nn/flows.py, the loss, -log p(x) itself or
-for images its bound by dequantization, and sampling in nn/normalizing_flow.py.
+f maps data to latents; samples are f^-1(z), z ~ N(0, I). The parts are in nn/flows.py, the loss, -log p(x)
+itself or for images its bound by dequantization, and sampling in nn/normalizing_flow.py.
 
-Deviations: the networks have no weight or batch normalization inside, and start at s = t = 0. Between couplings there
-is activation normalization (Glow, section 3.1) in the place of batch normalization (section 3.7; nn/flows.py has both).
-The logit's alpha is a sixth of a gray level, not 0.05, which leaves black, most of a drawn digit, on a sliver of the line.
+Deviations: the networks have no weight or batch normalization inside, and start at s = t = 0. Between
+couplings there is activation normalization (Glow, section 3.1) in the place of batch normalization (section
+3.7; nn/flows.py has both). The logit's alpha is a sixth of a gray level, not 0.05, which leaves black, most
+of a drawn digit, on a sliver of the line.
 
 Symbols: N batch, C H W image, D numbers of an example, v pixels in [0, 1). Read before this: nn/flows.py.
 Read next: glow.py.
@@ -31,14 +32,14 @@ from autograd import pixel_shuffle, pixel_unshuffle, relu
 from ...nn import MLP, Conv2d, Linear, Module, ModuleList, Sequential
 from ...nn.flows import ActNorm, Chain, Logit, MaskedCoupling, MultiScale, Squeeze, checkerboard, half_of, zero
 from ...nn.normalizing_flow import NormalizingFlow
-from ...train import Player
 
 
 class RealNVP(NormalizingFlow):
     """shape: (2,) for points, (C, H, W) for images, which need a dequantization too.
 
-    width: of the networks in the couplings. couplings: for points only. scales: for images only; the image is halved
-    between them, so that H and W must divide by 2^(scales - 1). By default as often as that gives 4x4 or more.
+    width: of the networks in the couplings. couplings: for points only. scales: for images only; the image
+    is halved between them, so that H and W must divide by 2^(scales - 1). By default as often as that gives
+    4x4 or more.
     """
 
     def __init__(self, shape, dequantization=None, width=32, couplings=8, scales=None, *, rng):
@@ -52,15 +53,12 @@ class RealNVP(NormalizingFlow):
             flow = for_images(shape, dequantization.levels, scales, width, rng)
         super().__init__(flow, shape, dequantization)
 
-    def players(self):
-        return [Player("flow", self.parameters(), self.loss)]
-
 
 def for_points(D, couplings, width, rng):
     """Couplings that change one half of the D coordinates and then the other."""
     if couplings < 2:
-        raise ValueError(f"RealNVP: couplings is {couplings}; one alone leaves half of the coordinates as they are, "
-                         "pass 2 or more")
+        raise ValueError(f"RealNVP: couplings is {couplings}; one alone leaves half of the coordinates as they "
+                         "are, pass 2 or more")
     layers = []
     for i in range(couplings):
         net = Sequential(MLP((D, width, width), relu, rng=rng), relu, zero(Linear(width, 2 * D, rng=rng)))
@@ -72,21 +70,21 @@ def for_images(shape, levels, scales, width, rng):
     """The multi-scale flow of section 3.6."""
     C, H, W = shape
     if scales < 1 or H % 2 ** (scales - 1) or W % 2 ** (scales - 1):
-        raise ValueError(f"RealNVP: images of {H}x{W} cannot be halved {scales - 1} times, as scales={scales} asks for; "
-                         f"pass scales=1 to {halvings(H, W, least=1) + 1}")
+        raise ValueError(f"RealNVP: images of {H}x{W} cannot be halved {scales - 1} times, as scales={scales} "
+                         f"asks for; pass scales=1 to {halvings(H, W, least=1) + 1}")
     parts, shapes = [], []
     for scale in range(scales):
         layers = [Logit(alpha=1 / (6 * levels))] if scale == 0 else []
         last = scale == scales - 1
         for i in range(4 if last else 3):
-            net = ResNet(C, 2 * C, width, r=2 if min(H, W) > 16 else 1, rng=rng)
-            layers += [MaskedCoupling(checkerboard(H, W, first=i % 2), net), ActNorm(C)]
+            mask = checkerboard(H, W, first=i % 2)
+            layers += [MaskedCoupling(mask, network(C, 2 * C, H, W, width, rng)), ActNorm(C)]
         if not last:
             layers.append(Squeeze())
             C, H, W = 4 * C, H // 2, W // 2
             for i in range(3):
                 mask = half_of(C, first=i % 2).reshape(C, 1, 1)
-                layers += [MaskedCoupling(mask, ResNet(C, 2 * C, width, rng=rng)), ActNorm(C)]
+                layers += [MaskedCoupling(mask, network(C, 2 * C, H, W, width, rng)), ActNorm(C)]
         parts.append(Chain(*layers))
         shapes.append((C, H, W))
         C //= 2
@@ -101,17 +99,23 @@ def halvings(H, W, least=4):
     return n
 
 
-class ResNet(Module):
-    """s and t of a coupling, (N, C, H, W) -> (N, O, H, W): 3x3 convolutions around skip connections. Zero at first.
+def network(C, O, H, W, width, rng):
+    """s and t of a coupling for images of this size. On blocks of pixels, large ones cost a quarter."""
+    return ResNet(C, O, width, r=2 if halvings(H, W, least=8) else 1, rng=rng)
 
-    r: it works on r x r blocks of pixels, as channels. On large images r = 2 does a quarter of the work of r = 1.
+
+class ResNet(Module):
+    """3x3 convolutions around skip connections, (N, C, H, W) -> (N, O, H, W). Zero at first.
+
+    r: it works on r x r blocks of pixels, as channels.
     """
 
     def __init__(self, C, O, width, r=1, blocks=2, *, rng):
         conv = lambda C, O: Conv2d(C, O, 3, padding=1, rng=rng)
         self.r = r
         self.first = conv(r * r * C, width)
-        self.blocks = ModuleList(Sequential(relu, conv(width, width), relu, conv(width, width)) for _ in range(blocks))
+        self.blocks = ModuleList(Sequential(relu, conv(width, width), relu, conv(width, width))
+                                 for _ in range(blocks))
         self.last = zero(Conv2d(width, r * r * O, 1, rng=rng))
 
     def forward(self, x):
