@@ -21,7 +21,7 @@ from .models.basics import IndependentPixels, MarkovChain
 from .models.classifiers import CNN, sample_judge
 from .models.diffusion import DDPM
 from .models.flows import Glow, Planar, PlanarOnEnergy, RealNVP
-from .models.flows.realnvp import ResNet
+from .models.flows.realnvp import network
 from .nn import MLP, Sequential, UNet
 from .nn.autoencoder import conv_pair
 from .nn.dequantization import UniformDequantization, VariationalDequantization
@@ -111,7 +111,7 @@ def realnvp(dataset, rng):
 
 def realnvp_variational(dataset, rng):
     """Real NVP whose noise, too, is drawn by a flow."""
-    net = lambda C, O: ResNet(C, O, width=32, r=2 if min(dataset.image_shape[1:]) > 16 else 1, rng=rng)
+    net = lambda C, O: network(C, O, *dataset.image_shape[1:], width=32, rng=rng)
     dequantization = VariationalDequantization(dataset.image_shape, dataset.levels, net)
     return RealNVP(dataset.image_shape, dequantization, rng=rng)
 
