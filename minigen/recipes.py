@@ -9,13 +9,14 @@ Read before this: train.py. Read next: the file of the model that you want to kn
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from autograd import silu
 
 from .data.energies import ENERGIES
 from .data.images import IMAGE_SETS
 from .data.toys import TOYS
-from .diffusion import linear
+from .diffusion import ancestral_tilde, linear
 from .models.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, LinearAutoencoder
 from .models.basics import IndependentPixels, MarkovChain
 from .models.classifiers import CNN, sample_judge
@@ -137,7 +138,8 @@ def ddpm(dataset, rng):
     C, H, _ = dataset.image_shape
     size = {"width": 24} if H < 16 else {"width": 40, "patch": 2}
     network = UNet(C, **size, multipliers=(1, 2), blocks=1, rng=rng)
-    return DDPM(network, linear(1000), dataset.image_shape, dataset.levels, steps=50, judge=sample_judge(dataset))
+    sampler = partial(ancestral_tilde, steps=50)
+    return DDPM(network, linear(1000), dataset.image_shape, dataset.levels, sampler, sample_judge(dataset))
 
 
 LABELLED = ("digits", "mnist", "fashion_mnist", "mnist10k", "cifar10")

@@ -21,7 +21,7 @@ from autograd import Tensor, mse_loss, no_grad
 from autograd.backend import asarray, normal, to_numpy
 
 from ...data import to_signed, to_unit
-from ...diffusion import bits_per_dim, clipped, ddim, denoiser
+from ...diffusion import bits_per_dim, clipped, denoiser
 from ...metrics import Figure, mean_interval
 from ...nn import Module
 from ...train import Player
@@ -34,16 +34,15 @@ STRATA = 20  # terms of the bound that are evaluated, of T
 class DDPM(Module):
     """network(x_t, t) -> eps, on images of so many gray levels and this shape, (C, H, W), scaled to [-1, 1].
 
-    steps: how many steps `sample` takes: None for the T of algorithm 2, a number for DDIM with as many. judge: a
-    function of samples and real images, both on [0, 1], that returns Figures; None for none.
+    sampler: how `sample` draws: None for algorithm 2, or one of diffusion/samplers.py, to take fewer steps or others.
+    judge: a function of samples and real images, both on [0, 1], that returns Figures; None for none.
     """
 
-    def __init__(self, network, schedule, shape, levels, steps=None, judge=None):
+    def __init__(self, network, schedule, shape, levels, sampler=None, judge=None):
         if levels is None:
             raise ValueError(f"DDPM: shape {tuple(shape)} is that of points; this model takes images, e.g. digits")
-        schedule.subsequence(steps)
         self.network, self.schedule, self.shape, self.levels = network, schedule, tuple(shape), levels
-        self.steps, self.judge = steps, judge
+        self.sampler, self.judge = sampler, judge
 
     def players(self):
         return [Player("ddpm", self.network.parameters(), self.loss)]
@@ -75,13 +74,14 @@ class DDPM(Module):
         return clipped(denoiser(self.network, self.schedule, "eps"))
 
     def sample(self, n, rng):
-        chunks = [min(CHUNK, n - done) for done in range(0, n, CHUNK)]
-        if self.steps is None:
-            x = [self.generate(size, rng) for size in chunks]
-        else:
-            noise = [normal(rng, (size, *self.shape)) for size in chunks]
-            x = [ddim(self.denoise, x_T, self.schedule, self.steps) for x_T in noise]
-        return np.clip((np.concatenate([to_numpy(part) for part in x]) + 1.0) / 2.0, 0.0, 1.0)
+        parts = []
+        for size in [min(CHUNK, n - done) for done in range(0, n, CHUNK)]:
+            if self.sampler is None:
+                x = self.generate(size, rng)
+            else:
+                x = self.sampler(self.denoise, normal(rng, (size, *self.shape)), self.schedule, rng=rng)
+            parts.append(to_numpy(x))
+        return np.clip((np.concatenate(parts) + 1.0) / 2.0, 0.0, 1.0)
 
     def evaluate(self, x, y, rng):
         x = x[:EVALUATED]
