@@ -83,7 +83,9 @@ def halved(name, shape, times):
     """The sizes (H, W) of an image of this shape, halved so many times and rounded down: times + 1 of them."""
     if len(shape) != 3:
         raise ValueError(f"{name}: shape is {tuple(shape)}, expected that of an image, (C, H, W)")
-    if times < 1 or min(shape[1:]) < 2**times:
+    if times < 1:
+        raise ValueError(f"{name}: hidden is empty, expected the channels after at least one halving of the image")
+    if min(shape[1:]) < 2**times:
         raise ValueError(f"{name}: images of {shape[1]} x {shape[2]} cannot be halved {times} times, once for each of "
-                         f"the hidden widths; pass 1 to {int(math.log2(max(2, min(shape[1:]))))} widths")
+                         f"hidden; pass fewer, or images with sides of at least {2**times} pixels")
     return [(shape[1] >> i, shape[2] >> i) for i in range(times + 1)]
