@@ -40,7 +40,7 @@ def test_recipe_trains_two_steps(name, at):
     samples = model.sample(5, rng)
     assert isinstance(samples, np.ndarray) and samples.shape == (5, *dataset.image_shape)
     assert np.isfinite(samples).all() and (dataset.levels is None or 0 <= samples.min() <= samples.max() <= 1)
-    figures = model.evaluate(dataset.x[:3], None if dataset.y is None else dataset.y[:3], rng)
+    figures = model.evaluate(dataset.x[:5], None if dataset.y is None else dataset.y[:5], rng)
     assert figures and all(np.isfinite(figure.value) for figure in figures)
 
 
