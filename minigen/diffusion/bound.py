@@ -35,6 +35,8 @@ def step_term(denoise, x_0, t, schedule, rng, variance=None):
     x_0: images (N, ...). t: (N,) integers in 2..T. variance: sigma_t^2, T + 1 entries as in a Schedule; schedule.beta
     if left out.
     """
+    if np.min(t) < 2:
+        raise ValueError(f"step_term: t runs from {np.min(t)}, expected 2 to T = {schedule.T}; for t = 1: decoder_term")
     sigma2 = (schedule.beta if variance is None else variance)[t]
     guess = _guess(denoise, x_0, t, schedule, rng)
     c_0, _, beta_tilde = schedule.posterior(t)

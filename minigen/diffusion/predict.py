@@ -20,12 +20,8 @@ Read before this: schedule.py. Read next: samplers.py.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
 from autograd import Tensor, no_grad
 from autograd.backend import xp
-
-from .schedule import per_example
 
 
 class Prediction(NamedTuple):
@@ -46,20 +42,14 @@ PREDICTIONS = {
 def convert(quantity, source, target, x_t, t, schedule):
     """A prediction of one kind as one of another kind: names of PREDICTIONS. Arrays or Tensors of x_t's shape."""
     to_x_0, to_target = _kind(source, "source").x_0, _kind(target, "target").target
-    a, s = signal_and_noise(x_t, t, schedule)
+    a, s = schedule.signal_and_noise(t, x_t)
     x_0 = to_x_0(quantity, x_t, a, s)
     return to_target(x_0, (x_t - a * x_0) / s, a, s)
 
 
 def training_target(kind, x_0, eps, t, schedule):
     """What a network that predicts this kind should say about the x_t made of x_0 and eps."""
-    return _kind(kind, "kind").target(x_0, eps, *signal_and_noise(x_0, t, schedule))
-
-
-def signal_and_noise(x, t, schedule):
-    """a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), as arrays that broadcast against x (N, ...)."""
-    alpha_bar = schedule.alpha_bar[schedule.check(t, "signal_and_noise")]
-    return per_example(np.sqrt(alpha_bar), x), per_example(np.sqrt(1.0 - alpha_bar), x)
+    return _kind(kind, "kind").target(x_0, eps, *schedule.signal_and_noise(t, x_0))
 
 
 def _kind(name, argument):

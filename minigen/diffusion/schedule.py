@@ -41,11 +41,27 @@ class Schedule:
 
     def q_sample(self, x_0, t, eps):
         """x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, a draw of q(x_t | x_0) for eps ~ N(0, I) (eq. 4)."""
-        t = self.check(t, "q_sample")
         if x_0.shape != eps.shape:
             raise ValueError(f"q_sample: x_0 has shape {x_0.shape}, eps {eps.shape}; pass noise of x_0's shape")
-        signal, noise = np.sqrt(self.alpha_bar[t]), np.sqrt(1.0 - self.alpha_bar[t])
-        return per_example(signal, x_0) * x_0 + per_example(noise, x_0) * eps
+        a, s = self.signal_and_noise(t, x_0)
+        return a * x_0 + s * eps
+
+    def signal_and_noise(self, t, x):
+        """a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), as arrays of x's dtype that broadcast against it.
+
+        TypeError or ValueError if t is not made of integers from 1 to T, one for all of x (N, ...) or N of them.
+        """
+        t = np.asarray(t)
+        if t.dtype.kind not in "iu":
+            raise TypeError(f"t has dtype {t.dtype}, expected integers from 1 to T = {self.T}")
+        if t.size and not (1 <= t.min() and t.max() <= self.T):
+            raise ValueError(f"t runs from {t.min()} to {t.max()}, expected 1 to T = {self.T}")
+        if t.ndim > 1 or t.ndim == 1 and len(t) != x.shape[0]:
+            raise ValueError(f"t has shape {t.shape}, expected one number, or one per example of {x.shape}")
+        if x.dtype.kind != "f":
+            raise TypeError(f"diffusion needs floating point images, got dtype {x.dtype}; scale them: data.to_signed")
+        alpha_bar = self.alpha_bar[t].reshape((-1,) + (1,) * (x.ndim - 1))
+        return asarray(np.sqrt(alpha_bar), x.dtype), asarray(np.sqrt(1.0 - alpha_bar), x.dtype)
 
     def posterior(self, t, s=None):
         """q(x_s | x_t, x_0) = N(c_0 x_0 + c_t x_t, variance I) for 0 <= s < t; s is t - 1 if left out.
@@ -67,15 +83,6 @@ class Schedule:
         if not 1 <= steps <= self.T:
             raise ValueError(f"steps is {steps}, expected 1 to T = {self.T}: the schedule has no more steps to take")
         return np.round(np.linspace(self.T, 1, steps)).astype(int)[::-1]
-
-    def check(self, t, caller):
-        """t as a NumPy array. TypeError or ValueError if it is not made of integers from 1 to T."""
-        t = np.asarray(t)
-        if t.dtype.kind not in "iu":
-            raise TypeError(f"{caller}: t has dtype {t.dtype}, expected integers from 1 to T = {self.T}")
-        if t.size and not (1 <= t.min() and t.max() <= self.T):
-            raise ValueError(f"{caller}: t runs from {t.min()} to {t.max()}, expected 1 to T = {self.T}")
-        return t
 
     def __repr__(self):
         beta, alpha_bar_T = self.beta, self.alpha_bar[-1]
@@ -100,16 +107,6 @@ def cosine(T=1000, s=0.008):
     _check_T(T, "cosine")
     f = np.cos((np.arange(T + 1) / T + s) / (1.0 + s) * (math.pi / 2.0)) ** 2
     return Schedule(np.minimum(1.0 - f[1:] / f[:-1], BETA_MAX))
-
-
-def per_example(values, x):
-    """values, one number or one per example of x (N, ...), as an array of x's dtype that broadcasts against x."""
-    if x.dtype.kind != "f":
-        raise TypeError(f"diffusion needs floating point images, got dtype {x.dtype}; scale them: data.to_signed")
-    values = np.asarray(values)
-    if values.ndim > 1 or values.ndim == 1 and len(values) != x.shape[0]:
-        raise ValueError(f"t has shape {values.shape}, expected one number, or one per example of {x.shape}")
-    return asarray(values.reshape((-1,) + (1,) * (x.ndim - 1)), x.dtype)
 
 
 def _check_T(T, caller):

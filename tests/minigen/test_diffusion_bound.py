@@ -138,3 +138,8 @@ def test_decoder_term():
             np.diff(stats.norm.cdf([1 / 16, 3 / 16], 0.125, 0.1)).item(), stats.norm.sf(15 / 16, 1.2, 0.1)]
     term = decoder_term(lambda x_t, t: guess, x_0, schedule, 17, backend.rng(0))
     assert term == pytest.approx(-np.log(mass).sum())
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="t runs from 1, expected 2 to T = 20; for t = 1: decoder_term"):
+        step_term(None, np.zeros((2, 1)), np.array([5, 1]), linear(20), backend.rng(0))
