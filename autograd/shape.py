@@ -171,7 +171,7 @@ def _plain_index(index):
         return tuple(_plain_index(i) for i in index)
     if isinstance(index, Tensor):
         return index.data
-    return xp.asarray(index) if isinstance(index, list) else index
+    return xp.asarray(index, dtype=None if index else int) if isinstance(index, list) else index
 
 
 def _is_basic(index):

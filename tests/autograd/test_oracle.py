@@ -916,8 +916,11 @@ ELSEWHERE = {  # public names without an entry: where they are tested, or what t
     "grad": "test_tensor.py", "no_grad": "test_tensor.py", "record": "test_tensor.py", "recording": "test_tensor.py",
     "gradcheck": "test_gradcheck.py", "gradgradcheck": "test_gradcheck.py", "GradcheckError": "test_gradcheck.py",
     "detect_anomaly": "test_anomaly.py", "AnomalyError": "test_anomaly.py",
-    "conv1d": "test_conv.py", "conv2d": "test_conv.py", "conv_transpose1d": "test_conv.py",
-    "conv_transpose2d": "test_conv.py", "fold": "test_conv.py", "unfold": "test_conv.py",
+    **dict.fromkeys(("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "fold", "unfold"), "test_conv.py"),
+    **dict.fromkeys(("adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "interpolate", "max_pool2d",
+                     "max_unpool2d", "pixel_shuffle", "pixel_unshuffle"), "test_resample.py"),
+    **dict.fromkeys(("batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"), "test_norm.py"),
+    "scaled_dot_product_attention": "test_attention.py",
 }
 
 
