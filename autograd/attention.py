@@ -13,6 +13,8 @@ a graph is recorded, the same functions run on the whole batch at once.
 Source: Vaswani et al. 2017, eq. 1. Symbols: L queries, S keys, E their width, Ev width of a value, ... batch
 and heads, g = dL/dY. Read before this: reduce.py.
 """
+import functools
+
 import numpy as np
 
 from .backend import uniform, xp
@@ -48,17 +50,18 @@ def scaled_dot_product_attention(
 
 
 def _attention(q, k, v, bias, blind, kept, scale):
-    constants = bias, blind, kept
-    last = [None, None]  # the three pullbacks are called with one g, and share what is computed for it
+    arguments = q, k, v, bias, blind, kept, scale
+
+    @functools.lru_cache(maxsize=1)  # the three pullbacks are called with one g, and share what it gives
+    def gradients_in_blocks(g):
+        return _in_blocks(_gradients)(*arguments, g)
 
     def gradients(g):
-        if recording():  # kept here, a result with a graph would tie a cycle: the graph leads back to this op
-            return _gradients(q, k, v, *constants, scale, g)
-        if last[0] is not g:
-            last[:] = g, _in_blocks(_gradients)(q, k, v, *constants, scale, g)
-        return last[1]
+        if recording():  # with a graph they are not kept: it leads back to this op, and would tie a cycle
+            return _gradients(*arguments, g)
+        return gradients_in_blocks(g)
 
-    value = _in_blocks(_weighted_mean)(q, k, v, *constants, scale)[0].data
+    value = _in_blocks(_weighted_mean)(*arguments)[0].data
     return record(value, *((x, lambda g, i=i: gradients(g)[i]) for i, x in enumerate((q, k, v))))
 
 

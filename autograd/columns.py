@@ -108,7 +108,7 @@ def column_blocks(x, geometry, groups):
     N, C, G, (P, Q) = *x.shape[:2], groups, geometry.output
     size = C * math.prod(geometry.kernel)
     rows = _even_part(P, BLOCK // max(1, Q * size))
-    images = _even_part(N, BLOCK // max(1, P * Q * size)) if rows == P else 1
+    images = _even_part(N, BLOCK // max(1, P * Q * size))  # 1 if not all rows fit
     few = C // G < FEW
     buffer = xp.empty(images * rows * Q * size, x.dtype)
     for n, frame in _frames(x, geometry, images, planar=few):

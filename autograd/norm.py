@@ -19,6 +19,7 @@ Names, arguments and values are torch.nn.functional's. Sources: Ioffe & Szegedy 
 (layer), Ulyanov et al. 2016 (instance), Wu & He 2018 (group), Zhang & Sennrich 2019 (RMS).
 Symbols: x input, y output, N batch, C channels, G groups, w weight, b bias. Read before this: conv.py.
 """
+import functools
 import math
 
 import numpy as np
@@ -122,7 +123,10 @@ def _scale_images(d, w, b, over_set, eps):
     if b is not None:
         y += along_rows(b.data, y)
 
-    product_means = _once(lambda g: _pixel_means(g * d.data) * rstd)  # of g x^: for both d and w
+    @functools.lru_cache(maxsize=1)  # the gradients of d and of w both need it, and are called with one g
+    def product_means(g):
+        """The means over pixels of g x^."""
+        return _pixel_means(g.data * d.data) * rstd
 
     def in_ops(g):
         """(dL/dd, g x^)."""
@@ -132,7 +136,7 @@ def _scale_images(d, w, b, over_set, eps):
     def pullback_d(g):
         if recording():
             return in_ops(g)[0]
-        m_hx = over_set(product_means(g.data) * (1.0 if w is None else w.data))
+        m_hx = over_set(product_means(g) * (1.0 if w is None else w.data))
         dd = d.data * along_rows(-m_hx * rstd * rstd, d.data)
         dd += g.data * along_rows(scale, g.data)
         return Tensor(dd)
@@ -140,7 +144,7 @@ def _scale_images(d, w, b, over_set, eps):
     def pullback_w(g):
         if recording():
             return channel_sums(in_ops(g)[1])
-        return Tensor(product_means(g.data).sum(axis=0) * (d.shape[2] * d.shape[3]))
+        return Tensor(product_means(g).sum(axis=0) * (d.shape[2] * d.shape[3]))
 
     edges = [(d, pullback_d)] + [(w, pullback_w)] * (w is not None) + [(b, channel_sums)] * (b is not None)
     return record(y, *edges), var
@@ -247,18 +251,6 @@ def _gradients_in_ops(d, g, w, m, eps):
     x_hat = d * rstd
     h = g if w is None else g * w
     return (h - x_hat * m(h * x_hat)) * rstd, g * x_hat
-
-
-def _once(f):
-    """f, which keeps its last result: the pullbacks of a node are called one by one with the same g."""
-    last = [None, None]
-
-    def call(g):
-        if last[0] is not g:
-            last[:] = g, f(g)
-        return last[1]
-
-    return call
 
 
 def _operands(op, input, weight, bias):

@@ -71,6 +71,16 @@ def test_avg_pool2d_is_torchs(
     same_as_torch(lambda x: avg_pool2d(x, *args), lambda x: F.avg_pool2d(x, *args), [x if batched else x[1]])
 
 
+@pytest.mark.parametrize("count_pad", [False, True])
+def test_windows_that_end_behind_the_padding_are_smaller(same_as_torch, count_pad):
+    import torch.nn.functional as F
+
+    x = np.random.default_rng(0).standard_normal((1, 2, 6, 7))
+    args = 4, 3, 1, True, count_pad
+    same_as_torch(lambda x: avg_pool2d(x, *args), lambda x: F.avg_pool2d(x, *args), [x])
+    np.testing.assert_allclose(avg_pool2d(np.ones((1, 1, 6, 6)), 4, 3, 0, True).numpy(), 1.0)
+
+
 @RUNS
 @given(pairs(1, 9), st.tuples(st.integers(1, 10), st.none() | st.integers(1, 10)), LAYOUTS, st.booleans(),
        INTEGERS)
@@ -230,6 +240,18 @@ def test_derivatives_by_central_differences(name):
     f = lambda x: OPS[name](x) * OPS[name](x)
     assert gradcheck(f, [distinct(5, 2, 4, 6, 8)], rng) < 1e-6
     assert gradgradcheck(f, [distinct(6, 2, 4, 6, 8)], rng) < 1e-6
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_the_transpose_of_the_transpose_is_the_map(name):
+    """Third derivatives: u -> J^T u and v -> J v are each other's pullbacks, however often."""
+    x = ag.parameter(distinct(0, 2, 4, 6, 8))
+    y = OPS[name](x)
+    u, v, w = (ag.parameter(a) for a in (np.ones(y.shape), distinct(1, *x.shape), distinct(2, *y.shape)))
+    J_transposed_u = ag.grad(y, x, u, create_graph=True)
+    J_v = ag.grad(J_transposed_u, u, v, create_graph=True)
+    J_transposed_w = ag.grad(J_v, v, w)
+    np.testing.assert_allclose(J_transposed_w.numpy(), ag.grad(OPS[name](x), x, w).numpy(), rtol=1e-12)
 
 
 def test_unpooling_by_central_differences():
