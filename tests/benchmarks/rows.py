@@ -198,3 +198,85 @@ class VAETorch(VAE):
 
 
 row("VAE 784-500-500-40, batch 128", VAEMinigen, VAETorch)
+
+
+class Diffusion:
+    """A training step of DDPM on 28x28 images, batch 64, Adam: the recipe's U-Net, 1.0 million parameters."""
+
+    UNET = {"width": 40, "multipliers": (1, 2), "blocks": 1, "patch": 2}
+
+    def __init__(self, rng):
+        self.x0 = rng.integers(0, 256, (64, 1, 28, 28)).astype(np.uint8)
+        self.rng = rng
+
+    def make_model(self):
+        from minigen.diffusion import linear
+        from minigen.models.diffusion import DDPM
+        from minigen.nn import UNet
+
+        model = DDPM(UNet(1, **self.UNET, rng=self.rng), linear(1000), (1, 28, 28), 256)
+        for p in model.parameters():  # some start as 0, which would hide most gradients
+            p.data[...] += np.float32(0.02) * self.rng.standard_normal(p.shape, dtype=np.float32)
+        return model
+
+
+class DiffusionMinigen(Diffusion):
+    def __init__(self, rng):
+        from autograd import grad
+        from minigen.optim import Adam
+
+        super().__init__(rng)
+        self.model, self.grad = self.make_model(), grad
+        (self.player,) = self.model.players()
+        self.adam = Adam(self.player.params, 1e-3)
+
+    def gradients(self, rng):
+        loss = self.player.loss((self.x0, None), rng)["L_simple"]
+        return loss, self.grad(loss, self.player.params)
+
+    def step(self):
+        self.adam.step(self.gradients(self.rng)[1])
+
+    def results(self):
+        loss, gradients = self.gradients(np.random.default_rng(5))
+        names = [name for name, _ in self.model.network.named_parameters()]
+        return {"loss": loss.numpy()} | {name: g.numpy() for name, g in zip(names, gradients)}
+
+
+class DiffusionTorch(Diffusion):
+    def __init__(self, rng):
+        import torch
+        from torch_unet import UNet
+
+        super().__init__(rng)
+        self.network = UNet(1, **self.UNET)
+        self.x = torch.tensor(self.x0) / 127.5 - 1
+        self.alpha_bar = (1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)).cumprod(0).float()
+        self.adam = torch.optim.Adam(self.network.parameters(), 1e-3)
+
+    def loss(self, t, eps):
+        alpha_bar = self.alpha_bar[t - 1][:, None, None, None]
+        x_t = alpha_bar.sqrt() * self.x + (1 - alpha_bar).sqrt() * eps
+        return ((self.network(x_t, t) - eps) ** 2).mean()
+
+    def step(self):
+        import torch
+
+        self.adam.zero_grad()
+        self.loss(torch.randint(1, 1001, (64,)), torch.randn(self.x.shape)).backward()
+        self.adam.step()
+
+    def results(self):
+        import torch
+
+        weights = self.make_model().network.state_dict()
+        self.network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+        rng = np.random.default_rng(5)
+        t = torch.tensor(rng.integers(1, 1001, size=64))
+        loss = self.loss(t, torch.tensor(rng.standard_normal(self.x.shape, dtype=np.float32)))
+        loss.backward()
+        gradients = {name: p.grad.numpy() for name, p in self.network.named_parameters()}
+        return {"loss": loss.detach().numpy()} | gradients
+
+
+row("DDPM 28x28, 1 M, batch 64", DiffusionMinigen, DiffusionTorch)
