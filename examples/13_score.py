@@ -23,7 +23,7 @@ SIGMA = 0.3
 points = data.load("two_moons")
 noise = rng(0)
 network = MLP((2, 128, 128, 2), silu, rng=noise)
-model = DenoisingAutoencoder(network, points.image_shape, points.levels, SIGMA, steps=500)
+model = DenoisingAutoencoder(network, points.image_shape, points.levels, SIGMA)
 adam = Adam(model.parameters(), cosine(1e-2, STEPS))
 train(model, data.Batches(points, 500, noise), {"autoencoder": adam}, STEPS, rng=noise)
 
@@ -50,7 +50,7 @@ for axes, (title, field) in zip(panels, fields.items()):
 figure.colorbar(arrows, ax=panels, label="length of the gradient")
 panels[2].scatter(*points.x[:2000].T, s=3, color="0.8")
 panels[2].scatter(*model.sample(1000, noise).T, s=3)
-panels[2].set(title="drawn by 500 steps along it, with noise (blue)")
+panels[2].set(title=f"drawn by {model.steps} steps along it, with noise (blue)")
 for axes in panels:
     axes.set(xlabel="x1", ylabel="x2", aspect="equal", xlim=(-4.2, 4.2), ylim=(-2.8, 2.8))
 figure.savefig("13_score.png", dpi=110)

@@ -89,7 +89,7 @@ def denoising_ae(dataset, rng):
     noise."""
     shape, levels = dataset.image_shape, dataset.levels
     if levels is None:
-        return DenoisingAutoencoder(MLP((2, 128, 128, 2), silu, rng=rng), shape, levels, sigma=0.3, steps=500)
+        return DenoisingAutoencoder(MLP((2, 128, 128, 2), silu, rng=rng), shape, levels, sigma=0.3)
     networks = conv_pair(shape, (16, 32), code=128, latent=128, rng=rng)
     sigma = 0.3 if min(shape[1:]) < 16 else 0.5
     return DenoisingAutoencoder(Sequential(*networks), shape, levels, sigma)

@@ -10,8 +10,9 @@ of all examples that x~ may come from, r(x~) = E[x | x~], and from it follows, p
 
 (Miyasawa 1961; with sigma -> 0, Alain & Bengio, "What regularized auto-encoders learn from the data-generating
 distribution", JMLR 2014, theorem 1; Vincent 2011.) So to denoise is to know the gradient of a density that one has
-never seen. p_sigma is the density of the data blurred by the noise: the larger sigma, the smoother the landscape, and
-the less is left of the data in it. Diffusion models are denoising autoencoders of all sigmas at once.
+never seen. p_sigma is the density of the data, blurred by the noise. With a large sigma little of the data is left in
+it; with a small one it is all peaks and deserts, and a walk does not get around. Diffusion models are denoising
+autoencoders of all sigmas at once.
 
 Samples, by walk and jump (Saremi & Hyvarinen, "Neural empirical Bayes", JMLR 2019, section 2): Langevin's walk, whose
 stationary density for a small step delta is p_sigma, and at its end a jump to clean data.
@@ -36,7 +37,7 @@ class DenoisingAutoencoder(Module):
     """network: r, (N, D) -> (N, D). shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are
     scaled to [0, 1]; None for points. sigma: of the noise, on that scale. steps: of the walk that samples."""
 
-    def __init__(self, network, shape, levels, sigma, steps=200):
+    def __init__(self, network, shape, levels, sigma, steps=500):
         if not sigma > 0:
             raise ValueError(f"DenoisingAutoencoder: sigma is {sigma}, expected more than 0")
         self.network, self.sigma, self.steps = network, sigma, steps
