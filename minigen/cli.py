@@ -92,7 +92,7 @@ def train_recipe(args) -> int:
 
 def sample_run(args) -> int:
     """Draws samples of a trained run."""
-    model, ema, dataset, _ = _load_run(args.run)
+    model, ema, dataset, _ = load_run(args.run)
     path = Path(args.out or Path(args.run) / "samples.png")
     with in_use(model, ema):
         n = args.n or _samples(dataset)
@@ -103,7 +103,7 @@ def sample_run(args) -> int:
 
 def evaluate_run(args) -> int:
     """Prints a trained run's figures on a split, and leaves them in figures.json."""
-    model, ema, dataset, settings = _load_run(args.run)
+    model, ema, dataset, settings = load_run(args.run)
     split = data.load(dataset.name, args.split)
     _evaluate(model, ema, split, settings, Path(args.run), args.n, args.seed or 0)
     return 0
@@ -166,7 +166,7 @@ def _settings(recipe, out, args) -> dict:
     return settings
 
 
-def _load_run(folder):
+def load_run(folder):
     """The run in a folder: (model, its EMA or None, the Dataset it was trained on, its settings)."""
     path = Path(folder) / CHECKPOINT
     if not path.is_file():
