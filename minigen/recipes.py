@@ -15,7 +15,7 @@ from autograd import silu
 
 from .data.energies import ENERGIES
 from .data.images import IMAGE_SETS
-from .data.toys import TOYS
+from .data.toys import EIGHT_CENTRES, EIGHT_SIGMA, TOYS
 from .diffusion import ancestral_tilde, linear
 from .models.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, LinearAutoencoder
 from .models.basics import IndependentPixels, MarkovChain
@@ -23,6 +23,8 @@ from .models.classifiers import CNN, sample_judge
 from .models.diffusion import DDPM
 from .models.flows import Glow, Planar, PlanarOnEnergy, RealNVP
 from .models.flows.realnvp import network
+from .models.gan import GAN, WGANGP, ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
+from .models.gan.judge import mode_judge
 from .nn import MLP, Sequential, UNet
 from .nn.autoencoder import conv_pair
 from .nn.dequantization import UniformDequantization, VariationalDequantization
@@ -142,6 +144,35 @@ def ddpm(dataset, rng):
     return DDPM(network, linear(1000), dataset.image_shape, dataset.levels, sampler, sample_judge(dataset))
 
 
+def gan_judge(dataset):
+    """Counts modes where they are known; asks a classifier where there is one."""
+    return mode_judge(EIGHT_CENTRES, EIGHT_SIGMA) if dataset.name == "eight_gaussians" else sample_judge(dataset)
+
+
+def gan(dataset, rng):
+    shape, levels = dataset.image_shape, dataset.levels
+    latent, hidden = (2, (128, 128)) if levels is None else (32, (256, 256))
+    networks = MLPGenerator(latent, shape, hidden, rng=rng), MLPDiscriminator(shape, hidden, rng=rng)
+    return GAN(*networks, levels, judge=gan_judge(dataset))
+
+
+def dcgan(dataset, rng):
+    shape = dataset.image_shape
+    networks = ConvGenerator(64, shape, width=32, rng=rng), ConvDiscriminator(shape, width=32, rng=rng)
+    return GAN(*networks, dataset.levels, judge=gan_judge(dataset))
+
+
+def wgan_gp(dataset, rng):
+    """The networks of `gan` for points, those of `dcgan` for images, but for the normalization of the critic."""
+    shape, levels = dataset.image_shape, dataset.levels
+    if levels is None:
+        networks = MLPGenerator(2, shape, rng=rng), MLPDiscriminator(shape, rng=rng)
+    else:
+        critic = ConvDiscriminator(shape, width=32, norm=None, rng=rng)
+        networks = ConvGenerator(64, shape, width=32, rng=rng), critic
+    return WGANGP(*networks, levels, judge=gan_judge(dataset))
+
+
 LABELLED = ("digits", "mnist", "fashion_mnist", "mnist10k", "cifar10")
 
 RECIPES = {recipe.name: recipe for recipe in [
@@ -210,6 +241,25 @@ RECIPES = {recipe.name: recipe for recipe in [
         "glow", "flow with activation normalization and learned 1x1 convolutions", "Kingma & Dhariwal 2018",
         model=glow, optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(2e-3, 600), 50))},
         steps=600, batch_size=100, ema=0.99, clip=100.0, accepts=IMAGES + POINTS, elsewhere=FLOW_ELSEWHERE),
+    Recipe(
+        "gan", "generative adversarial networks, plain ones", "Goodfellow et al. 2014",
+        model=gan, optimizers=dict.fromkeys("DG", lambda params: Adam(params, 1e-3, betas=(0.5, 0.999))),
+        steps=5000, batch_size=256, data="eight_gaussians", ema=0.999, accepts=IMAGES + POINTS,
+        elsewhere=dict.fromkeys(IMAGES, {"batch_size": 64})),
+    Recipe(
+        "dcgan", "the same game with convolutions", "Radford et al. 2016",
+        model=dcgan, optimizers={  # the paper's for D; for G it has 2e-4 too, which is legible much later
+            "D": lambda params: Adam(params, 2e-4, betas=(0.5, 0.999)),
+            "G": lambda params: Adam(params, 1e-3, betas=(0.5, 0.999))},
+        steps=3000, batch_size=64, ema=0.99,
+        elsewhere={name: {"steps": 20_000} for name in IMAGES if name != "digits"}),
+    Recipe(
+        "wgan_gp", "a critic of slope 1 measures the earth mover's distance", "Gulrajani et al. 2017",
+        model=wgan_gp, optimizers=dict.fromkeys(("critic", "G"), lambda params: Adam(params, 1e-3, betas=(0.0, 0.9))),
+        steps=1000, batch_size=64, ema=0.99, accepts=IMAGES + POINTS, elsewhere={
+            **dict.fromkeys(POINTS, {"steps": 3000, "batch_size": 256, "ema": 0.999, "optimizers": dict.fromkeys(
+                ("critic", "G"), lambda params: Adam(params, 1e-3, betas=(0.5, 0.9)))}),
+            **{name: {"steps": 10_000} for name in IMAGES if name != "digits"}}),
     Recipe(
         "ddpm", "denoising diffusion: a U-Net takes noise out of images, step by step", "Ho et al. 2020",
         model=ddpm, optimizers={"ddpm": lambda params: Adam(params, linear_warmup(1e-3, 100))},

@@ -31,6 +31,7 @@ from autograd import leaky_relu, relu, tanh
 from ...nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Module, Sequential, init
 
 STD = 0.02  # of the initial weights
+SLOPE = 0.2  # of D's leaky rectifiers, for negative numbers
 
 
 class ConvGenerator(Module):
@@ -49,7 +50,7 @@ class ConvGenerator(Module):
             self.net.append(BatchNorm2d(c_in)).append(relu)
             self.net.append(ConvTranspose2d(c_in, c_out, kernel(size), stride=2, padding=1, bias=last, rng=rng))
         self.net.append(tanh)
-        draw_weights(self, rng)
+        draw_weights(self, lambda shape: init.normal(shape, std=STD, rng=rng))
 
     def forward(self, z):
         return self.net(self.project(z).reshape(-1, *self.first))
@@ -57,7 +58,7 @@ class ConvGenerator(Module):
 
 class ConvDiscriminator(Module):
     """Images (N, C, H, W) -> a number each (N,), in GAN the logit of D. width: channels of the finest feature map.
-    norm: the normalization of a number of channels, or None for none."""
+    norm: the normalization of a number of channels; None for none, then with weights that do without (He et al.)."""
 
     def __init__(self, shape, width=64, norm=BatchNorm2d, *, rng):
         sizes = halvings("ConvDiscriminator", shape)
@@ -69,9 +70,10 @@ class ConvDiscriminator(Module):
             self.net.append(Conv2d(c_in, c_out, kernel(size), stride=2, padding=1, bias=not normalized, rng=rng))
             if normalized:
                 self.net.append(norm(c_out))
-            self.net.append(lambda x: leaky_relu(x, 0.2))
+            self.net.append(lambda x: leaky_relu(x, SLOPE))
         self.logit = Linear(channels[-1] * math.prod(sizes[-1]), 1, rng=rng)
-        draw_weights(self, rng)
+        he = lambda shape: init.kaiming_normal(shape, a=SLOPE, rng=rng)
+        draw_weights(self, he if norm is None else lambda shape: init.normal(shape, std=STD, rng=rng))
 
     def forward(self, x):
         return self.logit(self.net(x).reshape(len(x), -1))[:, 0]
@@ -94,10 +96,10 @@ def kernel(size):
     return tuple(3 if side % 2 else 4 for side in size)
 
 
-def draw_weights(module, rng):
-    """All weights of convolutions and linear layers anew from N(0, 0.02^2), their biases 0."""
+def draw_weights(module, draw):
+    """All weights of convolutions and linear layers anew by draw(shape), their biases 0."""
     for _, layer in module.named_modules():
         if isinstance(layer, (Conv2d, ConvTranspose2d, Linear)):
-            layer.weight.data[...] = init.normal(layer.weight.shape, std=STD, rng=rng)
+            layer.weight.data[...] = draw(layer.weight.shape)
             if layer.bias is not None:
                 layer.bias.data[...] = 0.0
