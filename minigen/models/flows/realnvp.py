@@ -110,7 +110,7 @@ class ResNet(Module):
     r: it works on r x r blocks of pixels, as channels.
     """
 
-    def __init__(self, C, O, width, r=1, blocks=2, *, rng):
+    def __init__(self, C, O, width, r=1, blocks=1, *, rng):
         conv = lambda C, O: Conv2d(C, O, 3, padding=1, rng=rng)
         self.r = r
         self.first = conv(r * r * C, width)

@@ -137,7 +137,7 @@ def test_bound_is_below_the_exact_log_probability(variational):
     rng, levels, shape = generator(2), 4, (1, 1, 2)
     dequantization = UniformDequantization(levels)
     if variational:
-        dequantization = VariationalDequantization(shape, levels, lambda C, O: ResNet(C, O, 8, blocks=1, rng=rng))
+        dequantization = VariationalDequantization(shape, levels, lambda C, O: ResNet(C, O, 8, rng=rng))
     model = randomized(RealNVP(shape, dequantization, width=8, rng=rng), rng)
     log_P = np.log(probabilities(model, levels))
     assert np.exp(log_P).sum() < 1 + 1e-3  # the density lives on a little more than the cells
@@ -157,7 +157,7 @@ def test_a_trained_q_beats_the_uniform_one():
     x = generator(5).integers(0, levels, (500, *shape), dtype=np.uint8)
     with no_grad():
         uniform = np.mean([model.bound(x, rng).numpy().mean() for _ in range(5)])
-    model.dequantization = q = VariationalDequantization(shape, levels, lambda C, O: ResNet(C, O, 8, blocks=1, rng=rng))
+    model.dequantization = q = VariationalDequantization(shape, levels, lambda C, O: ResNet(C, O, 8, rng=rng))
     adam = Adam(q.parameters(), cosine(2e-2, 80))
     for _ in range(80):
         adam.step(grad(-model.bound(x[:100], rng).mean(), adam.params))
