@@ -253,6 +253,8 @@ def test_no_permission_to_write(minigen, args):
     try:
         if user == 0:  # root may write everywhere; nobody may not
             os.seteuid(65534)
+            if not os.access(cli.__file__, os.R_OK, effective_ids=True):
+                pytest.skip("nobody may not read the folder that minigen is installed in")
         status, out, err = minigen(*args.split())
     finally:
         os.seteuid(user)

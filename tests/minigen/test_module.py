@@ -191,9 +191,9 @@ def test_names_order_and_layouts_are_those_of_torch():
 # The engine's package name is also another package's
 
 
-def import_minigen_in(folder, *path):
+def import_minigen_in(folder, *path, options=()):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(p) for p in path), "PYTHONSAFEPATH": "1"}
-    return subprocess.run([sys.executable, "-c", "import minigen; print('imported')"], cwd=folder,
+    return subprocess.run([sys.executable, *options, "-c", "import minigen; print('imported')"], cwd=folder,
                           env=environment, capture_output=True, text=True)
 
 
@@ -221,6 +221,6 @@ def test_an_engine_whose_init_another_package_took_away_is_refused(tmp_path):
         (tmp_path / folder).mkdir()
         for name in names:
             shutil.copy(ROOT / folder / name, tmp_path / folder)
-    result = import_minigen_in(tmp_path, tmp_path)
+    result = import_minigen_in(tmp_path, tmp_path, options=["-S"])  # an installed minigen must not step in
     assert result.returncode == 1
     assert "ImportError: minigen comes with a package named 'autograd' of its own" in result.stderr
