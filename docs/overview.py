@@ -1,7 +1,7 @@
 """Draws samples of trained runs side by side: README's picture.
 
-    minigen train vae --data binarized_mnist && minigen train ddpm && minigen train denoising_ae
-    python docs/overview.py runs/vae runs/ddpm runs/denoising_ae      # writes docs/overview.png
+    minigen train vae --data binarized_mnist && minigen train ddpm
+    python docs/overview.py runs/vae runs/ddpm      # writes docs/overview.png
 """
 import sys
 from pathlib import Path
