@@ -123,10 +123,17 @@ def argmax(x, axis=None):
 # Sums of exponentials
 
 
+def _top(name, x, axis):
+    """The array of largest elements over axis, which stays with size 1; -inf where the axis is empty."""
+    if x.size:
+        return named(name, x, xp.ndarray.max, axis=axis, keepdims=True)
+    return xp.full_like(named(name, x, xp.ndarray.sum, axis=axis, keepdims=True), -xp.inf)
+
+
 def logsumexp(x, axis=None, keepdims=False):
     """log sum e^x over axis, shifted by the maximum so that nothing overflows; -inf where the axis is empty."""
     x = as_tensor(x)
-    top = named("logsumexp", x, xp.ndarray.max, axis=axis, keepdims=True, initial=-xp.inf)
+    top = _top("logsumexp", x, axis)
     top = xp.where(xp.isfinite(top), top, 0)  # all -inf, +inf among them, or empty: exp needs no shift there
     with np.errstate(divide="ignore"):
         value = xp.log(xp.exp(x.data - top).sum(axis=axis, keepdims=True)) + top
@@ -138,7 +145,7 @@ def logsumexp(x, axis=None, keepdims=False):
 def softmax(x, axis=-1):
     """e^x / sum e^x over axis. Its Jacobian is diag(y) - y y^T."""
     x = as_tensor(x)
-    value = xp.exp(x.data - named("softmax", x, xp.ndarray.max, axis=axis, keepdims=True, initial=-xp.inf))
+    value = xp.exp(x.data - _top("softmax", x, axis))
     value /= value.sum(axis=axis, keepdims=True)
     return record(value, (x, lambda g, y: y * (g - sum(g * y, axis, keepdims=True))), keep_output=True)
 
@@ -146,7 +153,7 @@ def softmax(x, axis=-1):
 def log_softmax(x, axis=-1):
     """x - logsumexp(x) over axis."""
     x = as_tensor(x)
-    value = x.data - named("log_softmax", x, xp.ndarray.max, axis=axis, keepdims=True, initial=-xp.inf)
+    value = x.data - _top("log_softmax", x, axis)
     with np.errstate(divide="ignore"):  # where the axis is empty
         value -= xp.log(xp.exp(value).sum(axis=axis, keepdims=True))
     return record(value, (x, lambda g, y: g - exp(y) * sum(g, axis, keepdims=True)), keep_output=True)
