@@ -16,8 +16,7 @@ def main(arguments):
     if arguments == ["--blas"]:
         return blas()
     if arguments == ["--list"]:
-        from rows import ROWS
-        return list(ROWS)
+        return ["import", *rows()]
     name, library, seconds = arguments
     if name == "import":
         return import_time(library)
@@ -26,23 +25,29 @@ def main(arguments):
 
 def measure(name, library, seconds):
     """Median time of a step in ms, and the peak of memory above that after the imports in MB."""
-    import rows
-
     if library == "torch":
         import torch
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     else:
         import minigen.nn  # noqa: F401  memory is counted from here
     before = reset_peak()
-    step = rows.ROWS[name][library](np.random.default_rng(0)).step
-    for _ in range(3):
+    step = rows()[name][library](np.random.default_rng(0)).step
+    warm = time.perf_counter() + seconds / 3
+    step()
+    while time.perf_counter() < warm:
         step()
     times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 3:
+    while time.perf_counter() < end:
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
     return {"ms": statistics.median(times) * 1e3, "mb": (status("VmHWM") - before) / 1024}
+
+
+def rows():
+    import model_rows  # noqa: F401  adds its rows
+    from rows import ROWS
+    return ROWS
 
 
 def import_time(library):
