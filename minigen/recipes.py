@@ -225,8 +225,8 @@ RECIPES = {recipe.name: recipe for recipe in [
     Recipe(
         "planar_energy", "planar flow fitted to an energy without data", "Rezende & Mohamed 2015",
         model=lambda data, rng: PlanarOnEnergy(data.name, rng=rng),
-        optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(1e-2, 6000), 100))},
-        steps=6000, batch_size=256, data="u1", accepts=tuple(ENERGIES)),
+        optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(1e-2, 8000), 100))},
+        steps=8000, batch_size=256, data="u1", accepts=tuple(ENERGIES), clip=10.0),
     Recipe(
         "realnvp", "flow of affine couplings at several scales", "Dinh et al. 2017",
         model=realnvp, optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(2e-3, 400), 50))},
