@@ -12,6 +12,7 @@ import numpy as np
 
 from .backend import special, xp
 from .tensor import Tensor, add, as_tensor, elementwise, operands, record, recording
+from .threads import in_parts
 
 # Arithmetic
 
@@ -284,19 +285,27 @@ def silu(x):
     """x sigmoid(x), also called swish."""
     x = as_tensor(x)
 
-    def pullback(g):  # s (1 + x (1 - s)) with s = sigmoid(x), which is not kept: it costs less than its memory
+    def value(x):
+        y = _logistic(x)
+        y *= x
+        return y
+
+    def slope(x, g):  # s (1 + x (1 - s)) g with s = sigmoid(x), which is not kept: it costs less than its memory
+        s = _logistic(x)
+        y = 1.0 - s
+        y *= x
+        y += 1.0
+        y *= s
+        y *= g
+        return y
+
+    def pullback(g):
         if recording():
             s = sigmoid(x)
             return g * (s * (1.0 + x * (1.0 - s)))
-        s = _logistic(x.data)
-        slope = 1.0 - s
-        slope *= x.data
-        slope += 1.0
-        slope *= s
-        slope *= g.data
-        return Tensor(slope)
+        return Tensor(in_parts(slope, x.data, g.data))
 
-    return record(x.data * _logistic(x.data), (x, pullback))
+    return record(in_parts(value, x.data), (x, pullback))
 
 
 # Matrix multiplication

@@ -6,7 +6,7 @@ import pytest
 
 from autograd import columns, threads
 from autograd.geometry import Geometry
-from autograd.threads import over_threads
+from autograd.threads import in_parts, over_threads
 
 
 @pytest.fixture
@@ -59,6 +59,14 @@ def test_blas_gets_its_threads_back(three_threads):
     before = counts()
     inside = over_threads(lambda part: counts(), 3, 1)
     assert inside == [[1] * len(before)] * 3 and counts() == before
+
+
+@pytest.mark.parametrize("shape", [(7, 3, 2, 5), (1, 40), (5,), ()])
+def test_a_chain_of_ufuncs_in_parts_is_the_chain(three_threads, monkeypatch, shape):
+    monkeypatch.setattr(threads, "PART", 8)
+    x, z = np.random.default_rng(0).standard_normal((2, *shape))
+    x = x.transpose()  # any layout of memory
+    np.testing.assert_array_equal(in_parts(lambda x, z: np.exp(x) * z, x, z.transpose()), np.exp(x) * z.transpose())
 
 
 @pytest.mark.parametrize("G, C, O, stride", [(1, 5, 7, (1, 1)), (2, 16, 4, (2, 2)), (1, 3, 40, (3, 2))])
