@@ -6,7 +6,9 @@ threads of the BLAS library, which share each product and leave the copies to on
 meanwhile: the two kinds would wait for each other.
 
 How many threads: as many as BLAS would use, which its own variables set (OPENBLAS_NUM_THREADS, MKL_NUM_THREADS). The
-parts depend on nothing but the batch and that number, so the same seed gives the same run. Read before this: backend.py.
+parts depend on nothing but the batch and that number, so the same seed gives the same run.
+
+Read before this: backend.py. Read next: columns.py.
 """
 import contextvars
 import functools
@@ -37,7 +39,7 @@ def over_threads(work, N, numbers):
 
 
 def in_parts(f, *arrays):
-    """f(*arrays), where f is a chain of ufuncs on arrays of one shape: in parts that stay in the cache, on all cores."""
+    """f(*arrays) for a chain of ufuncs f on arrays of one shape: in parts that stay in the cache, on all cores."""
     x = arrays[0]
     if x.size <= PART or x.dtype.kind != "f" or device() != "cpu":
         return f(*arrays)

@@ -127,8 +127,8 @@ def glow(dataset, rng):
 
 FLOW_ELSEWHERE = {
     **dict.fromkeys(("binarized_mnist", "mnist", "fashion_mnist", "mnist10k", "cifar10"), {
-        "optimizers": {"flow": lambda params: Adam(params, linear_warmup(cosine(1e-3, 15_000, final=1e-4), 200))},
-        "steps": 15_000, "batch_size": 64, "ema": 0.999, "clip": 1000.0}),
+        "optimizers": {"flow": lambda params: Adam(params, linear_warmup(cosine(1e-3, 8000, final=5e-5), 200))},
+        "steps": 8000, "batch_size": 64, "ema": 0.999, "clip": 1000.0}),
     **dict.fromkeys(POINTS, {
         "optimizers": {"flow": lambda params: Adam(params, linear_warmup(cosine(5e-3, 1000), 50))},
         "steps": 1000, "batch_size": 256, "ema": None, "clip": 10.0}),

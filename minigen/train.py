@@ -313,10 +313,10 @@ class _Progress:
         now = time.perf_counter()
         self.durations = [*self.durations, now - self.last][-50:]
         self.last = now
-        step = statistics.median(self.durations)  # the first step is slow: it warms up
+        step = statistics.median(self.durations[1:] or self.durations)  # the first step is slow: it warms up
         by_budget = max(0.0, (self.budget - self.run.seconds) / step)
         left = round(min(self.steps - self.run.step, by_budget))
-        if not self.announced and (len(self.durations) > TIMED_STEPS or sum(self.durations) > 2):
+        if not self.announced and (len(self.durations) > TIMED_STEPS or sum(self.durations[1:]) > 2):
             self.announced = True
             self.bar.write(f"one step takes {1000 * step:.3g} ms here: {left:,} steps to go, "
                            f"about {format_duration(left * step)}")
@@ -328,8 +328,8 @@ class _Progress:
         self.bar.update()
         if self.bar.disable and now >= self.noted + NOTE_SECONDS:  # a log, where there is no bar
             self.noted = now
-            print(f"step {self.run.step:,} of {self.bar.total:,}, {format_duration(left * step)} to go: {self._terms()}",
-                  flush=True)
+            to_go = format_duration(left * step)
+            print(f"step {self.run.step:,} of {self.bar.total:,}, {to_go} to go: {self._terms()}", flush=True)
 
     def _terms(self):
         return ", ".join(f"{name} {value:.4g}" for name, value in self.smoothed.items())

@@ -1,4 +1,4 @@
-"""Planar flow: invertible for any parameters, a density that integrates to one, gradients through a numerical inverse."""
+"""Planar flow: invertible for any parameters, a density that integrates to 1, gradients through a numerical inverse."""
 import math
 
 import numpy as np
