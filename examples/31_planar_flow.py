@@ -3,7 +3,7 @@
 Each layer squeezes or stretches the plane along one line, so it takes many to fold a Gaussian into two
 arcs. What is minimized is KL(q || p), estimated from draws of the flow itself. Figure 3 of Rezende &
 Mohamed 2015, with the numbers that it leaves out; a Gaussian with the right mean and covariance has 0.81 to
-0.97 nats. Writes 31_planar_flow.png.
+0.97 nats. About six minutes. Writes 31_planar_flow.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np

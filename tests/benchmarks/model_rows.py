@@ -4,7 +4,7 @@ Each is minigen's own model, and a twin in PyTorch (torch_models.py) that takes 
 losses from the same random numbers, and gets the same gradients; test_rows.py shows it.
 """
 import numpy as np
-from rows import row
+from rows import SCALING, row
 
 
 class Training:
@@ -160,6 +160,10 @@ training_row("DDPM 28x28, 1 M, batch 64", lambda rng: ddpm(rng, (1, 28, 28), LAR
              "DDPM", LARGE)
 training_row("DDPM 8x8, 1 M, batch 256", lambda rng: ddpm(rng, (1, 8, 8), SMALL), images(256, (1, 8, 8), 256),
              "DDPM", SMALL)
+
+for N, H in ((8, 28), (24, 28), (80, 28), (24, 16), (24, 52)):
+    SCALING[f"DDPM {H}x{H}, batch {N}"] = (N * H * H, lambda rng, N=N, H=H: TrainingMinigen(
+        rng, lambda rng: ddpm(rng, (1, H, H), LARGE), images(N, (1, H, H), 256)))
 
 
 class Sampling:

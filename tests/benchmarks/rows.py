@@ -7,6 +7,7 @@ NumPy arrays by name, for test_rows.py to compare. A side imports its own librar
 import numpy as np
 
 ROWS = {}  # name -> {"minigen": rng -> side, "torch": rng -> side}
+SCALING = {}  # name -> (number of pixels, rng -> minigen's side): the same work on more images, and on larger ones
 
 
 def row(name, minigen, torch):
@@ -116,3 +117,7 @@ for N, C, H, O, k, s in ((64, 32, 28, 32, 3, 1), (64, 64, 14, 64, 3, 1), (64, 12
     row(f"conv {N}x{C}x{H}x{H} -> {O}, {k}x{k}" + (f" stride {s}" if s > 1 else ""),
         lambda rng, shape=shape: ConvolutionMinigen(rng, **shape),
         lambda rng, shape=shape: ConvolutionTorch(rng, **shape))
+
+for N, H in ((8, 28), (24, 28), (80, 28), (24, 16), (24, 50)):
+    SCALING[f"conv {N}x64x{H}x{H} -> 64, 3x3"] = (
+        N * H * H, lambda rng, N=N, H=H: ConvolutionMinigen(rng, N=N, C=64, H=H, O=64))
