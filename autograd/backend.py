@@ -18,10 +18,20 @@ import os
 import types
 
 import numpy as np
-import scipy.special
+
+
+class _Later(types.ModuleType):
+    """A module with the names of another, `library`, which is imported when the first of them is asked for."""
+
+    def __getattr__(self, name):
+        vars(self).update(vars(importlib.import_module(self.library)))
+        if name not in vars(self):
+            raise AttributeError(f"{self.library} has no {name}")
+        return vars(self)[name]
+
 
 xp = types.ModuleType("xp", "The array library in use: NumPy or CuPy.")
-special = types.ModuleType("special", "The special functions of the array library in use.")
+special = _Later("special", "The special functions of the array library in use: SciPy's, slow to import, or CuPy's.")
 default_dtype = np.dtype(np.float32)
 
 _CUDA_HELP = (
@@ -33,14 +43,15 @@ _CUDA_HELP = (
 def use(device: str) -> None:
     """Chooses the device of all arrays made from here on: "cpu" or "cuda". RuntimeError says what is missing."""
     if device == "cpu":
-        arrays, functions = np, scipy.special
+        arrays, functions = np, "scipy.special"
     elif device == "cuda":
-        arrays, functions = _cupy(), importlib.import_module("cupyx.scipy.special")
+        arrays, functions = _cupy(), "cupyx.scipy.special"
     else:
         raise ValueError(f"use: device is {device!r}, expected 'cpu' or 'cuda'")
-    for module, library in ((xp, arrays), (special, functions)):
-        vars(module).clear()
-        vars(module).update(vars(library))
+    vars(xp).clear()
+    vars(xp).update(vars(arrays))
+    vars(special).clear()
+    special.library = functions
 
 
 def _cupy():
