@@ -21,13 +21,12 @@ import numpy as np
 
 
 class _Later(types.ModuleType):
-    """A module with the names of another, `library`, which is imported when the first of them is asked for."""
+    """A module with the names of another, library(), which is imported when the first of them is asked for."""
 
     def __getattr__(self, name):
-        vars(self).update(vars(importlib.import_module(self.library)))
-        if name not in vars(self):
-            raise AttributeError(f"{self.library} has no {name}")
-        return vars(self)[name]
+        functions = self.library()
+        vars(self).update(vars(functions))
+        return getattr(functions, name)
 
 
 xp = types.ModuleType("xp", "The array library in use: NumPy or CuPy.")
@@ -43,9 +42,9 @@ _CUDA_HELP = (
 def use(device: str) -> None:
     """Chooses the device of all arrays made from here on: "cpu" or "cuda". RuntimeError says what is missing."""
     if device == "cpu":
-        arrays, functions = np, "scipy.special"
+        arrays, functions = np, lambda: importlib.import_module("scipy.special")
     elif device == "cuda":
-        arrays, functions = _cupy(), "cupyx.scipy.special"
+        arrays, functions = _cupy(), lambda: importlib.import_module("cupyx.scipy.special")
     else:
         raise ValueError(f"use: device is {device!r}, expected 'cpu' or 'cuda'")
     vars(xp).clear()

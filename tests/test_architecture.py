@@ -78,7 +78,7 @@ LEVELS = {
     "minigen/__main__": 12,
 }
 
-LATE = {"cupy", "cupyx", "matplotlib", "PIL"}  # may be imported in a function, by importlib: not there, or slow
+LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL"}  # may be imported in a function, by importlib: not there, or slow
 COME_WITH = {"requests": "pooch", "PIL": "matplotlib"}  # libraries that others bring along
 
 
