@@ -151,7 +151,7 @@ def gan_judge(dataset):
 
 def gan(dataset, rng):
     shape, levels = dataset.image_shape, dataset.levels
-    latent, hidden = (2, (128, 128)) if levels is None else (32, (256, 256))
+    latent, hidden = (8, (128, 128)) if levels is None else (32, (256, 256))
     networks = MLPGenerator(latent, shape, hidden, rng=rng), MLPDiscriminator(shape, hidden, rng=rng)
     return GAN(*networks, levels, judge=gan_judge(dataset))
 
@@ -166,7 +166,7 @@ def wgan_gp(dataset, rng):
     """The networks of `gan` for points, those of `dcgan` for images, but for the normalization of the critic."""
     shape, levels = dataset.image_shape, dataset.levels
     if levels is None:
-        networks = MLPGenerator(2, shape, rng=rng), MLPDiscriminator(shape, rng=rng)
+        networks = MLPGenerator(8, shape, rng=rng), MLPDiscriminator(shape, rng=rng)
     else:
         critic = ConvDiscriminator(shape, width=32, norm=None, rng=rng)
         networks = ConvGenerator(64, shape, width=32, rng=rng), critic
@@ -243,7 +243,7 @@ RECIPES = {recipe.name: recipe for recipe in [
         steps=600, batch_size=100, ema=0.99, clip=100.0, accepts=IMAGES + POINTS, elsewhere=FLOW_ELSEWHERE),
     Recipe(
         "gan", "generative adversarial networks, plain ones", "Goodfellow et al. 2014",
-        model=gan, optimizers=dict.fromkeys("DG", lambda params: Adam(params, 1e-3, betas=(0.5, 0.999))),
+        model=gan, optimizers=dict.fromkeys("DG", lambda params: Adam(params, cosine(1e-3, 5000), betas=(0.5, 0.999))),
         steps=5000, batch_size=256, data="eight_gaussians", ema=0.999, accepts=IMAGES + POINTS,
         elsewhere=dict.fromkeys(IMAGES, {"batch_size": 64})),
     Recipe(
@@ -257,8 +257,9 @@ RECIPES = {recipe.name: recipe for recipe in [
         "wgan_gp", "a critic of slope 1 measures the earth mover's distance", "Gulrajani et al. 2017",
         model=wgan_gp, optimizers=dict.fromkeys(("critic", "G"), lambda params: Adam(params, 1e-3, betas=(0.0, 0.9))),
         steps=1000, batch_size=64, ema=0.99, accepts=IMAGES + POINTS, elsewhere={
-            **dict.fromkeys(POINTS, {"steps": 3000, "batch_size": 256, "ema": 0.999, "optimizers": dict.fromkeys(
-                ("critic", "G"), lambda params: Adam(params, 1e-3, betas=(0.5, 0.9)))}),
+            **dict.fromkeys(POINTS, {"steps": 2000, "batch_size": 256, "ema": 0.999, "optimizers": {
+                "critic": lambda params: Adam(params, cosine(1e-3, 10_000), betas=(0.5, 0.9)),  # five steps in each
+                "G": lambda params: Adam(params, cosine(1e-3, 2000), betas=(0.5, 0.9))}}),
             **{name: {"steps": 10_000} for name in IMAGES if name != "digits"}}),
     Recipe(
         "ddpm", "denoising diffusion: a U-Net takes noise out of images, step by step", "Ho et al. 2020",

@@ -161,13 +161,12 @@ def trained(dataset, steps, recipe):
 # Data of the shape of Fashion-MNIST, where the set itself need not be at hand
 
 
-@pytest.fixture
-def clothes(tmp_path, monkeypatch):
-    """60,000 and 10,000 bright rectangles, one width and height per class, in files as Fashion-MNIST's; the labels
-    are equally frequent, as there."""
-    folder = tmp_path / "fashion_mnist"
+@pytest.fixture(scope="module")
+def wardrobe(tmp_path_factory):
+    """A folder with 60,000 and 10,000 bright rectangles, one width and height per class, in files as Fashion-MNIST's;
+    the labels are equally frequent, as there."""
+    folder = tmp_path_factory.mktemp("data") / "fashion_mnist"
     folder.mkdir()
-    monkeypatch.setenv("MINIGEN_DATA", str(tmp_path))
     at = np.arange(28)
     kinds = [(abs(at - 14) < 4 + k)[:, None] & (abs(at - 14) < 13 - k) for k in range(10)]
     kinds = np.uint8(200) * np.stack(kinds).astype(np.uint8)  # (10, 28, 28)
@@ -176,6 +175,12 @@ def clothes(tmp_path, monkeypatch):
         for name, array in ("images-idx3", kinds[y]), ("labels-idx1", y):
             header = struct.pack(f">2xBB{array.ndim}I", 8, array.ndim, *array.shape)
             (folder / f"{part}-{name}-ubyte").write_bytes(header + array.tobytes())
+    return folder.parent
+
+
+@pytest.fixture
+def clothes(wardrobe, monkeypatch):
+    monkeypatch.setenv("MINIGEN_DATA", str(wardrobe))
     return data.load("fashion_mnist")
 
 

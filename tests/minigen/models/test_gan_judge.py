@@ -80,3 +80,15 @@ def test_judge_on_the_mixture_itself():
     assert covered.value == 1 and good.value > 0.98
     covered, good = judge(rng().uniform(-4, 4, (5000, 2)), x)
     assert covered.value == 8 and good.value < 0.45  # eight disks of radius 1.05 in 64: 0.43
+
+
+def test_a_ring_is_nearly_as_good_as_the_mixture_but_not_as_near():
+    """Three sigma are nearly half the way to the next centre, so a ring through all has a good share of
+    16 asin(3 sigma / 2 r) / pi = 0.896: it is the energy distance that tells it from the mixture."""
+    x, angle = data.load("eight_gaussians", "test").x, rng().uniform(0, 2 * np.pi, 5000)
+    ring = 3 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    covered, good = mode_judge(EIGHT_CENTRES, EIGHT_SIGMA)(ring, x)
+    share = 16 * np.arcsin(3 * EIGHT_SIGMA / 6) / np.pi
+    assert covered.value == 8 and abs(good.value - share) < 4 * np.sqrt(share * (1 - share) / 5000)
+    far = distance_figure(ring, x)
+    assert far.value > 2 * far.half_width
