@@ -254,7 +254,7 @@ def test_eight_gaussians_are_all_found():
     train(model, data.Batches(dataset, recipe.batch_size, g), optimizers, 1000, rng=g, ema=ema)
     with in_use(model, ema):
         covered, good, distance = model.evaluate(test.x, test.y, rng(1))
-    assert covered.value == 8 and good.value >= 0.85 and distance.value < 0.05
+    assert covered.value == 8 and good.value >= 0.8 and distance.value < 0.03
 
 
 @pytest.mark.parametrize("make, message", [
