@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
-FLAGS = ("-O1", "-shared", "-fPIC", "-ffp-contract=off", "-fno-strict-aliasing", "-U_FORTIFY_SOURCE", "-w")
+FLAGS = ("-O1", "-shared", "-fPIC", "-ffp-contract=off", "-fno-strict-aliasing", "-U_FORTIFY_SOURCE", "-w",
+         "-Wl,-Bsymbolic")  # a kernel may have the name of a function of the C library
 ALIGNMENT = 16  # bytes, of the widest access
 PATTERN = 0xFF  # of the bytes beside an array: NaN if they are read
 
