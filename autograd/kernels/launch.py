@@ -82,7 +82,9 @@ class Module:
         dtype = self.real.type if p.type == "T" else DTYPES.get(p.type)
         if p.is_array:
             return self._array(f"{kernel}: {p.name}", p, value, dtype, arguments)
-        if dtype is None:  # a structure
+        if dtype is None:  # a structure, passed by value
+            if not isinstance(value, np.ndarray) or value.dtype.kind != "V":
+                raise TypeError(f"{kernel}: {p.name} is {type(value).__name__}, expected a NumPy structure {p.type}")
             return value
         if p.type == "int" and not -INT32_MAX <= value <= INT32_MAX:
             raise ValueError(f"{kernel}: {p.name} is {value}, more than an int32 holds")
@@ -145,8 +147,9 @@ def vector(*arrays, along):
     """How many elements one access of 16 bytes takes: 4 or 2 where rows of `along` elements begin at its multiples in
     all these arrays, else 1."""
     count = 16 // arrays[0].itemsize
-    return count if along % count == 0 and all(_address(a) % 16 == 0 for a in arrays) else 1
+    return count if along % count == 0 and all(address(a) % 16 == 0 for a in arrays) else 1
 
 
-def _address(array):
+def address(array) -> int:
+    """Where its first number lies."""
     return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr

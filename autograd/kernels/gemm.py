@@ -1,0 +1,54 @@
+"""numpy.matmul by gemm.cu, for arrays with two axes or more. Read before this: gemm.cu, tiles.py."""
+import math
+
+import numpy as np
+
+from ..backend import xp
+from . import tiles
+from .launch import REALS, load, vector
+
+THREADS = 256  # of add_parts
+
+
+def matmul(a, b):
+    """a @ b: (..., M, K) and (..., K, N) -> (..., M, N). Transposed views are read as they lie; dtypes that the kernel
+    lacks are the array library's work."""
+    dtype = np.result_type(a, b)
+    if dtype not in REALS or a.shape[-1] != b.shape[-2]:
+        return xp.matmul(a, b)  # also what raises the error for shapes that do not fit
+    a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+    (M, K), N = a.shape[-2:], b.shape[-1]
+    leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    batch = math.prod(leading)
+    c = xp.empty((*leading, M, N), dtype)
+    if K == 0:
+        c[...] = 0
+    if c.size == 0 or K == 0:
+        return c
+    a, a_k_fast = _as_it_lies(_stacked(a, leading))
+    b, b_n_fast = _as_it_lies(_stacked(b, leading))
+    tile, splits = tiles.lay_out(M, N, K, batch, dtype)
+    wide = [vector(x, along=x.shape[-1]) for x in (a, b)]
+    macros = tiles.macros(tile, min(wide), dtype)
+    module = load("gemm.cu", dtype, **macros, A_K_FAST=int(a_k_fast), B_K_FAST=int(not b_n_fast))
+    parts = c if splits == 1 else xp.empty((splits, batch, M, N), dtype)
+    grid = -(-M // tile.BM), -(-N // tile.BN), batch * splits
+    module.launch("gemm", grid, (tiles.threads(macros),), a=a, b=b, c=parts, batch_a=len(a), batch_b=len(b),
+                  batch=batch, M=M, N=N, K=K, splits=splits)
+    if splits > 1:
+        module.launch("add_parts", (-(-c.size // THREADS),), (THREADS,), parts=parts, total=c, splits=splits, size=c.size)
+    return c
+
+
+def _stacked(x, leading):
+    """x (..., M, K) as (batch, M, K), one matrix where it is the same for all."""
+    if math.prod(x.shape[:-2]) == 1:
+        return x.reshape(1, *x.shape[-2:])
+    return xp.broadcast_to(x, (*leading, *x.shape[-2:])).reshape(-1, *x.shape[-2:])
+
+
+def _as_it_lies(x):
+    """(x or its transpose, in C order, whether it is x): a copy only if x is neither."""
+    if not x.flags.c_contiguous and x.swapaxes(1, 2).flags.c_contiguous:
+        return x.swapaxes(1, 2), False
+    return xp.ascontiguousarray(x), True
