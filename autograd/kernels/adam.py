@@ -14,9 +14,7 @@ def adam(theta, g, m, v, *, lr, t, scale=1.0, beta1, beta2, eps, decay=0.0, lr_n
 
     lr_now, t_now: arrays (1,) with the learning rate and t (int32) in device memory, in the place of lr and t.
     """
-    rows = list(zip(theta, (xp.ascontiguousarray(a) for a in g), m, v))  # the copies live until the launch
-    for row in rows:
-        _check(row)
+    rows = [_as_it_lies(*row) for row in zip(theta, g, m, v)]  # copies, if any, live until the launch
     for dtype in dict.fromkeys(row[0].dtype for row in rows):
         alike = [row for row in rows if row[0].dtype == dtype and row[0].size]
         for first in range(0, len(alike), MOST):
@@ -31,11 +29,16 @@ def adam(theta, g, m, v, *, lr, t, scale=1.0, beta1, beta2, eps, decay=0.0, lr_n
                 beta1=beta1, beta2=beta2, eps=eps, decay=decay)
 
 
-def _check(row):
-    """What launch cannot see, as these arrays go by their addresses."""
-    theta = row[0]
-    for a in row:
+def _as_it_lies(theta, g, m, v):
+    """The four with their axes in theta's order of memory, and checked: as they go by their addresses, launch cannot."""
+    for a in (theta, g, m, v):
         if not isinstance(a, xp.ndarray) or a.dtype != theta.dtype or a.shape != theta.shape:
             raise TypeError(f"adam: an array of {a.dtype} {a.shape} beside parameters of {theta.dtype} {theta.shape}")
+    axes = sorted(range(theta.ndim), key=lambda i: -theta.strides[i])
+    theta, g, m, v = (a.transpose(axes) for a in (theta, g, m, v))
+    row = theta, xp.ascontiguousarray(g), m, v
+    for a in row:
         if not a.flags.c_contiguous or a.size > INT32_MAX:
-            raise ValueError(f"adam: an array of shape {a.shape} is not in C order, or has more than {INT32_MAX} elements")
+            raise ValueError(f"adam: an array of shape {a.shape} has gaps, another order than its parameter, or more "
+                             f"than {INT32_MAX} elements")
+    return row

@@ -1,4 +1,4 @@
-"""numpy.matmul by gemm.cu, for arrays with two axes or more. Read before this: gemm.cu, tiles.py."""
+"""numpy.matmul by gemm.cu, where the second array has two axes or more. Read before this: gemm.cu, tiles.py."""
 import math
 
 import numpy as np
@@ -11,12 +11,16 @@ THREADS = 256  # of add_parts
 
 
 def matmul(a, b):
-    """a @ b: (..., M, K) and (..., K, N) -> (..., M, N). Transposed views are read as they lie; dtypes that the kernel
-    lacks are the array library's work."""
+    """a @ b: (..., M, K) or (K,) and (..., K, N) -> (..., M, N) or (..., N). Transposed views are read as they lie;
+    dtypes that the kernel lacks are the array library's work."""
+    if a.ndim == 1:
+        return matmul(a[None], b)[..., 0, :]
     dtype = np.result_type(a, b)
     if dtype not in REALS or a.shape[-1] != b.shape[-2]:
         return xp.matmul(a, b)  # also what raises the error for shapes that do not fit
     a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+    if b.ndim == 2 and a.ndim > 2:  # one matrix for a whole batch: one product over all rows
+        return matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
     (M, K), N = a.shape[-2:], b.shape[-1]
     leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     batch = math.prod(leading)

@@ -8,6 +8,7 @@ THREADS = 256
 def group_norm(x, w, b, groups, eps):
     """(y, mean, rstd), the last two (N, groups). w, b: (C,) or None."""
     x, shape, sizes = _last(x, groups)
+    w, b = (t if t is None else xp.ascontiguousarray(t) for t in (w, b))
     y, mean, rstd = xp.empty_like(x), *(xp.empty((sizes["N"], groups), x.dtype) for _ in range(2))
     load("norm.cu", x.dtype).launch("group_norm", (groups, sizes["N"]), (THREADS,), x=x, w=w, b=b, y=y, mean=mean,
                                     rstd=rstd, eps=eps, **sizes)
@@ -17,6 +18,7 @@ def group_norm(x, w, b, groups, eps):
 def group_norm_gradient(x, w, g, mean, rstd):
     """dL/dx."""
     (x, shape, sizes), g = _last(x, mean.shape[1]), _last(g, 1)[0]
+    w = None if w is None else xp.ascontiguousarray(w)
     dx = xp.empty_like(x)
     load("norm.cu", x.dtype).launch("group_norm_gradient", (sizes["G"], sizes["N"]), (THREADS,), x=x, w=w, g=g,
                                     mean=mean, rstd=rstd, dx=dx, **sizes)

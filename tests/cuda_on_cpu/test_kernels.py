@@ -102,5 +102,17 @@ def test_adam_refuses_what_it_cannot_see():
         adam.adam(a, [np.zeros((3, 2))], a, a, **numbers)
     with pytest.raises(TypeError, match="adam: an array of float32 \\(2, 3\\)"):
         adam.adam(a, [np.zeros((2, 3), np.float32)], a, a, **numbers)
-    with pytest.raises(ValueError, match="not in C order"):
+    with pytest.raises(ValueError, match="has gaps, another order than its parameter"):
         adam.adam([np.zeros((2, 3), np.float32).T], a, a, a, **numbers)
+    with pytest.raises(ValueError, match="has gaps"):
+        adam.adam([np.zeros((3, 4), np.float32)[:, ::2]], a, a, a, **numbers)
+
+
+def test_adam_of_parameters_in_another_order():
+    theta, g, m, v = (normal(4, 3, 2, seed=i).transpose(2, 0, 1) for i in range(4))
+    expected, twin = theta.copy(), optim.Adam([parameter(theta)], lr=0.1)
+    m[...], v[...] = 0, 0
+    twin.step([g])
+    adam.adam([theta], [np.ascontiguousarray(g)], [m], [v], lr=0.1, t=1, beta1=0.9, beta2=0.999, eps=1e-8)
+    assert not np.allclose(theta, expected)
+    np.testing.assert_allclose(theta, twin.params[0].data, atol=1e-6)
