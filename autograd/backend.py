@@ -89,6 +89,56 @@ def multiprocessors() -> int:
     return xp.cuda.Device().attributes["MultiProcessorCount"] if device() == "cuda" else 1
 
 
+class Captured:
+    """work() as one CUDA graph: a call does what work() does, from the third on by a replay, without Python.
+
+    On the CPU a call is a call of work. In work there may be no copy between host and device, no decision by an array's
+    values, no cuBLAS, and no array whose size changes; what is to differ from call to call is read from device memory.
+    Arrays that work leaves behind (in attributes, say) hold the result of the latest call.
+    """
+
+    WARM_UP = 2  # calls as they are: kernels are compiled, constants copied, and memory has been asked for once
+
+    def __init__(self, work):
+        self.work, self.calls, self.graph = work, 0, None
+        if device() == "cuda":
+            self.stream = xp.cuda.Stream(non_blocking=True)
+            self.pool = xp.cuda.MemoryPool()  # of its own: a replay writes to addresses that no one else may be given
+
+    def __call__(self) -> None:
+        if device() == "cpu":
+            return self.work()
+        outside = xp.cuda.get_current_stream()
+        self.stream.wait_event(outside.record())
+        if self.calls < self.WARM_UP:
+            self._run()
+        elif self.graph is None:
+            self.stream.begin_capture()
+            try:
+                self._run()
+            finally:
+                self.graph = self.stream.end_capture()
+        if self.graph is not None:
+            self.graph.launch(self.stream)
+        self.calls += 1
+        outside.wait_event(self.stream.record())
+
+    def _run(self):
+        with self.stream, xp.cuda.using_allocator(self.pool.malloc):
+            self.work()
+
+
+def constant(array: np.ndarray):
+    """A small NumPy array on the device in use. It is kept: a second call with equal numbers copies nothing, which a
+    captured graph must not do, and gives the same array, which nobody may write to."""
+    return _constant(device(), array.dtype.str, array.shape, array.tobytes())
+
+
+@functools.cache
+def _constant(device, dtype, shape, data):
+    return asarray(np.frombuffer(data, dtype).reshape(shape))
+
+
 def asarray(x, dtype=None):
     """x as an array on the device in use; no copy where none is needed."""
     return xp.asarray(x, dtype=dtype)

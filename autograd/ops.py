@@ -150,7 +150,7 @@ def polygamma(n, x):
 
 def where(condition, a, b):
     """a where condition holds, else b. condition: booleans, an array or a Tensor without gradient."""
-    condition = condition.data if isinstance(condition, Tensor) else condition
+    condition = condition.data if isinstance(condition, Tensor) else xp.asarray(condition)
     a, b = operands(a, b)
     try:
         value = xp.where(condition, a.data, b.data)

@@ -132,6 +132,13 @@ class Adam(Optimizer):
 
     apply = by_device(Optimizer.apply, apply_by_kernel)
 
+    def apply_on_device(self, grads, lr, t) -> None:
+        """`apply` with lr and t from arrays (1,) on the device, as a captured training step needs it."""
+        self._apply_from_arrays(grads, lr, t)
+
+    _apply_from_arrays = by_device(lambda self, grads, lr, t: self.apply(grads, 1.0, float(lr[0]), int(t[0])),
+                                   lambda self, grads, lr, t: self.apply_by_kernel(grads, 1.0, 0.0, 0, lr, t))
+
     def update(self, theta, g, m, v, *, lr, t):
         beta1, beta2 = self.betas
         m *= beta1

@@ -3,7 +3,8 @@
 //   draw_times     t[n] uniform on 1..last                                       training, DDPM algorithm 1, line 3
 //   q_sample       x_t = a[t] x_0 + s[t] eps,   a^2 + s^2 = 1                                          lines 4 and 5
 //   noise_loss     sum of (eps_hat - eps)^2, and its gradient                                                 line 5
-//   reverse_step   q   = (1 + w) conditional - w unconditional          sampling, a line each
+//   fill_normal    x_T ~ N(0, I)                                                 sampling, algorithm 2, line 1
+//   reverse_step   q   = (1 + w) conditional - w unconditional                                    lines 3 and 4
 //                  x_0 = clip(p_t x_t + p_q q)
 //                  x_s = k_0 x_0 + k_t x_t + sigma z
 //   set_times, advance    what changes from step to step when the loop is replayed as a CUDA graph
@@ -103,6 +104,18 @@ extern "C" __global__ void noise_loss(const T* eps_hat, // (size)
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
+extern "C" __global__ void fill_normal(T* x, // (size)
+                                       const int* step, // (1)
+                                       unsigned seed_low, unsigned seed_high, int size) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  T z[4];
+  draw_normal(z, i, *step, seed_low, seed_high);
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    if (4 * i + j < size) x[4 * i + j] = z[j];
+  }
+}
+
 // x_s may be x_t.
 extern "C" __global__ void reverse_step(const T* x_t, // (size)
                                         const T* conditional, // (size)
@@ -110,12 +123,13 @@ extern "C" __global__ void reverse_step(const T* x_t, // (size)
                                         T* x_s, // (size)
                                         const T* table, // (steps, 5)
                                         const int* row, // (1)
+                                        const int* step, // (1)
                                         unsigned seed_low, unsigned seed_high, T w, T low, T high, int size,
                                         int steps) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   const T *numbers = table + 5 * *row, sigma = numbers[4];
   T z[4] = {0, 0, 0, 0};
-  if (sigma > 0) draw_normal(z, i, *row, seed_low, seed_high);
+  if (sigma > 0) draw_normal(z, i, *step, seed_low, seed_high);
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
     const int element = 4 * i + j;

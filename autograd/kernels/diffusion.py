@@ -34,13 +34,18 @@ def noise_loss(eps_hat, seed, step):
     return sums.sum() / size, gradient
 
 
-def reverse_step(x_t, quantity, unconditional, table, row, seed, w=0.0, low=-1.0, high=1.0, out=None):
+def draw_normal(x, seed, step):
+    """Fills x, in C order, with standard normal draws."""
+    _launch("fill_normal", x.dtype, -(-x.size // 4), x=x, step=step, size=x.size, **_halves(seed))
+
+
+def reverse_step(x_t, quantity, unconditional, table, row, seed, step, w=0.0, low=-1.0, high=1.0, out=None):
     """x_s, in `out` if given, which may be x_t."""
     x_t, quantity = xp.ascontiguousarray(x_t), xp.ascontiguousarray(quantity)
     unconditional = None if unconditional is None else xp.ascontiguousarray(unconditional)
     out = xp.empty_like(x_t) if out is None else out
     _launch("reverse_step", x_t.dtype, -(-x_t.size // 4), x_t=x_t, conditional=quantity, unconditional=unconditional,
-            x_s=out, table=table, row=row, w=w, low=low, high=high, size=x_t.size, steps=len(table), **_halves(seed))
+            x_s=out, table=table, row=row, step=step, w=w, low=low, high=high, size=x_t.size, steps=len(table), **_halves(seed))
     return out
 
 

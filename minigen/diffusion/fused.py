@@ -4,7 +4,8 @@
     x_t     = q_sample(x_0, t, a, s, seed, step)               instead of being stored: it is a function of the seed
     loss, g = noise_loss(eps_hat, seed, step)                  and the step (philox.py)
 
-    x_s     = reverse_step(x_t, quantity, unconditional, table, row, seed, w)
+    draw_normal(x_T, seed, step)                               algorithm 2: x_T, written in place
+    x_s     = reverse_step(x_t, quantity, unconditional, table, row, seed, step, w)
 
 One step down of any sampler in samplers.py, for any prediction in predict.py, is linear but for the clipping:
 
@@ -45,13 +46,17 @@ def _noise_loss(eps_hat, seed, step):
     return (d * d).mean(), 2.0 / d.size * d
 
 
-def _reverse_step(x_t, quantity, unconditional, table, row, seed, w=0.0, low=-1.0, high=1.0, out=None):
+def _draw_normal(x, seed, step):
+    x[...] = philox.normals(seed, step[0], x.shape, x.dtype)
+
+
+def _reverse_step(x_t, quantity, unconditional, table, row, seed, step, w=0.0, low=-1.0, high=1.0, out=None):
     p_t, p_q, k_0, k_t, sigma = table[row[0]]
     q = quantity if unconditional is None else (1.0 + w) * quantity - w * unconditional
     x_0 = np.clip(p_t * x_t + p_q * q, low, high)
     x_s = k_0 * x_0 + k_t * x_t
     if sigma > 0:
-        x_s += sigma * philox.normals(seed, row[0], x_t.shape, x_t.dtype)
+        x_s += sigma * philox.normals(seed, step[0], x_t.shape, x_t.dtype)
     out = np.empty_like(x_t) if out is None else out
     out[...] = x_s
     return out
@@ -68,6 +73,7 @@ def _advance(row, by=1):
 draw_times = by_device(_draw_times, kernels.diffusion.draw_times)
 q_sample = by_device(_q_sample, kernels.diffusion.q_sample)
 noise_loss = by_device(_noise_loss, kernels.diffusion.noise_loss)
+draw_normal = by_device(_draw_normal, kernels.diffusion.draw_normal)
 reverse_step = by_device(_reverse_step, kernels.diffusion.reverse_step)
 set_times = by_device(_set_times, kernels.diffusion.set_times)
 advance = by_device(_advance, kernels.diffusion.advance)

@@ -74,6 +74,11 @@ class TestKernels:
         up, down = (fused._noise_loss(eps_hat + e * u, SEED, step)[0] for e in (h, -h))
         np.testing.assert_allclose((gradient * u).sum(), (up - down) / (2 * h), rtol=1e-3)
 
+    def test_normals(self, dtype):
+        x = np.zeros((3, 7), dtype)
+        kernels.diffusion.draw_normal(x, SEED, np.array([4], np.int32))
+        np.testing.assert_allclose(x, philox.normals(SEED, 4, x.shape, dtype), atol=self.tolerance[dtype])
+
     @pytest.mark.parametrize("guided", [False, True])
     def test_reverse_step(self, dtype, guided):
         rng = np.random.default_rng(0)
@@ -81,15 +86,16 @@ class TestKernels:
         times, table = fused.reverse_table(schedule.linear(50), samplers.move_ancestral, steps=5, dtype=dtype)
         for row in (0, 2, 4):
             kernel, twin = self.both("reverse_step", x_t, conditional, unconditional if guided else None, table,
-                                     np.array([row], np.int32), SEED, w=1.5)
+                                     np.array([row], np.int32), SEED, np.array([7], np.int32), w=1.5)
             np.testing.assert_allclose(kernel, twin, atol=self.tolerance[dtype] * 4)
 
     def test_in_place_and_counters(self):
         x_t, q = np.random.default_rng(0).standard_normal((2, 3, 37), np.float32)
         times, table = fused.reverse_table(schedule.cosine(20), samplers.move_ddim(0.5), steps=4)
         row, t = np.array([1], np.int32), np.zeros(3, np.int32)
-        expected = fused._reverse_step(x_t, q, None, table, row, SEED)
-        assert kernels.diffusion.reverse_step(x_t, q, None, table, row, SEED, out=x_t) is x_t
+        step = np.array([6], np.int32)
+        expected = fused._reverse_step(x_t, q, None, table, row, SEED, step)
+        assert kernels.diffusion.reverse_step(x_t, q, None, table, row, SEED, step, out=x_t) is x_t
         np.testing.assert_allclose(x_t, expected, atol=1e-5)
         kernels.diffusion.advance(row)
         kernels.diffusion.set_times(t, times, row)
@@ -106,8 +112,8 @@ def test_a_row_of_five_numbers_is_a_step_of_the_sampler(kind, move):
         a, noise = np.sqrt(forward.alpha_bar[t]), np.sqrt(1 - forward.alpha_bar[t])
         x_0 = np.clip(PREDICTIONS[kind].x_0(q, x_t, a, noise), -1, 1)
         k_0, k_t, sigma = move(forward, t, s)
-        expected = k_0 * x_0 + k_t * x_t + sigma * philox.normals(SEED, i, x_t.shape, x_t.dtype)
-        actual = fused.reverse_step(x_t, q, None, table, np.array([i], np.int32), SEED)
+        expected = k_0 * x_0 + k_t * x_t + sigma * philox.normals(SEED, 8, x_t.shape, x_t.dtype)
+        actual = fused.reverse_step(x_t, q, None, table, np.array([i], np.int32), SEED, np.array([8]))
         np.testing.assert_allclose(actual, expected, atol=1e-12)
     assert times.tolist() == [t for t, _ in samplers.descent(forward, 6)]
 
@@ -116,5 +122,5 @@ def test_no_guidance_changes_nothing():
     x_t, q, other = np.random.default_rng(0).standard_normal((3, 4, 6), np.float32)
     _, table = fused.reverse_table(schedule.linear(30), samplers.move_ancestral)
     row = np.array([3], np.int32)
-    np.testing.assert_array_equal(fused.reverse_step(x_t, q, other, table, row, SEED, w=0.0),
-                                  fused.reverse_step(x_t, q, None, table, row, SEED))
+    np.testing.assert_array_equal(fused.reverse_step(x_t, q, other, table, row, SEED, row, w=0.0),
+                                  fused.reverse_step(x_t, q, None, table, row, SEED, row))
