@@ -116,8 +116,10 @@ class Captured:
             self.stream.begin_capture()
             try:
                 self._run()
-            finally:
-                self.graph = self.stream.end_capture()
+            except BaseException:
+                self.stream.end_capture()
+                raise
+            self.graph = self.stream.end_capture()
         if self.graph is not None:
             self.graph.launch(self.stream)
         self.calls += 1
