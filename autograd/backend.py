@@ -5,8 +5,9 @@
     special.erf(...)                           # scipy.special.erf, or cupyx.scipy.special.erf
 
 The device is NumPy's unless the environment says MINIGEN_DEVICE=cuda (and MINIGEN_TF32=1) or the program calls
-use("cuda") before it makes its first array. `xp` and `special` are module objects whose names are those of the library in use, so every
-file may hold on to them, and a lookup costs no more than after `import numpy as xp`.
+use("cuda") before it makes its first array. `xp` and `special` are module objects whose names are those of the library
+in use, so every file may hold on to them, and a lookup costs no more than after `import numpy as xp`. Where a GPU has a
+kernel of this project's own, `by_device` chooses between it and the function on arrays.
 
 Random numbers are always drawn by a NumPy Generator that is handed in as an argument (`rng`): the same seed then
 gives the same run on both devices.

@@ -127,8 +127,9 @@ class Adam(Optimizer):
     def apply_by_kernel(self, grads, scale, lr, t, lr_now=None, t_now=None) -> None:
         """`apply` for all parameters at once. lr_now, t_now: arrays (1,) in device memory in the place of lr and t."""
         beta1, beta2 = self.betas
-        kernels.adam.adam([p.data for p in self.params], grads, self.state["m"], self.state["v"], lr=lr, t=t, scale=scale,
-                          beta1=beta1, beta2=beta2, eps=self.eps, decay=self.weight_decay, lr_now=lr_now, t_now=t_now)
+        kernels.adam.adam([p.data for p in self.params], grads, self.state["m"], self.state["v"], lr=lr, t=t,
+                          scale=scale, beta1=beta1, beta2=beta2, eps=self.eps, decay=self.weight_decay,
+                          lr_now=lr_now, t_now=t_now)
 
     apply = by_device(Optimizer.apply, apply_by_kernel)
 

@@ -30,7 +30,7 @@ def adam(theta, g, m, v, *, lr, t, scale=1.0, beta1, beta2, eps, decay=0.0, lr_n
 
 
 def _as_it_lies(theta, g, m, v):
-    """The four with their axes in theta's order of memory, and checked: as they go by their addresses, launch cannot."""
+    """The four with their axes in theta's order of memory, and checked: they go by address, so launch cannot."""
     for a in (theta, g, m, v):
         if not isinstance(a, xp.ndarray) or a.dtype != theta.dtype or a.shape != theta.shape:
             raise TypeError(f"adam: an array of {a.dtype} {a.shape} beside parameters of {theta.dtype} {theta.shape}")

@@ -45,7 +45,8 @@ def reverse_step(x_t, quantity, unconditional, table, row, seed, step, w=0.0, lo
     unconditional = None if unconditional is None else xp.ascontiguousarray(unconditional)
     out = xp.empty_like(x_t) if out is None else out
     _launch("reverse_step", x_t.dtype, -(-x_t.size // 4), x_t=x_t, conditional=quantity, unconditional=unconditional,
-            x_s=out, table=table, row=row, step=step, w=w, low=low, high=high, size=x_t.size, steps=len(table), **_halves(seed))
+            x_s=out, table=table, row=row, step=step, w=w, low=low, high=high, size=x_t.size, steps=len(table),
+            **_halves(seed))
     return out
 
 

@@ -40,7 +40,8 @@ def matmul(a, b):
     module.launch("gemm", grid, (tiles.threads(macros),), a=a, b=b, c=parts, batch_a=len(a), batch_b=len(b),
                   batch=batch, M=M, N=N, K=K, splits=splits)
     if splits > 1:
-        module.launch("add_parts", (-(-c.size // THREADS),), (THREADS,), parts=parts, total=c, splits=splits, size=c.size)
+        module.launch("add_parts", (-(-c.size // THREADS),), (THREADS,), parts=parts, total=c, splits=splits,
+                      size=c.size)
     return c
 
 

@@ -6,9 +6,9 @@
     x_0 = sampling()                          # an array (64, 1, 28, 28)
 
 On small images a GPU computes faster than Python can ask it to: a step is hundreds of launches of a few microseconds
-each. Both loops do what algorithms 1 and 2 of DDPM say by a fixed sequence of kernels on fixed arrays, which is recorded
-once and then launched as a whole. What changes from step to step, the number of the step, t, the noise and the learning
-rate, is read from device memory or follows from what is there (fused.py). On the CPU the same loops run op by op.
+each. Both loops do what algorithms 1 and 2 of DDPM say by a fixed sequence of kernels on fixed arrays, which is
+recorded once and then launched as a whole. What changes from step to step, the number of the step, t, the noise and the
+learning rate, is read from device memory or follows from what is there (fused.py). On the CPU they run op by op.
 
 network: a module (Tensor x_t, t) -> Tensor, of kernels and elementwise ops only, without dropout: masks come from the
 host. Source: DDPM (Ho et al. 2020), algorithms 1 and 2. Read before this: fused.py, autograd/backend.py (Captured).
