@@ -9,7 +9,7 @@
 // p = i' + r step + start for i = phase + pitch i' and a step that may be negative. So it is pitch^2 convolutions of y,
 // each of which fills every pitch-th pixel: hence pitch and phase of the target below (convolution.py).
 //
-// As a matrix product (implicit GEMM): a row m per pixel (n, p, q), a column per filter o, and k = (r, s, c) to sum over,
+// As a matrix product (implicit GEMM): a row m per pixel (n, p, q), a column per filter o, and k = (r, s, c),
 //
 //   y[m, o] = sum over k of  X[m, k] F[o, k]      X[m, k] = x[n, i, j, c], found as needed, never written down
 //
@@ -111,7 +111,7 @@ template <int ROWS> struct PixelRows : Panel<ROWS, true> {
   using P = Panel<ROWS, true>;
   const T* base;
   Geometry e;
-  int image[P::PIECES], top[P::PIECES], left[P::PIECES];  // of each piece's pixel: where its image begins, and its window
+  int image[P::PIECES], top[P::PIECES], left[P::PIECES];  // of each piece's pixel: its image and window
   int r, s, c;
 
   __device__ PixelRows(const T* x, const Geometry& e, int first_row, int rows, int first_k) : base(x), e(e) {
@@ -219,7 +219,8 @@ extern "C" __global__ void filter_direct(const T* x, // (N, H, W, C)
   const int s = index % S, r = index / S % R, c = index / (R * S) % Cg, o = index / (R * S * Cg), g = o / Og;
   T sum = 0;
   for (int m = 0; m < N * P * Q; ++m) {
-    const int n = m / (P * Q), i = m / Q % P * stride_h + r * step_h + start_h, j = m % Q * stride_w + s * step_w + start_w;
+    const int n = m / (P * Q), i = m / Q % P * stride_h + r * step_h + start_h;
+    const int j = m % Q * stride_w + s * step_w + start_w;
     if (i >= 0 && i < H && j >= 0 && j < W) sum += x[((n * H + i) * W + j) * C + g * Cg + c] * y[m * O + o];
   }
   w[index] = sum;

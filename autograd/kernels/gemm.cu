@@ -4,9 +4,9 @@
 // network whose linear layers and attention can be is replayed without the CPU: that is what this kernel is for.
 //
 // The tile is that of tile.cuh, as in conv.cu. What remains is how the operands lie in memory. Autograd multiplies by
-// transposes all the time (x W^T, g^T x), and a transpose is the same memory read in the other order: A_K_FAST says that
-// A's neighbours in memory are neighbours in k, (batch, M, K), else in m, (batch, K, M); B_K_FAST likewise (batch, N, K)
-// or (batch, K, N). Nothing is copied.
+// transposes all the time (x W^T, g^T x), and a transpose is the same memory read in the other order: A_K_FAST says
+// that A's neighbours in memory are neighbours in k, (batch, M, K), else in m, (batch, K, M); B_K_FAST likewise,
+// (batch, N, K) or (batch, K, N). Nothing is copied.
 //
 // Launch: grid (M / BM, N / BN, batch splits), THREADS threads. batch_a, batch_b: as many matrices, or 1 for all.
 // Macros: those of tile.cuh, A_K_FAST, B_K_FAST. Twin: numpy.matmul. Read before this: tile.cuh.

@@ -1,18 +1,18 @@
 // Group normalization and its gradient. With one channel per group it is instance norm.
 //
-//   x^ = (x - mean) rstd,  rstd = 1 / sqrt(mean (x - mean)^2 + eps),  the means over the S pixels and Cg channels of a group
+//   x^ = (x - mean) rstd,  rstd = 1 / sqrt(mean (x - mean)^2 + eps),  means over the S pixels and Cg channels of a group
 //   y  = w x^ + b                              h = g w
 //   dx = rstd (h - mean h - x^ mean(h x^))     dw = sum over images and pixels of g x^,   db = sum of g
 //
-// The variance is one of differences, as in autograd/norm.py: mean x^2 - mean^2 would cancel. That is a second pass over
-// x, but the group, tens of kilobytes, is in the cache by then: memory is read once, where array operations read it
-// seven times. A block takes one group of one image; a run of Cg numbers is contiguous (channels-last).
+// The variance is one of differences, as in autograd/norm.py: mean x^2 - mean^2 would cancel. That is a second pass
+// over x, but the group, tens of kilobytes, is in the cache by then: memory is read once, where array operations read
+// it seven times. A block takes one group of one image; a run of Cg numbers is contiguous (channels-last).
 //
 // dw and db are sums over everything else: channel_sums makes them per image, (N, C), 32 channels side by side; the sum
 // over N is left to the array library. All sums are in a fixed order.
 //
 // Shapes: x, y, g, dx (N, S, C); mean, rstd (N, G); w, b (C). Launch: group_norm, group_norm_gradient: grid (G, N),
-// whole warps; channel_sums: grid (C / 32, N), block (32, 8). Twin: autograd/norm.py. Read before this: reduce.cuh.
+// whole warps; channel_sums: grid (C / 32, N), block (32, 8). Macros: REAL. Twin: autograd/norm.py. Read before this: reduce.cuh.
 #include "reduce.cuh"
 
 typedef REAL T;

@@ -6,7 +6,8 @@
 // their results (reduce.cuh). Composed of array operations the forward is four passes over memory; here the second and
 // third read what the first has brought to the cache.
 //
-// Shapes: x, y, g, dx (rows, n). Launch: block (32, 8), grid rows / 8. Twin: autograd/reduce.py. Read before: reduce.cuh.
+// Shapes: x, y, g, dx (rows, n). Launch: block (32, 8), grid rows / 8. Twin: autograd/reduce.py.
+// Read before this: reduce.cuh.
 #include "reduce.cuh"
 
 typedef REAL T;

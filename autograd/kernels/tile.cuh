@@ -13,8 +13,8 @@
 // factors with 10 bits of mantissa, sums in float32. The rest stays as it is.
 //
 // What A and B are is not known here: an operand is a struct that finds its numbers, find(i) -> the address of the i-th
-// piece that this thread is to copy of the present panel, nullptr for zeros; and advance() to the next panel. K_FAST says
-// whether neighbours in memory, and so in a piece, are neighbours in k (or else in m or n). Panels keep that order.
+// piece that this thread is to copy of the present panel, nullptr for zeros; and advance() to the next panel. K_FAST
+// says whether neighbours in memory, and so in a piece, are neighbours in k (or else in m or n). Panels keep that order.
 //
 // Macros: REAL float or double; BM BN TM TN as above; STAGES >= 2; VEC numbers per copy, 1 or WIDE, which needs both
 // operands' rows to begin at multiples of 16 bytes; TENSOR_CORES 0 or 1 (float only; a warp then takes 32 x 32 of C).
@@ -34,9 +34,9 @@ struct __align__(16) Wide {
   T v[WIDE];
 };
 
-// A panel of ROWS x BK in shared memory, and which of its pieces the present thread copies: piece i has its first number
-// at row(i), k(i). One of the two is the same for all i. The pitch keeps rows at multiples of 16 bytes, and apart so
-// that the lanes of a warp that read at the same time meet different banks.
+// A panel of ROWS x BK in shared memory, and which of its pieces the present thread copies: piece i has its first
+// number at row(i), k(i). One of the two is the same for all i. The pitch keeps rows at multiples of 16 bytes, and
+// apart so that the lanes of a warp that read at the same time meet different banks.
 template <int ROWS, bool K_FAST> struct Panel {
   static constexpr bool FAST = K_FAST;
   static constexpr int PITCH = K_FAST ? BK + WIDE : ROWS + 8;
@@ -52,7 +52,7 @@ template <int ROWS, bool K_FAST> struct Panel {
   static __device__ int k(int i) { return K_FAST ? along() : line(i); }
 };
 
-// A matrix in memory as an operand: rows x depth, number (row, k) at row * pitch + k if K_FAST, else at k * pitch + row.
+// A matrix in memory as an operand: rows x depth, number (row, k) at row * pitch + k if K_FAST, else k * pitch + row.
 template <int ROWS, bool K_FAST> struct Matrix : Panel<ROWS, K_FAST> {
   using P = Panel<ROWS, K_FAST>;
   const T* base;
