@@ -2,7 +2,7 @@
 import numpy as np
 
 from ..backend import xp
-from .launch import INT32_MAX, address, load
+from .launch import MOST_ELEMENTS, address, load
 
 MOST, BLOCK = 64, 256  # 64 x (4 addresses + 2 integers) are 2.5 of the 4 kB that arguments may take
 ARRAYS = np.dtype([(name, np.uint64, MOST) for name in ("theta", "g", "m", "v")]
@@ -38,7 +38,7 @@ def _as_it_lies(theta, g, m, v):
     theta, g, m, v = (a.transpose(axes) for a in (theta, g, m, v))
     row = theta, xp.ascontiguousarray(g), m, v
     for a in row:
-        if not a.flags.c_contiguous or a.size > INT32_MAX:
+        if not a.flags.c_contiguous or a.size > MOST_ELEMENTS:
             raise ValueError(f"adam: an array of shape {a.shape} has gaps, another order than its parameter, or more "
-                             f"than {INT32_MAX} elements")
+                             f"than {MOST_ELEMENTS} elements")
     return row

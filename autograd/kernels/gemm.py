@@ -8,6 +8,7 @@ from . import tiles
 from .launch import REALS, load, vector
 
 THREADS = 256  # of add_parts
+MOST_AT_ONCE = 65535 // tiles.MOST_SPLITS  # products per launch: the third size of a grid has 16 bits
 
 
 def matmul(a, b):
@@ -20,7 +21,7 @@ def matmul(a, b):
         return xp.matmul(a, b)  # also what raises the error for shapes that do not fit
     a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
     if b.ndim == 2 and a.ndim > 2:  # one matrix for a whole batch: one product over all rows
-        return matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+        return matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
     (M, K), N = a.shape[-2:], b.shape[-1]
     leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     batch = math.prod(leading)
@@ -29,8 +30,14 @@ def matmul(a, b):
         c[...] = 0
     if c.size == 0 or K == 0:
         return c
-    a, a_k_fast = _as_it_lies(_stacked(a, leading))
-    b, b_n_fast = _as_it_lies(_stacked(b, leading))
+    a, b = _stacked(a, leading), _stacked(b, leading)
+    if batch > MOST_AT_ONCE:
+        stack = c.reshape(batch, M, N)
+        for part in (slice(i, i + MOST_AT_ONCE) for i in range(0, batch, MOST_AT_ONCE)):
+            stack[part] = matmul(*(x[part] if len(x) > 1 else x for x in (a, b)))
+        return c
+    a, a_k_fast = _as_it_lies(a)
+    b, b_n_fast = _as_it_lies(b)
     tile, splits = tiles.lay_out(M, N, K, batch, dtype)
     wide = [vector(x, along=x.shape[-1]) for x in (a, b)]
     macros = tiles.macros(tile, min(wide), dtype)

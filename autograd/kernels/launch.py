@@ -28,6 +28,7 @@ from ..backend import xp
 
 FOLDER = Path(__file__).parent
 INT32_MAX = 2**31 - 1
+MOST_ELEMENTS = 2**31 - 2**16  # of an array: the indices of a grid's last block go a little beyond its end
 REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 DTYPES = {"int": np.int32, "unsigned": np.uint32, "float": np.float32, "double": np.float64}
 
@@ -54,6 +55,8 @@ class Module:
 
     def __init__(self, source, real, macros):
         self.real, self.macros = np.dtype(real), dict(macros)
+        if self.real not in REALS:
+            raise TypeError(f"CUDA kernels are written for float32 and float64, not {self.real}; use astype")
         self.source = _with_includes(source)
         self.options = ("-std=c++17", f"-DREAL={REALS[self.real]}", *(f"-D{k}={v}" for k, v in self.macros.items()))
         self.kernels = {name: _parameters(name, text) for name, text in KERNEL.findall(self.source)}
@@ -102,7 +105,7 @@ class Module:
         expected = math.prod(n if isinstance(n, int) else arguments[n] for n in p.shape)
         if value.size != expected:
             raise ValueError(f"{what} has {value.size} elements, expected {expected}, ({', '.join(map(str, p.shape))})")
-        if value.size > INT32_MAX:
+        if value.size > MOST_ELEMENTS:
             raise ValueError(f"{what} has {value.size} elements, more than an int32 counts; cut the batch")
         return value
 

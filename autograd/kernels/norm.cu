@@ -1,6 +1,6 @@
 // Group normalization and its gradient. With one channel per group it is instance norm.
 //
-//   x^ = (x - mean) rstd,  rstd = 1 / sqrt(mean (x - mean)^2 + eps),  means over the S pixels and Cg channels of a group
+//   x^ = (x - mean) rstd,  rstd = 1 / sqrt(mean (x - mean)^2 + eps),  means over a group's S pixels and Cg channels
 //   y  = w x^ + b                              h = g w
 //   dx = rstd (h - mean h - x^ mean(h x^))     dw = sum over images and pixels of g x^,   db = sum of g
 //
@@ -11,8 +11,9 @@
 // dw and db are sums over everything else: channel_sums makes them per image, (N, C), 32 channels side by side; the sum
 // over N is left to the array library. All sums are in a fixed order.
 //
-// Shapes: x, y, g, dx (N, S, C); mean, rstd (N, G); w, b (C). Launch: group_norm, group_norm_gradient: grid (G, N),
-// whole warps; channel_sums: grid (C / 32, N), block (32, 8). Macros: REAL. Twin: autograd/norm.py. Read before this: reduce.cuh.
+// Shapes: x, y, g, dx (N, S, C); mean, rstd (N, G); w, b (C). Launch: group_norm, group_norm_gradient: grid (N, G),
+// whole warps; channel_sums: grid (N, C / 32), block (32, 8). Macros: REAL. Twin: autograd/norm.py.
+// Read before this: reduce.cuh.
 #include "reduce.cuh"
 
 typedef REAL T;
@@ -25,7 +26,7 @@ extern "C" __global__ void group_norm(const T* x, // (N, S, C)
                                       T* rstd, // (N, G)
                                       int N, int S, int C, int G, T eps) {
   __shared__ T shared[32];
-  const int group = blockIdx.x, n = blockIdx.y, Cg = C / G, size = S * Cg;
+  const int n = blockIdx.x, group = blockIdx.y, Cg = C / G, size = S * Cg;
   const int corner = n * S * C + group * Cg;  // number i of the group is at corner + i / Cg * C + i % Cg
   T sum = 0;
   for (int i = threadIdx.x; i < size; i += blockDim.x) sum += x[corner + i / Cg * C + i % Cg];
@@ -51,7 +52,7 @@ extern "C" __global__ void group_norm_gradient(const T* x, // (N, S, C)
                                                T* dx, // (N, S, C)
                                                int N, int S, int C, int G) {
   __shared__ T shared[32];
-  const int group = blockIdx.x, n = blockIdx.y, Cg = C / G, size = S * Cg;
+  const int n = blockIdx.x, group = blockIdx.y, Cg = C / G, size = S * Cg;
   const int corner = n * S * C + group * Cg;
   const T m = mean[n * G + group], r = rstd[n * G + group];
   T sum_h = 0, sum_hx = 0;
@@ -76,7 +77,7 @@ extern "C" __global__ void channel_sums(const T* x, // (N, S, C)
                                         T* sums_g, // (N, C)
                                         int N, int S, int C, int G) {
   __shared__ T shared[2][8][32];
-  const int c = blockIdx.x * 32 + threadIdx.x, n = blockIdx.y;
+  const int n = blockIdx.x, c = blockIdx.y * 32 + threadIdx.x;
   T sum_gx = 0, sum_g = 0;
   if (c < C) {
     const int group = c / (C / G);

@@ -6,7 +6,7 @@
 // their results (reduce.cuh). Composed of array operations the forward is four passes over memory; here the second and
 // third read what the first has brought to the cache.
 //
-// Shapes: x, y, g, dx (rows, n). Launch: block (32, 8), grid rows / 8. Twin: autograd/reduce.py.
+// Shapes: x, y, g, dx (rows, n). Launch: block (32, 8), grid rows / 8. Macros: REAL. Twin: autograd/reduce.py.
 // Read before this: reduce.cuh.
 #include "reduce.cuh"
 

@@ -14,7 +14,7 @@
 //
 // What A and B are is not known here: an operand is a struct that finds its numbers, find(i) -> the address of the i-th
 // piece that this thread is to copy of the present panel, nullptr for zeros; and advance() to the next panel. K_FAST
-// says whether neighbours in memory, and so in a piece, are neighbours in k (or else in m or n). Panels keep that order.
+// says whether neighbours in memory, and so in a piece, are neighbours in k (else in m or n). Panels keep that order.
 //
 // Macros: REAL float or double; BM BN TM TN as above; STAGES >= 2; VEC numbers per copy, 1 or WIDE, which needs both
 // operands' rows to begin at multiples of 16 bytes; TENSOR_CORES 0 or 1 (float only; a warp then takes 32 x 32 of C).

@@ -6,6 +6,9 @@ import autograd as ag
 from autograd import backend, parameter
 from autograd.gradcheck import gradcheck, gradgradcheck
 from minigen import optim
+from minigen.diffusion import loop, samplers, schedule
+from minigen.diffusion.loop import SamplingLoop, TrainingLoop
+from minigen.nn.unet import UNet
 
 
 @pytest.fixture
@@ -73,3 +76,22 @@ def test_optimizers_agree(as_cuda, monkeypatch):
     np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-14)
     for name, array in results[0][1].items():
         np.testing.assert_allclose(array, results[1][1][name], atol=1e-14)
+
+
+@pytest.mark.slow
+def test_a_training_step_of_ddpm(as_cuda, order, monkeypatch):
+    """U-Net with attention, gradients, clipping, Adam: every kernel in its place, two steps, and then two samples."""
+    if order == "descending":
+        pytest.skip("a second order in the tests of each kernel")
+    results = []
+    for device in ("cuda", "cpu"):
+        monkeypatch.setattr(backend, "device", lambda device=device: device)
+        monkeypatch.setattr(loop, "Captured", lambda work: work)
+        net = UNet(2, 2, width=8, multipliers=(1, 2), blocks=1, attention=(1,), groups=4, rng=backend.rng(0))
+        forward, shape = schedule.linear(20), (2, 2, 4, 4)
+        training = TrainingLoop(net, forward, optim.AdamW(net.parameters(), 1e-2, eps=1e-3), shape, seed=1, clip=1.0)
+        losses = [float(training(backend.normal(backend.rng(i), shape))) for i in range(2)]
+        sampling = SamplingLoop(net, forward, samplers.move_ddim(0.5), shape, seed=2, steps=3)
+        results.append([losses, *(p.numpy() for p in net.parameters()), sampling().copy()])
+    for ours, expected in zip(*results):
+        np.testing.assert_allclose(ours, expected, atol=1e-4)

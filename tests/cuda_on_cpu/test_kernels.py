@@ -41,6 +41,12 @@ class TestGemm:
         q = normal(2, 6, 3, 4).swapaxes(1, 2)  # heads, as attention makes them
         assert_close(gemm.matmul(q, q.swapaxes(-1, -2)), q @ q.swapaxes(-1, -2), ROUNDING[np.float32])
 
+    def test_more_products_than_a_grid_holds(self, monkeypatch):
+        monkeypatch.setattr(gemm, "MOST_AT_ONCE", 3)
+        for first, second in [((7, 5, 4), (7, 4, 6)), ((2, 4, 5, 4), (4, 4, 6)), ((1, 5, 4), (8, 4, 6))]:
+            a, b = normal(*first), normal(*second, seed=1)
+            assert_close(gemm.matmul(a, b), a @ b, ROUNDING[np.float32])
+
     def test_other_dtypes(self):
         a, b = normal(9, 8, dtype=np.float64), normal(8, 5, seed=1)
         assert_close(gemm.matmul(a, b), a @ b, ROUNDING[np.float64])
