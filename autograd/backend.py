@@ -4,15 +4,17 @@
     xp.exp(...)                                # numpy.exp, or cupy.exp after use("cuda")
     special.erf(...)                           # scipy.special.erf, or cupyx.scipy.special.erf
 
-The device is NumPy's unless the environment says MINIGEN_DEVICE=cuda or the program calls use("cuda") before it
-makes its first array. `xp` and `special` are module objects whose names are those of the library in use, so every
-file may hold on to them, and a lookup costs no more than after `import numpy as xp`.
+The device is NumPy's unless the environment says MINIGEN_DEVICE=cuda (and MINIGEN_TF32=1) or the program calls
+use("cuda") before it makes its first array. `xp` and `special` are module objects whose names are those of the library
+in use, so every file may hold on to them, and a lookup costs no more than after `import numpy as xp`. Where a GPU has a
+kernel of this project's own, `by_device` chooses between it and the function on arrays.
 
 Random numbers are always drawn by a NumPy Generator that is handed in as an argument (`rng`): the same seed then
 gives the same run on both devices.
 
 Read before this: nothing. Read next: tensor.py.
 """
+import functools
 import importlib
 import os
 import types
@@ -32,6 +34,7 @@ class _Later(types.ModuleType):
 xp = types.ModuleType("xp", "The array library in use: NumPy or CuPy.")
 special = _Later("special", "The special functions of the array library in use: SciPy's, slow to import, or CuPy's.")
 default_dtype = np.dtype(np.float32)
+_products = {"tf32": False}  # how products are computed on a GPU; chosen with the device
 
 _CUDA_HELP = (
     "device 'cuda' needs CuPy and an NVIDIA GPU with its driver: {reason}. "
@@ -39,8 +42,12 @@ _CUDA_HELP = (
 )
 
 
-def use(device: str) -> None:
-    """Chooses the device of all arrays made from here on: "cpu" or "cuda". RuntimeError says what is missing."""
+def use(device: str, tf32: bool = False) -> None:
+    """Chooses the device of all arrays made from here on: "cpu" or "cuda". RuntimeError says what is missing.
+
+    tf32: on "cuda", products of float32 arrays (convolution, matmul) run on tensor cores: about six times as fast, with
+    factors rounded to 10 bits of mantissa. Without it they are exact to float32, as in PyTorch.
+    """
     if device == "cpu":
         arrays, functions = np, lambda: importlib.import_module("scipy.special")
     elif device == "cuda":
@@ -51,6 +58,7 @@ def use(device: str) -> None:
     vars(xp).update(vars(arrays))
     vars(special).clear()
     special.library = functions
+    _products["tf32"] = bool(tf32) and device == "cuda"
 
 
 def _cupy():
@@ -70,6 +78,78 @@ def _cupy():
 def device() -> str:
     """The device in use, "cpu" or "cuda"."""
     return "cpu" if xp.ndarray is np.ndarray else "cuda"
+
+
+def tf32() -> bool:
+    """Whether products of float32 arrays may round their factors to TF32."""
+    return _products["tf32"]
+
+
+def by_device(on_cpu, on_cuda):
+    """A function that is on_cpu or on_cuda, whichever is for the device in use when it is called."""
+
+    @functools.wraps(on_cpu)
+    def chosen(*args, **kwargs):
+        return (on_cpu if device() == "cpu" else on_cuda)(*args, **kwargs)
+
+    return chosen
+
+
+def multiprocessors() -> int:
+    """How many blocks of threads the GPU runs at the same time, at least; 1 on the CPU."""
+    return xp.cuda.Device().attributes["MultiProcessorCount"] if device() == "cuda" else 1
+
+
+class Captured:
+    """work() as one CUDA graph: a call does what work() does, from the third on by a replay, without Python.
+
+    On the CPU a call is a call of work. In work there may be no copy between host and device, no decision by an array's
+    values, no cuBLAS, and no array whose size changes; what is to differ from call to call is read from device memory.
+    Arrays that work leaves behind (in attributes, say) hold the result of the latest call.
+    """
+
+    WARM_UP = 2  # calls as they are: kernels are compiled, constants copied, and memory has been asked for once
+
+    def __init__(self, work):
+        self.work, self.calls, self.graph = work, 0, None
+        if device() == "cuda":
+            self.stream = xp.cuda.Stream(non_blocking=True)
+            self.pool = xp.cuda.MemoryPool()  # of its own: a replay writes to addresses that no one else may be given
+
+    def __call__(self) -> None:
+        if device() == "cpu":
+            return self.work()
+        outside = xp.cuda.get_current_stream()
+        self.stream.wait_event(outside.record())
+        if self.calls < self.WARM_UP:
+            self._run()
+        elif self.graph is None:
+            self.stream.begin_capture()
+            try:
+                self._run()
+            except BaseException:
+                self.stream.end_capture()
+                raise
+            self.graph = self.stream.end_capture()
+        if self.graph is not None:
+            self.graph.launch(self.stream)
+        self.calls += 1
+        outside.wait_event(self.stream.record())
+
+    def _run(self):
+        with self.stream, xp.cuda.using_allocator(self.pool.malloc):
+            self.work()
+
+
+def constant(array: np.ndarray):
+    """A small NumPy array on the device in use. It is kept: a second call with equal numbers copies nothing, which a
+    captured graph must not do, and gives the same array, which nobody may write to."""
+    return _constant(device(), array.dtype.str, array.shape, array.tobytes())
+
+
+@functools.cache
+def _constant(device, dtype, shape, data):
+    return asarray(np.frombuffer(data, dtype).reshape(shape))
 
 
 def asarray(x, dtype=None):
@@ -97,4 +177,4 @@ def uniform(rng: np.random.Generator, shape, dtype=default_dtype):
     return asarray(rng.random(shape, dtype=np.dtype(dtype)))
 
 
-use(os.environ.get("MINIGEN_DEVICE", "cpu"))
+use(os.environ.get("MINIGEN_DEVICE", "cpu"), tf32=os.environ.get("MINIGEN_TF32") == "1")

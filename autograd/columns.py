@@ -13,8 +13,8 @@ Memory is channels-last under the NCHW view (strides as in an (N, H, W, C) array
 filter sees in one row are S*C contiguous ones, one memcpy, and a product gives whole pixels. Any layout may
 come in; what goes out is channels-last, and elementwise ufuncs keep it so.
 
-conv.py calls convolve, transpose, filter_gradient, image_sums, unfold and fold: a device with kernels of its
-own replaces these.
+conv.py calls convolve, transpose, filter_gradient and image_sums, in whose place a GPU has kernels
+(kernels/convolution.py), and unfold and fold.
 
 Symbols: x (N, C, H, W), w (O, C/G, R, S), y (N, O, P, Q), G groups; columns are (G, pixels, R*S*C/G).
 Source: Chellapilla, Puri & Simard, "High performance convolutional neural networks for document

@@ -15,7 +15,8 @@ and its pullbacks are the other two ops with the incoming gradient g in the plac
 So no derivative of any order (WGAN-GP, R1 and score matching take second ones) needs code of its own.
 
 Below the trio: the public functions, with torch.nn.functional's names, arguments and meaning, which check
-what they are given and lay out the geometry. How the arrays are computed, and fast, is in columns.py.
+what they are given and lay out the geometry. How the arrays are computed, and fast, is in columns.py for the
+CPU and kernels/convolution.py for a GPU.
 
 Symbols: N batch, C / O channels in / out, H W image, R S filter, P Q output, G groups, g = dL/d(output). With
 groups the channels fall into G parts that do not see each other, and w is (O, C/G, R, S).
@@ -23,17 +24,25 @@ Read before this: ops.py. Read next: columns.py, resample.py.
 """
 import math
 
-from . import columns
+from . import columns, kernels
+from .backend import by_device
 from .geometry import Geometry, pair, places
 from .shape import reshape
 from .tensor import as_tensor, broadcast_to, record
+
+# The maps on arrays: on a GPU, kernels
+
+convolve = by_device(columns.convolve, kernels.convolution.convolve)
+transpose = by_device(columns.transpose, kernels.convolution.transpose)
+weigh_filters = by_device(columns.filter_gradient, kernels.convolution.filter_gradient)
+image_sums = by_device(columns.image_sums, kernels.convolution.image_sums)
 
 # The trio
 
 
 def convolution(x, w, b, geometry, groups):
     """dT/dy: y[n,o,p,q] = b[o] + sum_crs w[o,c,r,s] x[n,c,i,j]. b may be None."""
-    value = columns.convolve(x.data, w.data, None if b is None else b.data, geometry, groups)
+    value = convolve(x.data, w.data, None if b is None else b.data, geometry, groups)
     return record(
         value,
         (x, lambda g: transposed_convolution(g, w, None, geometry, groups)),
@@ -44,7 +53,7 @@ def convolution(x, w, b, geometry, groups):
 
 def transposed_convolution(y, w, b, geometry, groups):
     """dT/dx: x[n,c,i,j] = b[c] + sum of w[o,c,r,s] y[n,o,p,q] over o and all p, q, r, s that lead to i, j."""
-    value = columns.transpose(y.data, w.data, None if b is None else b.data, geometry, groups)
+    value = transpose(y.data, w.data, None if b is None else b.data, geometry, groups)
     return record(
         value,
         (y, lambda g: convolution(g, w, None, geometry, groups)),
@@ -55,7 +64,7 @@ def transposed_convolution(y, w, b, geometry, groups):
 
 def filter_gradient(x, y, geometry, groups):
     """dT/dw: w[o,c,r,s] = sum_npq y[n,o,p,q] x[n,c,i,j]."""
-    value = columns.filter_gradient(x.data, y.data, geometry, groups)
+    value = weigh_filters(x.data, y.data, geometry, groups)
     return record(
         value,
         (x, lambda g: transposed_convolution(y, g, None, geometry, groups)),
@@ -66,7 +75,7 @@ def filter_gradient(x, y, geometry, groups):
 def channel_sums(x):
     """Sum over batch and pixels, (N, C, H, W) -> (C,): the gradient of a bias."""
     shape = x.shape
-    value = columns.image_sums(x.data).sum(axis=0)
+    value = image_sums(x.data).sum(axis=0)
     return record(value, (x, lambda g: broadcast_to(reshape(g, -1, 1, 1), shape)))
 
 

@@ -24,13 +24,14 @@ import math
 
 import numpy as np
 
-from .backend import xp
-from .columns import along_rows, image_sums
-from .conv import channel_sums
+from . import kernels
+from .backend import by_device, xp
+from .columns import along_rows
+from .conv import channel_sums, image_sums
 from .ops import sqrt
 from .reduce import mean
 from .shape import reshape, transpose
-from .tensor import Tensor, as_tensor, record, recording
+from .tensor import Tensor, as_tensor, broadcast_to, record, recording
 from .threads import over_threads
 
 # Norms of images, with a weight and a bias per channel
@@ -71,10 +72,46 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         raise ValueError(f"group_norm: a group has a single value, input {x.shape}, num_groups={num_groups}")
     if x.size == 0:
         return _affine(x, w, b)
-    size = C // num_groups
-    group = np.arange(C) // size
+    return reshape(_normalize_groups(_as_images(x), w, b, num_groups, eps), x.shape)
+
+
+def _normalize_groups_composed(x, w, b, groups, eps):
+    size = x.shape[1] // groups
+    group = np.arange(x.shape[1]) // size
     average = xp.asarray((group[:, None] == group) / size, dtype=x.dtype)  # (C, C)
-    return reshape(_normalize_images(_as_images(x), w, b, lambda t: t @ average, eps)[0], x.shape)
+    return _normalize_images(x, w, b, lambda t: t @ average, eps)[0]
+
+
+def _normalize_groups_by_kernel(x, w, b, groups, eps):
+    if x.dtype not in kernels.REALS:
+        return _normalize_groups_composed(x, w, b, groups, eps)
+    arrays = [t if t is None else t.data for t in (w, b)]
+    y, *statistics = kernels.norm.group_norm(x.data, *arrays, groups, eps)
+
+    @functools.lru_cache(maxsize=1)  # the gradients of w and b are called with one g
+    def sums(g):
+        return [Tensor(t) for t in kernels.norm.channel_sums(x.data, g.data, *statistics)]
+
+    def pullback(g, i):
+        if recording():
+            return _group_gradients_in_ops(x, w, g, groups, eps)[i]
+        if i == 0:
+            return Tensor(kernels.norm.group_norm_gradient(x.data, arrays[0], g.data, *statistics))
+        return sums(g)[i - 1]
+
+    return record(y, *((t, lambda g, i=i: pullback(g, i)) for i, t in enumerate((x, w, b)) if t is not None))
+
+
+def _group_gradients_in_ops(x, w, g, groups, eps):
+    """dL/d(x, w, b)."""
+    rows = lambda t: reshape(t, len(x), groups, -1)
+    m = lambda t: mean(t, -1, keepdims=True)
+    w = None if w is None else rows(broadcast_to(reshape(w, -1, 1, 1), x.shape))
+    dd, g_x_hat = _gradients_in_ops(rows(x) - m(rows(x)), rows(g), w, m, eps)
+    return reshape(dd - m(dd), x.shape), channel_sums(reshape(g_x_hat, x.shape)), channel_sums(g)
+
+
+_normalize_groups = by_device(_normalize_groups_composed, _normalize_groups_by_kernel)
 
 
 def instance_norm(
@@ -264,13 +301,15 @@ def _scale_rows(d, w, b, axes, eps):
     return record(y, *edges)
 
 
-def _mean(x, axes):
-    """x.mean(axis=axes, keepdims=True) over the last axes, as a product, which is faster."""
+def _mean_by_product(x, axes):
+    """x.mean(axis=axes, keepdims=True) over the last axes, as a product, which is faster on a CPU."""
     kept = x.shape[: axes[0]]
     size = math.prod(x.shape[axes[0] :])
     means = x.reshape(*kept, size) @ xp.full(size, 1.0 / max(1, size), x.dtype)
     return means.reshape(kept + (1,) * len(axes))
 
+
+_mean = by_device(_mean_by_product, lambda x, axes: x.mean(axis=axes, keepdims=True))
 
 # Both
 

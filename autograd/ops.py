@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from .backend import special, xp
+from . import kernels
+from .backend import by_device, special, xp
 from .tensor import Tensor, add, as_tensor, elementwise, operands, record, recording
 from .threads import in_parts
 
@@ -150,7 +151,7 @@ def polygamma(n, x):
 
 def where(condition, a, b):
     """a where condition holds, else b. condition: booleans, an array or a Tensor without gradient."""
-    condition = condition.data if isinstance(condition, Tensor) else condition
+    condition = condition.data if isinstance(condition, Tensor) else xp.asarray(condition)
     a, b = operands(a, b)
     try:
         value = xp.where(condition, a.data, b.data)
@@ -310,6 +311,9 @@ def silu(x):
 
 # Matrix multiplication
 
+_product = by_device(lambda a, b: xp.matmul(a, b), kernels.gemm.matmul)
+
+
 
 def matmul(a, b):
     """a @ b by NumPy's rules: the last two axes multiply, the others broadcast, a vector is a row or a column.
@@ -322,7 +326,7 @@ def matmul(a, b):
     if a.ndim == 1 or b.ndim == 1:
         return _matmul_with_vector(a, b)
     try:
-        value = xp.matmul(a.data, b.data)
+        value = _product(a.data, b.data)
     except ValueError as error:
         raise ValueError(f"matmul: {a.shape} @ {b.shape}: the last axis of the first must equal the second last of "
                          "the second, and the axes before them must broadcast") from error
@@ -346,7 +350,7 @@ def linear(input, weight, bias=None):
         raise ValueError(f"linear: input {x.shape} and weight {W.shape} do not fit; weight is (D_out, D_in), and the "
                          "last axis of input is D_in")
     edges = [(x, lambda g: g @ W), (W, lambda g: _rows(g).T @ _rows(x))]
-    value = xp.matmul(x.data, W.data.T)
+    value = _product(x.data, W.data.T)
     if bias is not None:
         b = as_tensor(bias)
         if b.shape != W.shape[:1]:

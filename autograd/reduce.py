@@ -10,10 +10,11 @@ import math
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from .backend import xp
+from . import kernels
+from .backend import by_device, xp
 from .ops import exp, power, sqrt, where
 from .shape import expand_dims, flip, named, reshape
-from .tensor import Tensor, as_tensor, broadcast_to, record
+from .tensor import Tensor, as_tensor, broadcast_to, record, recording
 
 
 def _restored(y, x, axis, keepdims):
@@ -144,10 +145,28 @@ def logsumexp(x, axis=None, keepdims=False):
 
 def softmax(x, axis=-1):
     """e^x / sum e^x over axis. Its Jacobian is diag(y) - y y^T."""
-    x = as_tensor(x)
+    return _softmax(as_tensor(x), axis)
+
+
+def _softmax_composed(x, axis):
     value = xp.exp(x.data - _top("softmax", x, axis))
     value /= value.sum(axis=axis, keepdims=True)
     return record(value, (x, lambda g, y: y * (g - sum(g * y, axis, keepdims=True))), keep_output=True)
+
+
+def _softmax_by_kernel(x, axis):
+    if axis not in (-1, x.ndim - 1) or x.size == 0 or x.dtype not in kernels.REALS:
+        return _softmax_composed(x, axis)
+
+    def pullback(g, y):
+        if recording():
+            return y * (g - sum(g * y, -1, keepdims=True))
+        return Tensor(kernels.softmax.softmax_gradient(y.data, g.data))
+
+    return record(kernels.softmax.softmax(x.data), (x, pullback), keep_output=True)
+
+
+_softmax = by_device(_softmax_composed, _softmax_by_kernel)
 
 
 def log_softmax(x, axis=-1):

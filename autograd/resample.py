@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from .backend import xp
+from .backend import constant, xp
 from .geometry import Geometry, pair
 from .shape import reshape, take_along_axis, transpose
 from .tensor import Tensor, as_tensor, record
@@ -327,9 +327,9 @@ def _resample(x, axis, index, weight):
     place, n = order.index(axis), x.shape[axis]
     y = xp.zeros([len(index) if i == place else size for i, size in enumerate(stored.shape)], x.dtype)
     for k, (i, w) in enumerate(zip(index.T, weight.T)):
-        term = xp.take(stored, xp.asarray(i), axis=place)
+        term = xp.take(stored, constant(i), axis=place)
         if not (w == 1).all():
-            term *= xp.asarray(w.astype(x.dtype)).reshape([-1 if a == place else 1 for a in range(x.ndim)])
+            term *= constant(w.astype(x.dtype)).reshape([-1 if a == place else 1 for a in range(x.ndim)])
         y = term if k == 0 else xp.add(y, term, out=y)
     y = y.transpose(np.argsort(order))
     return record(y, (x, lambda g: _resample(g, axis, *_transposed(index, weight, n))))

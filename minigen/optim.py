@@ -16,8 +16,8 @@ import math
 
 import numpy as np
 
-from autograd import Tensor
-from autograd.backend import device, to_numpy, xp
+from autograd import Tensor, kernels
+from autograd.backend import by_device, device, to_numpy, xp
 
 from .nn.module import copy_into
 
@@ -47,10 +47,14 @@ class Optimizer:
         self._check(grads)
         lr = float(self.lr(self.steps))  # a NumPy float64 would widen the arithmetic below
         self.steps += 1
+        self.apply(grads, scale, lr, self.steps)
+
+    def apply(self, grads, scale, lr, t) -> None:
+        """Step t for all parameters."""
         for p, g, *state in zip(self.params, grads, *self.state.values()):
             for rows in blocks(p.data):
                 g_rows = g[rows] if scale == 1.0 else g[rows] * scale
-                self.update(p.data[rows], g_rows, *(s[rows] for s in state), lr=lr, t=self.steps)
+                self.update(p.data[rows], g_rows, *(s[rows] for s in state), lr=lr, t=t)
 
     def update(self, theta, g, *state, lr, t) -> None:
         """The rule: writes step t into theta and the state, in place."""
@@ -114,10 +118,27 @@ class Adam(Optimizer):
     """
 
     slots = ("m", "v")
+    weight_decay = 0.0  # AdamW's
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
         super().__init__(params, lr)
         self.betas, self.eps = betas, eps
+
+    def apply_by_kernel(self, grads, scale, lr, t, lr_now=None, t_now=None) -> None:
+        """`apply` for all parameters at once. lr_now, t_now: arrays (1,) in device memory in the place of lr and t."""
+        beta1, beta2 = self.betas
+        kernels.adam.adam([p.data for p in self.params], grads, self.state["m"], self.state["v"], lr=lr, t=t,
+                          scale=scale, beta1=beta1, beta2=beta2, eps=self.eps, decay=self.weight_decay,
+                          lr_now=lr_now, t_now=t_now)
+
+    apply = by_device(Optimizer.apply, apply_by_kernel)
+
+    def apply_on_device(self, grads, lr, t) -> None:
+        """`apply` with lr and t from arrays (1,) on the device, as a captured training step needs it."""
+        self._apply_from_arrays(grads, lr, t)
+
+    _apply_from_arrays = by_device(lambda self, grads, lr, t: self.apply(grads, 1.0, float(lr[0]), int(t[0])),
+                                   lambda self, grads, lr, t: self.apply_by_kernel(grads, 1.0, 0.0, 0, lr, t))
 
     def update(self, theta, g, m, v, *, lr, t):
         beta1, beta2 = self.betas

@@ -26,47 +26,61 @@ from autograd.backend import normal
 
 def ancestral(denoise, x_T, schedule, steps=None, *, rng):
     """Algorithm 2 of DDPM with sigma_t^2 = beta_t: x_s = mu_tilde(x_t, x_0) + sqrt(beta) z."""
-
-    def rule(x_t, x_0, t, s):
-        c_0, c_t, _ = schedule.posterior(t, s)
-        beta = 1.0 - schedule.alpha_bar[t] / schedule.alpha_bar[s]  # of the steps from s to t as one
-        return float(c_0) * x_0 + float(c_t) * x_t, math.sqrt(beta) if s > 0 else 0.0  # z = 0 in the last step
-
-    return _descend(rule, denoise, x_T, schedule, steps, rng)
+    return _descend(move_ancestral, denoise, x_T, schedule, steps, rng)
 
 
 def ancestral_tilde(denoise, x_T, schedule, steps=None, *, rng):
     """Algorithm 2 of DDPM with sigma_t^2 = beta_tilde_t: x_s ~ q(x_s | x_t, x_0)."""
-
-    def rule(x_t, x_0, t, s):
-        c_0, c_t, variance = schedule.posterior(t, s)
-        return float(c_0) * x_0 + float(c_t) * x_t, math.sqrt(variance)
-
-    return _descend(rule, denoise, x_T, schedule, steps, rng)
+    return _descend(move_ancestral_tilde, denoise, x_T, schedule, steps, rng)
 
 
 def ddim(denoise, x_T, schedule, steps=None, *, rng=None, eta=0.0):
     """DDIM, eqs. 12 and 16. eta = 0 adds no noise: x_0 is a function of x_T. eta = 1 is ancestral_tilde."""
+    return _descend(move_ddim(eta), denoise, x_T, schedule, steps, rng)
 
-    def rule(x_t, x_0, t, s):
-        alpha_bar_t, alpha_bar_s = float(schedule.alpha_bar[t]), float(schedule.alpha_bar[s])
-        sigma = eta * math.sqrt((1 - alpha_bar_s) / (1 - alpha_bar_t)) * math.sqrt(1 - alpha_bar_t / alpha_bar_s)
-        eps = (x_t - math.sqrt(alpha_bar_t) * x_0) / math.sqrt(1 - alpha_bar_t)
-        direction = math.sqrt(max(0.0, 1 - alpha_bar_s - sigma**2)) * eps  # "pointing to x_t"
-        return math.sqrt(alpha_bar_s) * x_0 + direction, sigma
 
+# Moves: (schedule, t, s) -> (k_0, k_t, sigma), with x_s = k_0 x_0 + k_t x_t + sigma z
+
+
+def move_ancestral(schedule, t, s):
+    c_0, c_t, _ = schedule.posterior(t, s)
+    beta = 1.0 - schedule.alpha_bar[t] / schedule.alpha_bar[s]  # of the steps from s to t as one
+    return float(c_0), float(c_t), math.sqrt(beta) if s > 0 else 0.0  # z = 0 in the last step
+
+
+def move_ancestral_tilde(schedule, t, s):
+    c_0, c_t, variance = schedule.posterior(t, s)
+    return float(c_0), float(c_t), math.sqrt(variance)
+
+
+def move_ddim(eta=0.0):
+    """The move for this eta."""
     if not 0.0 <= eta <= 1.0:
         raise ValueError(f"ddim: eta is {eta}, expected 0 (no fresh noise) to 1 (as much as the ancestral sampler)")
-    return _descend(rule, denoise, x_T, schedule, steps, rng)
+
+    def move(schedule, t, s):
+        alpha_bar_t, alpha_bar_s = float(schedule.alpha_bar[t]), float(schedule.alpha_bar[s])
+        sigma = eta * math.sqrt((1 - alpha_bar_s) / (1 - alpha_bar_t)) * math.sqrt(1 - alpha_bar_t / alpha_bar_s)
+        direction = math.sqrt(max(0.0, 1 - alpha_bar_s - sigma**2))  # "pointing to x_t": times eps, which is
+        k_t = direction / math.sqrt(1 - alpha_bar_t)  # (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)
+        return math.sqrt(alpha_bar_s) - k_t * math.sqrt(alpha_bar_t), k_t, sigma
+
+    return move
 
 
-def _descend(rule, denoise, x_T, schedule, steps, rng):
-    """x_T -> ... -> x_t -> x_s -> ... -> x_0, where rule(x_t, x_0, t, s) gives the mean and deviation of x_s."""
+def descent(schedule, steps=None):
+    """The pairs (t, s) on the way down: T first, s = 0 last."""
     times = [0, *schedule.subsequence(steps).tolist()]
+    return list(zip(times[:0:-1], times[-2::-1]))
+
+
+def _descend(move, denoise, x_T, schedule, steps, rng):
+    """x_T -> ... -> x_t -> x_s -> ... -> x_0."""
     x_t = x_T
-    for t, s in zip(times[:0:-1], times[-2::-1]):
+    for t, s in descent(schedule, steps):
         x_0 = denoise(x_t, np.full(len(x_t), t))
-        x_t, sigma = rule(x_t, x_0, t, s)
+        k_0, k_t, sigma = move(schedule, t, s)
+        x_t = k_0 * x_0 + k_t * x_t
         if sigma > 0.0:
             if rng is None:
                 raise ValueError("this sampler adds noise in every step; pass rng=")

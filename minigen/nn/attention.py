@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd import Tensor, dropout, linear, parameter, softmax
 from autograd.attention import scaled_dot_product_attention
-from autograd.backend import default_dtype, xp
+from autograd.backend import constant, default_dtype, xp
 
 from . import init
 from .layers import Linear
@@ -141,7 +141,7 @@ def sinusoidal_code(positions, dim, max_period=10_000.0):
     if dim < 2 or dim % 2:
         raise ValueError(f"sinusoidal_code: dim is {dim}, expected an even number: half are sines, half cosines")
     frequencies = max_period ** (-np.arange(dim // 2) / (dim // 2))
-    angles = xp.asarray(positions)[..., None] * xp.asarray(frequencies)
+    angles = xp.asarray(positions)[..., None] * constant(frequencies)
     return xp.concatenate([xp.sin(angles), xp.cos(angles)], axis=-1).astype(default_dtype)
 
 

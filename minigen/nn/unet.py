@@ -17,10 +17,8 @@ with width=128, multipliers=(1, 2, 2, 2), attention=(1,), groups=32, DDPM's netw
 Symbols: N batch, C channels, H W image, t diffusion step, D = 4 width the width of the time's code.
 Read before this: blocks.py. Read next: models/diffusion/ddpm.py.
 """
-import numpy as np
-
 from autograd import Tensor, as_tensor, concatenate, silu
-from autograd.backend import to_numpy
+from autograd.backend import asarray
 from autograd.resample import pixel_shuffle, pixel_unshuffle
 
 from .attention import sinusoidal_code
@@ -113,7 +111,7 @@ class UNet(Module):
                              "UNet: t is given to a network without time; build it with time=True")
         if t is None:
             return None
-        t = to_numpy(t.data) if isinstance(t, Tensor) else np.asarray(t)
+        t = t.data if isinstance(t, Tensor) else asarray(t)
         if t.shape != x.shape[:1]:
             raise ValueError(f"UNet: t has shape {t.shape}, expected one number per image of {x.shape}: ({len(x)},)")
         return self.time(Tensor(sinusoidal_code(t, self.width)))

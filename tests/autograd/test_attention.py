@@ -91,7 +91,7 @@ def test_the_size_of_a_block_does_not_matter(monkeypatch, name):
         return [y, *ag.grad(y, inputs, u)]
 
     whole = run()
-    monkeypatch.setattr(attention, "BLOCK", 50)  # two images at a time, and one at the end
+    monkeypatch.setattr(attention, "block", lambda: 50)  # two images at a time, and one at the end
     for a, b in zip(run(), whole):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 

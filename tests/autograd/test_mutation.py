@@ -193,5 +193,5 @@ def test_the_table_reaches_every_pullback(monkeypatch):
     reached = {edge[:2] for edge in rows_of_edges(monkeypatch)}
     places = calls_in_source()
     missing = [f"{module}:{line} in {function}" for (module, line), function in places.items()
-               if (module, line) not in reached]
+               if (module, line) not in reached and not function.endswith("_by_kernel")]  # tests/cuda_on_cpu has these
     assert not missing, "no row of the table uses these calls of record"
