@@ -33,11 +33,12 @@ _CUDA_HELP = (
 )
 
 
-def use(device: str, tf32: bool = False) -> None:
+def use(device: str, tf32: bool | None = None) -> None:
     """Chooses the device of all arrays made from here on: "cpu" or "cuda". RuntimeError says what is missing.
 
-    tf32: on "cuda", products of float32 arrays (convolution, matmul) run on tensor cores: about six times as fast, with
-    factors rounded to 10 bits of mantissa. Without it they are exact to float32, as in PyTorch.
+    tf32: on "cuda", products of float32 arrays (convolution, matmul) run on tensor cores, which round their factors to
+    10 bits of mantissa. Without it they are float32 throughout. Left out, it is what the environment says:
+    MINIGEN_TF32=1.
     """
     if device == "cpu":
         arrays, functions = np, scipy.special
@@ -48,7 +49,8 @@ def use(device: str, tf32: bool = False) -> None:
     for module, library in ((xp, arrays), (special, functions)):
         vars(module).clear()
         vars(module).update(vars(library))
-    _products["tf32"] = bool(tf32) and device == "cuda"
+    tf32 = os.environ.get("MINIGEN_TF32") == "1" if tf32 is None else tf32
+    _products["tf32"] = tf32 and device == "cuda"
 
 
 def _cupy():
@@ -167,4 +169,4 @@ def uniform(rng: np.random.Generator, shape, dtype=default_dtype):
     return asarray(rng.random(shape, dtype=np.dtype(dtype)))
 
 
-use(os.environ.get("MINIGEN_DEVICE", "cpu"), tf32=os.environ.get("MINIGEN_TF32") == "1")
+use(os.environ.get("MINIGEN_DEVICE", "cpu"))
