@@ -64,6 +64,11 @@ def _cupy():
         raise RuntimeError(_CUDA_HELP.format(reason=f"CuPy finds no usable GPU ({error})")) from error
     if found == 0:
         raise RuntimeError(_CUDA_HELP.format(reason="CuPy finds no GPU"))
+    capability = cupy.cuda.Device().compute_capability  # "90" for 9.0
+    if int(capability) < 80:
+        raise RuntimeError(_CUDA_HELP.format(
+            reason=f"the kernels are for compute capability 8.0 (Ampere) and newer, this GPU has "
+                   f"{capability[:-1]}.{capability[-1]}"))
     return cupy
 
 

@@ -66,6 +66,31 @@ def test_the_reason_is_given():
         backend.use("cuda")
 
 
+def stand_in(count, capability):
+    """A CuPy that finds so many GPUs."""
+    runtime = types.SimpleNamespace(getDeviceCount=lambda: count, CUDARuntimeError=OSError)
+    device = types.SimpleNamespace(compute_capability=capability)
+    return types.SimpleNamespace(ndarray=list, cuda=types.SimpleNamespace(runtime=runtime, Device=lambda: device))
+
+
+@pytest.mark.parametrize("count, capability, reason", [
+    (0, None, "CuPy finds no GPU"), (1, "75", "compute capability 8.0 .* this GPU has 7.5"), (1, "80", None),
+    (2, "120", None)])
+def test_what_a_gpu_must_have(count, capability, reason, monkeypatch):
+    before = backend.device()
+    monkeypatch.setattr(backend.importlib, "import_module", lambda name: stand_in(count, capability))
+    try:
+        if reason is None:
+            backend.use("cuda")
+            assert backend.device() == "cuda"
+        else:
+            with pytest.raises(RuntimeError, match=f"device 'cuda' needs .* {reason}"):
+                backend.use("cuda")
+    finally:
+        monkeypatch.undo()
+        backend.use(before)
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda:0", "CPU", ""])
 def test_unknown_devices(device):
     with pytest.raises(ValueError, match=f"use: device is '{device}', expected 'cpu' or 'cuda'"):
