@@ -94,7 +94,12 @@ def by_device(on_cpu, on_cuda):
 
 def multiprocessors() -> int:
     """How many blocks of threads the GPU runs at the same time, at least; 1 on the CPU."""
-    return xp.cuda.Device().attributes["MultiProcessorCount"] if device() == "cuda" else 1
+    return _multiprocessors(xp.cuda.Device().id) if device() == "cuda" else 1
+
+
+@functools.cache
+def _multiprocessors(number):
+    return xp.cuda.Device(number).attributes["MultiProcessorCount"]
 
 
 class Captured:
