@@ -20,10 +20,19 @@ import os
 import types
 
 import numpy as np
-import scipy.special
+
+
+class _Later(types.ModuleType):
+    """A module with the names of another, library(), which is imported when the first of them is asked for."""
+
+    def __getattr__(self, name):
+        functions = self.library()
+        vars(self).update(vars(functions))
+        return getattr(functions, name)
+
 
 xp = types.ModuleType("xp", "The array library in use: NumPy or CuPy.")
-special = types.ModuleType("special", "The special functions of the array library in use.")
+special = _Later("special", "The special functions of the array library in use: SciPy's, slow to import, or CuPy's.")
 default_dtype = np.dtype(np.float32)
 _products = {"tf32": False}  # how products are computed on a GPU; chosen with the device
 
@@ -41,14 +50,15 @@ def use(device: str, tf32: bool | None = None) -> None:
     MINIGEN_TF32=1.
     """
     if device == "cpu":
-        arrays, functions = np, scipy.special
+        arrays, functions = np, lambda: importlib.import_module("scipy.special")
     elif device == "cuda":
-        arrays, functions = _cupy(), importlib.import_module("cupyx.scipy.special")
+        arrays, functions = _cupy(), lambda: importlib.import_module("cupyx.scipy.special")
     else:
         raise ValueError(f"use: device is {device!r}, expected 'cpu' or 'cuda'")
-    for module, library in ((xp, arrays), (special, functions)):
-        vars(module).clear()
-        vars(module).update(vars(library))
+    vars(xp).clear()
+    vars(xp).update(vars(arrays))
+    vars(special).clear()
+    special.library = functions
     tf32 = os.environ.get("MINIGEN_TF32") == "1" if tf32 is None else tf32
     _products["tf32"] = tf32 and device == "cuda"
 

@@ -20,10 +20,13 @@ Symbols: x (N, C, H, W), w (O, C/G, R, S), y (N, O, P, Q), G groups; columns are
 Source: Chellapilla, Puri & Simard, "High performance convolutional neural networks for document
 processing", 2006 (im2col). Read before this: conv.py, geometry.py.
 """
+import functools
 import math
+import operator
 
 from .backend import xp
 from .geometry import Geometry
+from .threads import over_threads
 
 BLOCK = 1 << 19  # numbers in the buffer of columns: 2 MiB in float32, about a core's second-level cache
 FEW = 8  # fewer channels than this are too short a run to copy
@@ -42,10 +45,14 @@ def convolve(x, w, bias, geometry, groups):
         _add(y, bias)
     else:
         matrix = _by_group(w, G).transpose(0, 3, 4, 2, 1).reshape(G, -1, O // G)  # (G, R*S*C/G, O/G)
-        for images, rows, columns in column_blocks(x, geometry, G):
-            block = y[images, rows]
-            xp.matmul(columns, matrix, out=_pixels_by_group(block, G))
-            _add(block, bias)
+
+        def work(part):
+            for images, rows, columns in column_blocks(x[part], geometry, G):
+                block = y[part][images, rows]
+                xp.matmul(columns, matrix, out=_pixels_by_group(block, G))
+                _add(block, bias)
+
+        over_threads(work, N, N * _columns_size(C, geometry))
     return y.transpose(0, 3, 1, 2)
 
 
@@ -59,12 +66,17 @@ def filter_gradient(x, y, geometry, groups):
         return xp.matmul(g.swapaxes(1, 2), seen).sum(axis=0).reshape(O, C, 1, 1)
     if G == C == O > 1:
         return _depthwise_filter_gradient(x, y, geometry)
-    total = xp.zeros((G, R * S * C // G, O // G), x.dtype)
-    part = xp.empty_like(total)
     y = y.transpose(0, 2, 3, 1)
-    for images, rows, columns in column_blocks(x, geometry, G):
-        xp.matmul(columns.swapaxes(1, 2), _pixels_by_group(y[images, rows], G), out=part)
-        total += part
+
+    def work(part):
+        total = xp.zeros((G, R * S * C // G, O // G), x.dtype)
+        term = xp.empty_like(total)
+        for images, rows, columns in column_blocks(x[part], geometry, G):
+            xp.matmul(columns.swapaxes(1, 2), _pixels_by_group(y[part][images, rows], G), out=term)
+            total += term
+        return total
+
+    total = functools.reduce(operator.iadd, over_threads(work, len(x), len(x) * _columns_size(C, geometry)))
     return total.reshape(G, R, S, C // G, O // G).transpose(0, 4, 3, 1, 2).reshape(O, C // G, R, S)
 
 
@@ -122,6 +134,11 @@ def column_blocks(x, geometry, groups):
                 columns = buffer[: part.size].reshape(G, pixels, size // G)
             xp.copyto(columns.reshape(part.shape), part)
             yield slice(n, n + images), slice(p, p + rows), columns
+
+
+def _columns_size(C, geometry):
+    """How many numbers the columns of one image have."""
+    return C * math.prod(geometry.kernel) * math.prod(geometry.output)
 
 
 def _even_part(total, limit):
@@ -223,12 +240,17 @@ def _scatter(y, w, bias, geometry, groups):
     N, O, C = *y.shape[:2], w.shape[1] * groups
     x = xp.empty((N, *geometry.image, C), y.dtype).transpose(0, 3, 1, 2)
     matrix = _by_group(w, G).transpose(0, 1, 3, 4, 2).reshape(G, O // G, -1)  # (G, O/G, R*S*C/G)
-    images = _even_part(N, BLOCK // max(1, P * Q * R * S * C))
-    for n in range(0, N, images):
-        block = y[n : n + images].transpose(0, 2, 3, 1)
-        sent = xp.matmul(_pixels_by_group(block, G), matrix).reshape(G, len(block), P, Q, R * S, C // G)
-        sent = sent.transpose(4, 1, 0, 5, 2, 3).reshape(R * S, len(block), C, P, Q)
-        x[n : n + images] = _add_up(sent, geometry)
+    images = _even_part(N, BLOCK // max(1, _columns_size(C, geometry)))
+
+    def work(part):
+        for n in range(part.start, part.stop, images):
+            block = slice(n, min(n + images, part.stop))
+            pixels = _pixels_by_group(y[block].transpose(0, 2, 3, 1), G)
+            sent = xp.matmul(pixels, matrix).reshape(G, -1, P, Q, R * S, C // G)
+            sent = sent.transpose(4, 1, 0, 5, 2, 3).reshape(R * S, -1, C, P, Q)
+            x[block] = _add_up(sent, geometry)
+
+    over_threads(work, N, N * _columns_size(C, geometry))
     _add(x.transpose(0, 2, 3, 1), bias)
     return x
 

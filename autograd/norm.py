@@ -32,6 +32,7 @@ from .ops import sqrt
 from .reduce import mean
 from .shape import reshape, transpose
 from .tensor import Tensor, as_tensor, broadcast_to, record, recording
+from .threads import over_threads
 
 # Norms of images, with a weight and a bias per channel
 
@@ -146,24 +147,34 @@ def _normalize_images(x, w, b, over_set, eps):
 
 
 def _center_images(x, over_set):
-    value = x.data - along_rows(over_set(_pixel_means(x.data)), x.data)
+    means = over_set(_pixel_means(x.data))
+    value = xp.empty_like(x.data)
+
+    def work(part):
+        xp.subtract(x.data[part], _spread(means, x.data, part), out=value[part])
+
+    over_threads(work, len(value), value.size)
     return record(value, (x, lambda g: _center_images(g, over_set)))
 
 
 def _scale_images(d, w, b, over_set, eps):
     """(y, m(d^2)) with y = w d / sqrt(m(d^2) + eps) + b."""
-    y = d.data * d.data
-    var = over_set(_pixel_means(y))
+    y = xp.empty_like(d.data)
+    var = over_set(_pixel_means(d.data, d.data, scratch=y))
     rstd = 1.0 / xp.sqrt(var + eps)
     scale = rstd if w is None else rstd * w.data
-    xp.multiply(d.data, along_rows(scale, d.data), out=y)
-    if b is not None:
-        y += along_rows(b.data, y)
+
+    def work(part):
+        xp.multiply(d.data[part], _spread(scale, y, part), out=y[part])
+        if b is not None:
+            y[part] += along_rows(b.data, y)
+
+    over_threads(work, len(y), y.size)
 
     @functools.lru_cache(maxsize=1)  # the gradients of d and of w both need it, and are called with one g
     def product_means(g):
         """The means over pixels of g x^."""
-        return _pixel_means(g.data * d.data) * rstd
+        return _pixel_means(g.data, d.data) * rstd
 
     def in_ops(g):
         """(dL/dd, g x^)."""
@@ -174,8 +185,13 @@ def _scale_images(d, w, b, over_set, eps):
         if recording():
             return in_ops(g)[0]
         m_hx = over_set(product_means(g) * (1.0 if w is None else w.data))
-        dd = d.data * along_rows(-m_hx * rstd * rstd, d.data)
-        dd += g.data * along_rows(scale, g.data)
+        of_d, dd = -m_hx * rstd * rstd, xp.empty_like(d.data)
+
+        def work(part):
+            xp.multiply(d.data[part], _spread(of_d, dd, part), out=dd[part])
+            dd[part] += g.data[part] * _spread(scale, g.data, part)
+
+        over_threads(work, len(dd), dd.size)
         return Tensor(dd)
 
     def pullback_w(g):
@@ -187,8 +203,22 @@ def _scale_images(d, w, b, over_set, eps):
     return record(y, *edges), var
 
 
-def _pixel_means(x):
-    return image_sums(x) / (x.shape[2] * x.shape[3])
+def _pixel_means(x, by=None, scratch=None):
+    """Means over the pixels of x, or of x times `by`: (N, C). scratch: an array like x that may be written to."""
+    means = xp.empty(x.shape[:2], x.dtype)
+    scratch = xp.empty_like(x) if by is not None and scratch is None else scratch
+
+    def work(part):
+        values = x[part] if by is None else xp.multiply(x[part], by[part], out=scratch[part])
+        means[part] = image_sums(values) / (x.shape[2] * x.shape[3])
+
+    over_threads(work, len(x), x.size)
+    return means
+
+
+def _spread(t, x, part):
+    """The rows of t (N, C), or its only one (1, C), for this part of the images x, ready to broadcast."""
+    return along_rows(t if len(t) == 1 else t[part], x)
 
 
 def _as_images(x):

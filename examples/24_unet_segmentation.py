@@ -13,7 +13,8 @@ from minigen import data, plot
 from minigen.nn import UNet
 from minigen.optim import Adam, cosine
 
-STEPS, BATCH, SIZE, FRAGMENTS = 300, 32, 40, 6
+STEPS, SAMPLES = 300, 300
+BATCH, SIZE, FRAGMENTS = 32, 40, 6
 
 
 def scenes(digits, n, rng):
@@ -52,9 +53,9 @@ for step in range(STEPS):
     if step % 25 == 0:
         print(f"step {step:3}: cross entropy {loss.item():.3f} nats per pixel", flush=True)
 
-x, mask = scenes(data.load("mnist10k", "test"), 300, rng(1))
+x, mask = scenes(data.load("mnist10k", "test"), SAMPLES, rng(1))
 with no_grad():
     predicted = np.concatenate([unet(x[i : i + 50]).data > 0 for i in range(0, len(x), 50)])
-print(f"IoU on 300 test scenes: {iou(predicted, mask):.3f}; of the baseline: {iou(x > 0.5, mask):.3f}")
+print(f"IoU on {SAMPLES} test scenes: {iou(predicted, mask):.3f}; of the baseline: {iou(x > 0.5, mask):.3f}")
 plot.sheets({"scenes": x[:25], "digit": mask[:25], "predicted": predicted[:25]}, "24_unet_segmentation.png")
 print("wrote 24_unet_segmentation.png")

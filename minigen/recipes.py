@@ -127,8 +127,8 @@ def glow(dataset, rng):
 
 FLOW_ELSEWHERE = {
     **dict.fromkeys(("binarized_mnist", "mnist", "fashion_mnist", "mnist10k", "cifar10"), {
-        "optimizers": {"flow": lambda params: Adam(params, linear_warmup(cosine(1e-3, 15_000, final=1e-4), 200))},
-        "steps": 15_000, "batch_size": 64, "ema": 0.999, "clip": 1000.0}),
+        "optimizers": {"flow": lambda params: Adam(params, linear_warmup(cosine(1e-3, 8000, final=5e-5), 200))},
+        "steps": 8000, "batch_size": 64, "ema": 0.999, "clip": 1000.0}),
     **dict.fromkeys(POINTS, {
         "optimizers": {"flow": lambda params: Adam(params, linear_warmup(cosine(5e-3, 1000), 50))},
         "steps": 1000, "batch_size": 256, "ema": None, "clip": 10.0}),
@@ -151,7 +151,7 @@ def gan_judge(dataset):
 
 def gan(dataset, rng):
     shape, levels = dataset.image_shape, dataset.levels
-    latent, hidden = (2, (128, 128)) if levels is None else (32, (256, 256))
+    latent, hidden = (8, (128, 128)) if levels is None else (32, (256, 256))
     networks = MLPGenerator(latent, shape, hidden, rng=rng), MLPDiscriminator(shape, hidden, rng=rng)
     return GAN(*networks, levels, judge=gan_judge(dataset))
 
@@ -163,14 +163,15 @@ def dcgan(dataset, rng):
 
 
 def wgan_gp(dataset, rng):
-    """The networks of `gan` for points, those of `dcgan` for images, but for the normalization of the critic."""
+    """The networks of `gan` for points, those of `dcgan` for images, but for the normalization of the critic. For
+    points lambda is 0.1, as in the paper's code: at 10 a critic that is so smooth lets G overshoot, round and round."""
     shape, levels = dataset.image_shape, dataset.levels
     if levels is None:
-        networks = MLPGenerator(2, shape, rng=rng), MLPDiscriminator(shape, rng=rng)
+        networks, penalty = (MLPGenerator(8, shape, rng=rng), MLPDiscriminator(shape, rng=rng)), 0.1
     else:
         critic = ConvDiscriminator(shape, width=32, norm=None, rng=rng)
-        networks = ConvGenerator(64, shape, width=32, rng=rng), critic
-    return WGANGP(*networks, levels, judge=gan_judge(dataset))
+        networks, penalty = (ConvGenerator(64, shape, width=32, rng=rng), critic), 10.0
+    return WGANGP(*networks, levels, penalty=penalty, judge=gan_judge(dataset))
 
 
 LABELLED = ("digits", "mnist", "fashion_mnist", "mnist10k", "cifar10")
@@ -225,8 +226,8 @@ RECIPES = {recipe.name: recipe for recipe in [
     Recipe(
         "planar_energy", "planar flow fitted to an energy without data", "Rezende & Mohamed 2015",
         model=lambda data, rng: PlanarOnEnergy(data.name, rng=rng),
-        optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(1e-2, 6000), 100))},
-        steps=6000, batch_size=256, data="u1", accepts=tuple(ENERGIES)),
+        optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(1e-2, 8000), 100))},
+        steps=8000, batch_size=256, data="u1", accepts=tuple(ENERGIES), clip=10.0),
     Recipe(
         "realnvp", "flow of affine couplings at several scales", "Dinh et al. 2017",
         model=realnvp, optimizers={"flow": lambda params: Adam(params, linear_warmup(cosine(2e-3, 400), 50))},
@@ -243,7 +244,7 @@ RECIPES = {recipe.name: recipe for recipe in [
         steps=600, batch_size=100, ema=0.99, clip=100.0, accepts=IMAGES + POINTS, elsewhere=FLOW_ELSEWHERE),
     Recipe(
         "gan", "generative adversarial networks, plain ones", "Goodfellow et al. 2014",
-        model=gan, optimizers=dict.fromkeys("DG", lambda params: Adam(params, 1e-3, betas=(0.5, 0.999))),
+        model=gan, optimizers=dict.fromkeys("DG", lambda params: Adam(params, cosine(1e-3, 5000), betas=(0.5, 0.999))),
         steps=5000, batch_size=256, data="eight_gaussians", ema=0.999, accepts=IMAGES + POINTS,
         elsewhere=dict.fromkeys(IMAGES, {"batch_size": 64})),
     Recipe(
@@ -257,8 +258,9 @@ RECIPES = {recipe.name: recipe for recipe in [
         "wgan_gp", "a critic of slope 1 measures the earth mover's distance", "Gulrajani et al. 2017",
         model=wgan_gp, optimizers=dict.fromkeys(("critic", "G"), lambda params: Adam(params, 1e-3, betas=(0.0, 0.9))),
         steps=1000, batch_size=64, ema=0.99, accepts=IMAGES + POINTS, elsewhere={
-            **dict.fromkeys(POINTS, {"steps": 3000, "batch_size": 256, "ema": 0.999, "optimizers": dict.fromkeys(
-                ("critic", "G"), lambda params: Adam(params, 1e-3, betas=(0.5, 0.9)))}),
+            **dict.fromkeys(POINTS, {"steps": 3000, "batch_size": 256, "ema": 0.999, "optimizers": {
+                "critic": lambda params: Adam(params, cosine(1e-3, 15_000), betas=(0.5, 0.9)),  # five steps in each
+                "G": lambda params: Adam(params, cosine(1e-3, 3000), betas=(0.5, 0.9))}}),
             **{name: {"steps": 10_000} for name in IMAGES if name != "digits"}}),
     Recipe(
         "ddpm", "denoising diffusion: a U-Net takes noise out of images, step by step", "Ho et al. 2020",

@@ -38,6 +38,7 @@ from .optim import clip_factor
 CHECKPOINT = "checkpoint.safetensors"
 SAVE_SECONDS = 15  # between checkpoints
 DRAW_SECONDS = 15  # between sample grids
+NOTE_SECONDS = 15  # between lines in a log
 TIMED_STEPS = 5  # measured before the line that says how long the run will take
 VALID_WINDOWS = 32  # validation once in so many windows of the history
 
@@ -226,7 +227,7 @@ def train(model, batches, optimizers, steps=None, budget=None, *, rng, ema=None,
             run.seconds = time.perf_counter() - began
             progress.update(terms)
             if files:
-                files.update(progress)
+                files.update()
 
     run.stopped_by = signals[0] if signals else None
     if files:
@@ -272,14 +273,13 @@ class _Files:
             self.save()
         self.save_at, self.draw_at = time.perf_counter() + SAVE_SECONDS, time.perf_counter() + DRAW_SECONDS
 
-    def update(self, progress):
+    def update(self):
         now = time.perf_counter()
         if now >= self.save_at:
             self.save()
             self.save_at = _next_time(now, SAVE_SECONDS)
         if now >= self.draw_at:
             self.draw()
-            progress.note()
             self.draw_at = _next_time(now, DRAW_SECONDS)
 
     def save(self):
@@ -303,7 +303,7 @@ class _Progress:
 
     def __enter__(self):
         self.bar = tqdm(initial=self.run.step, unit="step", disable=None, dynamic_ncols=True)
-        self.last = time.perf_counter()
+        self.last = self.noted = time.perf_counter()
         return self
 
     def __exit__(self, *error):
@@ -313,10 +313,10 @@ class _Progress:
         now = time.perf_counter()
         self.durations = [*self.durations, now - self.last][-50:]
         self.last = now
-        step = statistics.median(self.durations)  # the first step is slow: it warms up
+        step = statistics.median(self.durations[1:] or self.durations)  # the first step is slow: it warms up
         by_budget = max(0.0, (self.budget - self.run.seconds) / step)
         left = round(min(self.steps - self.run.step, by_budget))
-        if not self.announced and (len(self.durations) > TIMED_STEPS or sum(self.durations) > 2):
+        if not self.announced and (len(self.durations) > TIMED_STEPS or sum(self.durations[1:]) > 2):
             self.announced = True
             self.bar.write(f"one step takes {1000 * step:.3g} ms here: {left:,} steps to go, "
                            f"about {format_duration(left * step)}")
@@ -326,11 +326,10 @@ class _Progress:
         self.bar.total = self.run.step + left
         self.bar.set_postfix_str(self._terms(), refresh=False)
         self.bar.update()
-
-    def note(self):
-        """In a log, where there is no bar: one line."""
-        if self.bar.disable:
-            print(f"step {self.run.step:,}, {format_duration(self.run.seconds)}: {self._terms()}", flush=True)
+        if self.bar.disable and now >= self.noted + NOTE_SECONDS:  # a log, where there is no bar
+            self.noted = now
+            to_go = format_duration(left * step)
+            print(f"step {self.run.step:,} of {self.bar.total:,}, {to_go} to go: {self._terms()}", flush=True)
 
     def _terms(self):
         return ", ".join(f"{name} {value:.4g}" for name, value in self.smoothed.items())

@@ -24,6 +24,7 @@ LEVELS = {
     "autograd/backend": 0,
     "autograd/tensor": 1,
     "autograd/geometry": 1,
+    "autograd/threads": 1,
     "autograd/kernels/launch": 1.2,
     "autograd/kernels/tiles": 1.2,
     "autograd/kernels/*": 1.5,
@@ -82,7 +83,7 @@ LEVELS = {
     "minigen/__main__": 12,
 }
 
-LATE = {"cupy", "cupyx", "matplotlib", "PIL"}  # may be imported in a function, by importlib: not there, or slow
+LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL"}  # may be imported in a function, by importlib: not there, or slow
 COME_WITH = {"requests": "pooch", "PIL": "matplotlib"}  # libraries that others bring along
 
 
@@ -251,9 +252,10 @@ def test_metadata():
     assert config["options"]["python_requires"] == ">=3.10"
     assert config["options.packages.find"]["include"].split() == ["autograd*", "minigen*"]
     assert config["options.entry_points"]["console_scripts"].split("\n")[1:] == ["minigen = minigen.cli:main"]
-    assert required("install_requires") >= {"numpy", "scipy", "matplotlib", "tqdm", "pooch", "safetensors"}
+    assert required("install_requires") >= {"numpy", "scipy", "matplotlib", "tqdm", "pooch", "safetensors",
+                                            "threadpoolctl"}
     assert required("test", "options.extras_require") == {"pytest", "hypothesis"}
-    assert required("bench", "options.extras_require") == {"torch", "threadpoolctl"}
+    assert required("bench", "options.extras_require") == {"torch"}
     assert [line.startswith("cupy") for line in config["options.extras_require"]["cuda"].split()] == [True]
 
 

@@ -16,9 +16,11 @@ def shortened(source):
     tree = ast.parse(source)
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
-            names = [target.id for target in statement.targets if isinstance(target, ast.Name)]
-            if names and names[0] in SHORT:
-                statement.value = ast.copy_location(ast.Constant(SHORT[names[0]]), statement.value)
+            target, value = statement.targets[0], statement.value
+            pairs = zip(target.elts, value.elts) if isinstance(value, ast.Tuple) else [(target, value)]
+            for name, constant in pairs:
+                if getattr(name, "id", "") in SHORT:
+                    constant.value = SHORT[name.id]
     return tree
 
 
@@ -53,3 +55,4 @@ def test_an_example_is_a_short_read(path):
 
 def test_shortened_replaces_the_constants():
     assert ast.unparse(shortened("STEPS = 5000\nx = STEPS\ny = 7")) == "STEPS = 30\nx = STEPS\ny = 7"
+    assert ast.unparse(shortened("a, SAMPLES = (900, 900)")) == "a, SAMPLES = (900, 20)"

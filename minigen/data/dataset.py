@@ -37,6 +37,9 @@ class Dataset:
             if x.dtype != np.float32 or x.shape[1:] != (2,):
                 raise ValueError(f"{self.name}: points must be float32 (N, 2), got {x.dtype} {x.shape}; "
                                  "images need levels=")
+            if not np.isfinite(x).all():
+                row = np.flatnonzero(~np.isfinite(x).all(axis=1))[0]
+                raise ValueError(f"{self.name}: point {row} is {x[row]}; leave out what is NaN or infinite")
         elif x.dtype != np.uint8 or x.ndim != 4:
             raise ValueError(f"{self.name}: images must be uint8 (N, C, H, W), got {x.dtype} {x.shape}")
         elif x.size and x.max() >= self.levels:

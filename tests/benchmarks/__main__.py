@@ -7,7 +7,8 @@
 Each row is one piece of work that both libraries do with the same numbers (rows.py; test_rows.py shows that their
 results agree). Every measurement runs in a process of its own, because two thread pools in one process slow each
 other; the two libraries take turns, and the ratio is the median over pairs, so that a machine whose speed drifts
-slows both. A ratio below 1 means that minigen is faster, or needs less memory.
+slows both. A ratio below 1 means that minigen is faster, or needs less memory. A second table shows minigen alone on
+more images and on larger ones: the time per pixel should stay as it is, but for what a call costs however little it does.
 
 Memory is the peak of the resident set above what it was when the library had been imported. OPENBLAS_CORETYPE is
 unset: it would change NumPy's kernels and leave PyTorch's alone.
@@ -28,18 +29,27 @@ HERE = Path(__file__).resolve().parent
 def main():
     options = parse()
     environment = clean_environment(options.threads)
+    listed = child(["--list"], environment)
+    asked = lambda names: [name for name in names if not options.words or any(word in name for word in options.words)]
     about = describe(environment, options.threads)
     print(about["text"])
+    results = {"machine": about, "rows": {}, "scaling": {}}
+
     print(f"{'row':34}{'minigen':>12}{'PyTorch':>12}{'time ratio':>12}{'memory':>10}{'PyTorch':>10}{'ratio':>8}")
-    results = {"machine": about, "rows": {}}
-    for name in names(environment, options.words):
+    for name in asked(listed["rows"]):
         pairs = [[run(name, library, environment, options.seconds) for library in ("minigen", "torch")]
                  for _ in range(options.pairs)]
         results["rows"][name] = row = summary(pairs)
         print(f"{name:34}{row['minigen_ms']:9.3f} ms{row['torch_ms']:9.3f} ms{row['time_ratio']:12.2f}"
               f"{row['minigen_mb']:7.1f} MB{row['torch_mb']:7.1f} MB{row['memory_ratio']:8.2f}", flush=True)
-        if options.json:
-            Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+
+    print(f"\n{'scaling':34}{'minigen':>12}{'per pixel':>12}")
+    for name in asked(listed["scaling"]):
+        ms = statistics.median(run(name, "minigen", environment, options.seconds)["ms"] for _ in range(options.pairs))
+        results["scaling"][name] = {"minigen_ms": ms, "pixels": listed["scaling"][name]}
+        print(f"{name:34}{ms:9.3f} ms{1e6 * ms / listed['scaling'][name]:9.1f} ns", flush=True)
+    if options.json:
+        Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
 
 
 def parse():
@@ -60,17 +70,15 @@ def clean_environment(threads):
     return environment | {"PYTHONPATH": os.pathsep.join(path)}
 
 
-def names(environment, words):
-    listed = child(["--list"], environment)
-    return [name for name in listed if not words or any(word in name for word in words)]
-
-
 def run(name, library, environment, seconds):
     return child([name, library, str(seconds)], environment)
 
 
 def child(arguments, environment):
-    command = [sys.executable, str(HERE / "measure.py"), *arguments]
+    if arguments[0] == "import":
+        command = [sys.executable, str(HERE / "import_time.py"), arguments[1]]
+    else:
+        command = [sys.executable, str(HERE / "measure.py"), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stderr}")

@@ -9,48 +9,40 @@ import statistics
 import sys
 import time
 
+import model_rows  # noqa: F401  adds its rows
 import numpy as np
+import rows
 
 
 def main(arguments):
     if arguments == ["--blas"]:
         return blas()
     if arguments == ["--list"]:
-        from rows import ROWS
-        return list(ROWS)
+        return {"rows": ["import", *rows.ROWS], "scaling": {name: pixels for name, (pixels, _) in rows.SCALING.items()}}
     name, library, seconds = arguments
-    if name == "import":
-        return import_time(library)
     return measure(name, library, float(seconds))
 
 
 def measure(name, library, seconds):
     """Median time of a step in ms, and the peak of memory above that after the imports in MB."""
-    import rows
-
     if library == "torch":
         import torch
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     else:
         import minigen.nn  # noqa: F401  memory is counted from here
     before = reset_peak()
-    step = rows.ROWS[name][library](np.random.default_rng(0)).step
-    for _ in range(3):
+    side = rows.SCALING[name][1] if name in rows.SCALING else rows.ROWS[name][library]
+    step = side(np.random.default_rng(0)).step
+    warm = time.perf_counter() + seconds / 3
+    step()
+    while time.perf_counter() < warm:
         step()
     times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 3:
+    while time.perf_counter() < end:
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
     return {"ms": statistics.median(times) * 1e3, "mb": (status("VmHWM") - before) / 1024}
-
-
-def import_time(library):
-    """Time of `import minigen`, or of `import torch`, in ms, and what it adds to memory in MB."""
-    before = status("VmRSS")
-    start = time.perf_counter()
-    __import__(library)
-    return {"ms": (time.perf_counter() - start) * 1e3, "mb": (status("VmRSS") - before) / 1024}
 
 
 def reset_peak():

@@ -23,6 +23,7 @@ HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 FLAGS = ("-O1", "-shared", "-fPIC", "-ffp-contract=off", "-fno-strict-aliasing", "-U_FORTIFY_SOURCE", "-w",
          "-Wl,-Bsymbolic")  # a kernel may have the name of a function of the C library
 ALIGNMENT = 16  # bytes, of the widest access
+GUARD = 1 << 24  # a multiple of the page; addresses only, as no memory stands behind pages that nobody touches
 PATTERN = 0xFF  # of the bytes beside an array: NaN if they are read
 
 reason = ("needs Linux and g++" if not sys.platform.startswith("linux") or not shutil.which("g++") else None)
@@ -92,21 +93,21 @@ def _launch(library, run, name, grid, block, arguments, reverse):
 
 
 class Room:
-    """A copy of an array at the end of its pages, with a forbidden page on either side."""
+    """A copy of an array at the end of its pages, with GUARD forbidden bytes on either side."""
 
     def __init__(self, array):
         page = mmap.PAGESIZE
         self.array = array
         space = -(-array.nbytes // ALIGNMENT) * ALIGNMENT
         pages = max(1, -(-space // page))
-        self.size = (pages + 2) * page
+        self.size = pages * page + 2 * GUARD
         libc.mmap.restype = ctypes.c_void_p
         libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
         self.start = libc.mmap(None, self.size, mmap.PROT_READ | mmap.PROT_WRITE,
                                mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
-        inside = self.start + page
+        inside = self.start + GUARD
         for forbidden in (self.start, inside + pages * page):
-            libc.mprotect(ctypes.c_void_p(forbidden), ctypes.c_size_t(page), 0)
+            libc.mprotect(ctypes.c_void_p(forbidden), ctypes.c_size_t(GUARD), 0)
         self.bytes = np.ctypeslib.as_array((ctypes.c_ubyte * (pages * page)).from_address(inside))
         self.offset = pages * page - space
         self.address = inside + self.offset

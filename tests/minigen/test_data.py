@@ -117,6 +117,7 @@ POINTS = np.zeros((4, 2), np.float32)
     ("levels=2 allows values 0..1, found 2", {"x": IMAGES + np.uint8(2), "levels": 2}),
     ("float32", {"x": POINTS.astype(float), "levels": None}),
     ("need levels", {"x": IMAGES, "levels": None}),
+    ("point 2 is .*nan.*; leave out", {"x": POINTS + np.float32([[0], [0], [np.nan], [np.inf]]), "levels": None}),
     ("empty", {"x": IMAGES[:0], "y": None}),
     (r"int64 \(4,\)", {"y": np.zeros(3, np.int64)}),
     ("int64", {"y": np.zeros(4, np.uint8)}),

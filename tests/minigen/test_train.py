@@ -261,9 +261,9 @@ class Clock:
 def test_it_says_how_long_the_run_will_take(monkeypatch, capsys):
     clock = Clock(monkeypatch)
     line_run(clock.model(), steps=100)
-    assert "one step takes 1e+03 ms here: 97 steps to go, about 1 min 37 s" in capsys.readouterr().out
+    assert "one step takes 1e+03 ms here: 96 steps to go, about 1 min 36 s" in capsys.readouterr().out
     run = line_run(clock.model(), steps=1000, budget=61.0)
-    assert "58 steps to go, about 58 s" in capsys.readouterr().out
+    assert "57 steps to go, about 57 s" in capsys.readouterr().out
     assert run.batches.count == run.step == 61  # the timed steps are steps of the run
 
 

@@ -47,7 +47,7 @@ class PlanarLayers(Module):
     def __init__(self, K, D=2, *, rng):
         if K < 1:
             raise ValueError(f"PlanarLayers: K is {K}, expected at least one layer")
-        self.w = parameter(normal(rng, (K, D)))
+        self.w = parameter(2.0 * normal(rng, (K, D)))  # steep: small w bend the plane too gently to begin with
         self.u = parameter(0.1 * normal(rng, (K, D)))
         self.b = parameter(normal(rng, (K,)))
 
@@ -114,7 +114,7 @@ class PlanarOnEnergy(NormalizingFlow):
     10,000. A last, fixed layer maps the plane onto the square: where p is 0, KL(q || p) allows q nothing.
     """
 
-    def __init__(self, energy, K=32, anneal=1500, *, rng):
+    def __init__(self, energy, K=32, anneal=4000, *, rng):
         if energy not in ENERGIES:
             raise ValueError(f"PlanarOnEnergy: energy is {energy!r}, expected one of {', '.join(ENERGIES)}")
         super().__init__(Inverse(Chain(PlanarLayers(K, rng=rng), ToSquare(EDGE))), (2,))

@@ -38,8 +38,9 @@ class ConvGenerator(Module):
     """z (N, Z) -> images (N, C, H, W) in [-1, 1]. latent: Z. width: channels of the finest feature map."""
 
     def __init__(self, latent, shape, width=64, *, rng):
-        if latent < 1:
-            raise ValueError(f"ConvGenerator: latent is {latent}, expected at least 1")
+        for name, value in ("latent", latent), ("width", width):
+            if value < 1:
+                raise ValueError(f"ConvGenerator: {name} is {value}, expected at least 1")
         sizes = halvings("ConvGenerator", shape)[::-1]  # from the coarsest map to the image
         channels = [*(width * 2**i for i in reversed(range(len(sizes) - 1))), shape[0]]
         self.latent, self.shape, self.first = latent, tuple(shape), (channels[0], *sizes[0])
@@ -61,6 +62,8 @@ class ConvDiscriminator(Module):
     norm: the normalization of a number of channels; None for none, then with weights that do without (He et al.)."""
 
     def __init__(self, shape, width=64, norm=BatchNorm2d, *, rng):
+        if width < 1:
+            raise ValueError(f"ConvDiscriminator: width is {width}, expected at least 1")
         sizes = halvings("ConvDiscriminator", shape)
         channels = [shape[0], *(width * 2**i for i in range(len(sizes) - 1))]
         self.shape = tuple(shape)

@@ -1,0 +1,87 @@
+"""Work split over threads gives what it gives undivided, and behaves like a call."""
+import threading
+
+import numpy as np
+import pytest
+
+from autograd import columns, threads
+from autograd.geometry import Geometry
+from autograd.threads import in_parts, over_threads
+
+
+@pytest.fixture
+def three_threads(monkeypatch):
+    """Three threads and work of any size, on a machine of however many cores."""
+    pool = threads.ThreadPoolExecutor(2)
+    monkeypatch.setattr(threads, "threads", lambda: 3)
+    monkeypatch.setattr(threads, "_pool", lambda: pool)
+    monkeypatch.setattr(threads, "WORTHWHILE", 0)
+    yield
+    pool.shutdown()
+
+
+@pytest.mark.parametrize("N, sizes", [(10, [3, 3, 4]), (2, [1, 1]), (1, [1]), (0, [0])])
+def test_parts_cover_the_batch_in_order(three_threads, N, sizes):
+    parts = over_threads(lambda part: list(range(N))[part], N, 1)
+    assert sum(parts, []) == list(range(N)) and [len(part) for part in parts] == sizes
+
+
+def test_parts_run_at_the_same_time(three_threads):
+    meeting = threading.Barrier(3, timeout=20)  # passed only if all three wait at it together
+    over_threads(lambda part: meeting.wait(), 3, 1)
+
+
+def test_little_work_stays_whole(monkeypatch):
+    monkeypatch.setattr(threads, "threads", lambda: 3)
+    assert over_threads(lambda part: part, 100, threads.WORTHWHILE - 1) == [slice(0, 100)]
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+def test_an_error_in_any_part_reaches_the_caller(three_threads, failing):
+    def work(part):
+        if part.start == failing:
+            raise ZeroDivisionError("here")
+
+    with pytest.raises(ZeroDivisionError, match="here"):
+        over_threads(work, 3, 1)
+
+
+def test_parts_see_the_callers_error_settings(three_threads):
+    with np.errstate(over="raise"):
+        with pytest.raises(FloatingPointError):
+            over_threads(lambda part: np.exp(np.float32([1000.0] * (part.start == 2))), 3, 1)
+    with np.errstate(over="ignore"):
+        over_threads(lambda part: np.exp(np.float32([1000.0])), 3, 1)
+
+
+def test_blas_gets_its_threads_back(three_threads):
+    counts = lambda: [library["num_threads"] for library in threads._blas().info()]
+    before = counts()
+    inside = over_threads(lambda part: counts(), 3, 1)
+    assert inside == [[1] * len(before)] * 3 and counts() == before
+
+
+@pytest.mark.parametrize("shape", [(7, 3, 2, 5), (1, 40), (5,), ()])
+def test_a_chain_of_ufuncs_in_parts_is_the_chain(three_threads, monkeypatch, shape):
+    monkeypatch.setattr(threads, "PART", 8)
+    x, z = np.random.default_rng(0).standard_normal((2, *shape))
+    x = x.transpose()  # any layout of memory
+    np.testing.assert_array_equal(in_parts(lambda x, z: np.exp(x) * z, x, z.transpose()), np.exp(x) * z.transpose())
+
+
+@pytest.mark.parametrize("G, C, O, stride", [(1, 5, 7, (1, 1)), (2, 16, 4, (2, 2)), (1, 3, 40, (3, 2))])
+def test_convolutions_agree_with_those_of_one_thread(monkeypatch, request, G, C, O, stride):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((7, C, 9, 8)), rng.standard_normal((O, C // G, 3, 3))
+    output = tuple((side - 1) // s + 1 for side, s in zip((9, 8), stride))
+    geometry = Geometry((9, 8), (3, 3), output, stride, (1, 1), (1, 1))
+    y = rng.standard_normal((7, O, *output))
+
+    def all_three():
+        return (columns.convolve(x, w, None, geometry, G), columns.transpose(y, w, None, geometry, G),
+                columns.filter_gradient(x, y, geometry, G))
+
+    alone = all_three()
+    request.getfixturevalue("three_threads")
+    for threaded, whole in zip(all_three(), alone):
+        np.testing.assert_allclose(threaded, whole, rtol=1e-12, atol=1e-12)

@@ -1,0 +1,236 @@
+"""DCGAN: the networks' shapes and what the paper asks of them, another implementation, and data of other sizes."""
+import struct
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from autograd import Tensor, conv_transpose2d, grad, leaky_relu, softplus
+from autograd.backend import rng
+from minigen import data, recipes
+from minigen.ema import EMA
+from minigen.models.gan import GAN, ConvDiscriminator, ConvGenerator
+from minigen.models.gan.dcgan import halvings, kernel
+from minigen.nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear
+from minigen.train import in_use, train
+
+SHAPES = [(1, 28, 28), (3, 32, 32), (1, 8, 8), (1, 5, 5), (2, 9, 14), (1, 64, 33)]
+
+
+def layers(module, *kinds):
+    return [layer for _, layer in module.named_modules() if isinstance(layer, kinds)]
+
+
+# The networks
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_any_size_there_and_back(shape):
+    G, D = ConvGenerator(7, shape, width=2, rng=rng(0)), ConvDiscriminator(shape, width=2, rng=rng(0))
+    z = rng(1).standard_normal((3, 7), dtype=np.float32)
+    x = G(z)
+    assert x.shape == (3, *shape) and np.abs(x.data).max() <= 1
+    assert D(x).shape == (3,)
+
+
+@pytest.mark.parametrize("shape, sizes", [
+    ((1, 32, 32), [(32, 32), (16, 16), (8, 8), (4, 4)]),
+    ((1, 28, 28), [(28, 28), (14, 14), (7, 7), (4, 4)]),
+    ((1, 8, 8), [(8, 8), (4, 4), (2, 2)]),
+    ((1, 5, 9), [(5, 9), (3, 5), (2, 3)]),
+])
+def test_feature_maps(shape, sizes):
+    """As the file's table says: the sides, and channels that double."""
+    assert halvings("test", shape) == sizes
+    G, D = ConvGenerator(7, shape, width=4, rng=rng(0)), ConvDiscriminator(shape, width=4, rng=rng(0))
+    channels = [4 * 2**i for i in range(len(sizes) - 1)]
+    assert [layer.weight.shape[0] for layer in layers(D, Conv2d)] == channels
+    assert [layer.weight.shape[0] for layer in layers(G, ConvTranspose2d)] == channels[::-1]
+    assert G.first == (channels[-1], *sizes[-1])
+
+
+def test_even_sides_are_covered_equally_often():
+    """A map of ones through a filter of ones: every pixel inside the image has as many contributions as any other.
+    With the filter of an odd side, 3, it is a checkerboard."""
+    for size, patterns in (16, 1), (15, 3):
+        k = kernel((size, size))
+        drawn = conv_transpose2d(np.ones((1, 1, 8, 8)), np.ones((1, 1, *k)), stride=2, padding=1).data[0, 0]
+        assert drawn.shape == (size, size)
+        assert len(np.unique(drawn[1:-1, 1:-1])) == patterns
+
+
+def test_what_the_paper_asks():
+    """Weights from N(0, 0.02^2); normalization everywhere but at G's output and D's input; no bias before it."""
+    G, D = ConvGenerator(64, (1, 28, 28), 32, rng=rng(0)), ConvDiscriminator((1, 28, 28), 32, rng=rng(0))
+    for network in G, D:
+        weighted = layers(network, Conv2d, ConvTranspose2d, Linear)
+        weights = np.concatenate([layer.weight.data.ravel() for layer in weighted])
+        n = len(weights)
+        assert abs(weights.mean()) < 4 * 0.02 / np.sqrt(n) and abs(weights.std() / 0.02 - 1) < 4 / np.sqrt(2 * n)
+        assert all(layer.bias is None or (layer.bias.data == 0).all() for layer in weighted)
+    assert [layer.weight.shape[0] for layer in layers(G, BatchNorm2d)] == [128, 64, 32]  # before each convolution
+    assert [layer.weight.shape[0] for layer in layers(D, BatchNorm2d)] == [64, 128]  # after each but the first
+    assert [layer.bias is None for layer in layers(D, Conv2d)] == [False, True, True]
+    assert [layer.bias is None for layer in layers(G, ConvTranspose2d)] == [True, True, False]
+
+
+def test_without_normalization_signals_keep_their_size():
+    """The critic's weights are He's: from layer to layer the mean square stays within a factor of two."""
+    D = ConvDiscriminator((3, 32, 32), 32, norm=None, rng=rng(0))
+    assert not layers(D, BatchNorm2d) and all(layer.bias is not None for layer in layers(D, Conv2d))
+    x = Tensor(rng(1).standard_normal((20, 3, 32, 32), dtype=np.float32))
+    for layer in layers(D, Conv2d):
+        y = leaky_relu(layer(x), 0.2)
+        assert 0.5 < (y.data[:, :, 1:-1, 1:-1] ** 2).mean() / (x.data**2).mean() < 2  # less at the edge: zeros there
+        x = y
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (2, 9, 8)])
+def test_the_same_networks_in_another_implementation(shape, training):
+    """Outputs, and G's gradients through D, to float32 rounding, in PyTorch by its functions."""
+    torch = pytest.importorskip("torch")
+    F = torch.nn.functional
+    G, D = ConvGenerator(6, shape, 4, rng=rng(0)), ConvDiscriminator(shape, 4, rng=rng(1))
+    for network in G, D:
+        network.train(training)
+        for layer in layers(network, Conv2d, ConvTranspose2d, Linear):
+            layer.weight.data *= 10  # 0.02 makes all numbers tiny
+    z = rng(2).standard_normal((5, 6), dtype=np.float32)
+
+    leaves = {}
+
+    def tensor(p):
+        return None if p is None else leaves.setdefault(id(p), torch.tensor(np.array(p.data), requires_grad=True))
+
+    def normalized(layer, x):
+        mean, var = (torch.tensor(np.array(a)) for a in (layer.running_mean, layer.running_var))
+        return F.batch_norm(x, mean, var, tensor(layer.weight), tensor(layer.bias), training)
+
+    h = F.linear(torch.tensor(z), tensor(G.project.weight)).reshape(-1, *G.first)
+    for norm, layer in zip(layers(G, BatchNorm2d), layers(G, ConvTranspose2d)):
+        h = F.relu(normalized(norm, h))
+        h = F.conv_transpose2d(h, tensor(layer.weight), tensor(layer.bias), stride=2, padding=1)
+    image = torch.tanh(h)
+    h = image
+    for layer, norm in zip(layers(D, Conv2d), [None, *layers(D, BatchNorm2d)]):
+        h = F.conv2d(h, tensor(layer.weight), tensor(layer.bias), stride=2, padding=1)
+        h = F.leaky_relu(normalized(norm, h) if norm else h, 0.2)
+    logit = F.linear(h.flatten(1), tensor(D.logit.weight), tensor(D.logit.bias))[:, 0]
+    F.softplus(-logit).mean().backward()
+
+    x = G(z)
+    a = D(x)
+    np.testing.assert_allclose(x.numpy(), image.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(a.numpy(), logit.detach().numpy(), atol=1e-4, rtol=1e-4)
+    gradients = grad(softplus(-a).mean(), G.parameters())
+    for p, g in zip(G.parameters(), gradients):
+        expected = leaves[id(p)].grad.numpy()
+        np.testing.assert_allclose(g.numpy(), expected, atol=2e-4 * np.abs(expected).max() + 1e-6)
+
+
+# The players
+
+
+def test_each_side_of_a_batch_is_normalized_on_its_own():
+    """D sees examples and samples in two passes: what it says of the examples does not depend on the samples."""
+    model = GAN(ConvGenerator(4, (1, 8, 8), 4, rng=rng(0)), ConvDiscriminator((1, 8, 8), 4, rng=rng(0)), 17)
+    x = data.load("digits").x[:20]
+    first, second = (model.discriminator_loss((x, None), rng(seed))["D(x)"].item() for seed in (1, 2))
+    assert first == second == pytest.approx(expit(model.discriminator(model.real(x)).data).mean(), rel=1e-6)
+
+
+def test_in_use_samples_do_not_depend_on_each_other():
+    G = ConvGenerator(4, (1, 8, 8), 4, rng=rng(0))
+    z = rng(1).standard_normal((30, 4), dtype=np.float32)
+    assert np.abs(G(z).data[:5] - G(z[:5]).data).max() > 1e-3  # in training they do
+    G.eval()
+    np.testing.assert_allclose(G(z).data[:5], G(z[:5]).data, atol=1e-6)
+
+
+def trained(dataset, steps, recipe):
+    """(the recipe's model after so many steps, its average)."""
+    g = rng(0)
+    model = recipe.model(dataset, g)
+    ema = EMA(model, recipe.ema)
+    optimizers = {player.name: recipe.optimizers[player.name](player.params) for player in model.players()}
+    train(model, data.Batches(dataset, recipe.batch_size, g), optimizers, steps, rng=g, ema=ema)
+    return model, ema
+
+
+# Data of the shape of Fashion-MNIST, where the set itself need not be at hand
+
+
+@pytest.fixture(scope="module")
+def wardrobe(tmp_path_factory):
+    """A folder with 60,000 and 10,000 bright rectangles, one width and height per class, in files as Fashion-MNIST's;
+    the labels are equally frequent, as there."""
+    folder = tmp_path_factory.mktemp("data") / "fashion_mnist"
+    folder.mkdir()
+    at = np.arange(28)
+    kinds = [(abs(at - 14) < 4 + k)[:, None] & (abs(at - 14) < 13 - k) for k in range(10)]
+    kinds = np.uint8(200) * np.stack(kinds).astype(np.uint8)  # (10, 28, 28)
+    for part, N in ("train", 60_000), ("t10k", 10_000):
+        y = (np.arange(N) % 10).astype(np.uint8)
+        for name, array in ("images-idx3", kinds[y]), ("labels-idx1", y):
+            header = struct.pack(f">2xBB{array.ndim}I", 8, array.ndim, *array.shape)
+            (folder / f"{part}-{name}-ubyte").write_bytes(header + array.tobytes())
+    return folder.parent
+
+
+@pytest.fixture
+def clothes(wardrobe, monkeypatch):
+    monkeypatch.setenv("MINIGEN_DATA", str(wardrobe))
+    return data.load("fashion_mnist")
+
+
+@pytest.mark.parametrize("name", ["gan", "dcgan", "wgan_gp"])
+def test_on_the_shape_of_fashion_mnist(name, clothes):
+    recipe = recipes.find(name).on("fashion_mnist")
+    model, ema = trained(clothes, 2, recipe)
+    test = data.load("fashion_mnist", "test")
+    with in_use(model, ema):
+        samples = model.sample(20, rng(1))
+        (figure,) = model.evaluate(test.x[:50], test.y[:50], rng(2))  # no classifier of clothes is shipped
+    assert samples.shape == (20, 1, 28, 28) and 0 <= samples.min() <= samples.max() <= 1
+    assert figure.name == "energy distance" and figure.value > 0
+
+
+@pytest.mark.slow
+def test_it_learns_images_of_28_pixels(clothes):
+    """A hundred steps: the energy distance falls to less than a fifth of what it is at first."""
+    recipe = recipes.find("dcgan").on("fashion_mnist")
+    distances = []
+    for steps in 1, 100:
+        model, ema = trained(clothes, steps, recipe)
+        with in_use(model, ema):
+            distances.append(model.evaluate(clothes.x[:500], None, rng(1))[-1].value)
+    assert distances[1] < 0.2 * distances[0]
+
+
+@pytest.mark.slow
+def test_digits_become_legible():
+    model, ema = trained(data.load("digits"), 600, recipes.find("dcgan"))
+    test = data.load("digits", "test")
+    with in_use(model, ema):
+        figures = {figure.name: figure.value for figure in model.evaluate(test.x, test.y, rng(1))}
+    assert figures["legibility"] > 0.7 and figures["classes"] == 10
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda g: GAN(ConvGenerator(4, (1, 28, 28), 4, rng=g), ConvDiscriminator((1, 32, 32), 4, rng=g), 256),
+     r"GAN: the generator makes examples of shape \(1, 28, 28\), its opponent takes \(1, 32, 32\); build both for one"),
+    (lambda g: GAN(ConvGenerator(4, (3, 8, 8), 4, rng=g), ConvDiscriminator((1, 8, 8), 4, rng=g), 256),
+     r"\(3, 8, 8\), its opponent takes \(1, 8, 8\)"),
+    (lambda g: ConvGenerator(4, (1, 4, 8), rng=g), r"ConvGenerator: shape is \(1, 4, 8\), expected .* at least 5 x 5"),
+    (lambda g: ConvDiscriminator((2,), rng=g), r"ConvDiscriminator: shape is \(2,\), expected an image"),
+    (lambda g: ConvGenerator(0, (1, 8, 8), rng=g), "ConvGenerator: latent is 0, expected at least 1"),
+    (lambda g: ConvGenerator(4, (1, 8, 8), 0, rng=g), "width is 0, expected at least 1"),
+    (lambda g: ConvDiscriminator((1, 8, 8), 0, rng=g), "width is 0, expected at least 1"),
+    (lambda g: GAN(ConvGenerator(4, (1, 8, 8), 4, rng=g), ConvDiscriminator((1, 8, 8), 4, rng=g), 17).players()[0]
+     .loss((np.zeros((4, 1, 28, 28), np.uint8), None), g), r"x has shape \(4, 1, 28, 28\), expected \('N', 1, 8, 8\)"),
+])
+def test_bad_input(make, message):
+    with pytest.raises(ValueError, match=message) as error:
+        make(rng(0))
+    assert "\n" not in str(error.value)
