@@ -17,7 +17,8 @@ def shortened(source):
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
             target, value = statement.targets[0], statement.value
-            pairs = zip(target.elts, value.elts) if isinstance(value, ast.Tuple) else [(target, value)]
+            several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+            pairs = zip(target.elts, value.elts) if several else [(target, value)]
             for name, constant in pairs:
                 if getattr(name, "id", "") in SHORT:
                     constant.value = SHORT[name.id]
