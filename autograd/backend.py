@@ -42,11 +42,12 @@ _CUDA_HELP = (
 )
 
 
-def use(device: str, tf32: bool = False) -> None:
+def use(device: str, tf32: bool | None = None) -> None:
     """Chooses the device of all arrays made from here on: "cpu" or "cuda". RuntimeError says what is missing.
 
-    tf32: on "cuda", products of float32 arrays (convolution, matmul) run on tensor cores: about six times as fast, with
-    factors rounded to 10 bits of mantissa. Without it they are exact to float32, as in PyTorch.
+    tf32: on "cuda", products of float32 arrays (convolution, matmul) run on tensor cores, which round their factors to
+    10 bits of mantissa. Without it they are float32 throughout. Left out, it is what the environment says:
+    MINIGEN_TF32=1.
     """
     if device == "cpu":
         arrays, functions = np, lambda: importlib.import_module("scipy.special")
@@ -58,7 +59,8 @@ def use(device: str, tf32: bool = False) -> None:
     vars(xp).update(vars(arrays))
     vars(special).clear()
     special.library = functions
-    _products["tf32"] = bool(tf32) and device == "cuda"
+    tf32 = os.environ.get("MINIGEN_TF32") == "1" if tf32 is None else tf32
+    _products["tf32"] = tf32 and device == "cuda"
 
 
 def _cupy():
@@ -72,6 +74,11 @@ def _cupy():
         raise RuntimeError(_CUDA_HELP.format(reason=f"CuPy finds no usable GPU ({error})")) from error
     if found == 0:
         raise RuntimeError(_CUDA_HELP.format(reason="CuPy finds no GPU"))
+    capability = cupy.cuda.Device().compute_capability  # "90" for 9.0
+    if int(capability) < 80:
+        raise RuntimeError(_CUDA_HELP.format(
+            reason=f"the kernels are for compute capability 8.0 (Ampere) and newer, this GPU has "
+                   f"{capability[:-1]}.{capability[-1]}"))
     return cupy
 
 
@@ -97,7 +104,12 @@ def by_device(on_cpu, on_cuda):
 
 def multiprocessors() -> int:
     """How many blocks of threads the GPU runs at the same time, at least; 1 on the CPU."""
-    return xp.cuda.Device().attributes["MultiProcessorCount"] if device() == "cuda" else 1
+    return _multiprocessors(xp.cuda.Device().id) if device() == "cuda" else 1
+
+
+@functools.cache
+def _multiprocessors(number):
+    return xp.cuda.Device(number).attributes["MultiProcessorCount"]
 
 
 class Captured:
@@ -177,4 +189,4 @@ def uniform(rng: np.random.Generator, shape, dtype=default_dtype):
     return asarray(rng.random(shape, dtype=np.dtype(dtype)))
 
 
-use(os.environ.get("MINIGEN_DEVICE", "cpu"), tf32=os.environ.get("MINIGEN_TF32") == "1")
+use(os.environ.get("MINIGEN_DEVICE", "cpu"))

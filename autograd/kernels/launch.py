@@ -68,7 +68,8 @@ class Module:
         Arguments that the kernel does not take are ignored: one dict of sizes may serve several kernels.
         """
         parameters = self.kernels[name]
-        values = {p: self._value(name, p, arguments) for p in sorted(parameters, key=lambda p: p.is_array)}
+        values = {p.name: self._value(name, p, arguments) for p in parameters if not p.is_array}  # sizes before shapes
+        values |= {p.name: self._value(name, p, arguments) for p in parameters if p.is_array}
         grid, block = (tuple(map(int, (*size, 1, 1)[:3])) for size in (grid, block))
         if grid[0] > INT32_MAX or max(grid[1:]) > 65535 or math.prod(block) > 1024:
             raise ValueError(f"{name}: a launch of {grid} blocks of {block} threads is more than a GPU takes")
@@ -76,7 +77,7 @@ class Module:
             return
         if self._function is None:
             self._function = functools.cache(compile_source(self.source, self.options))
-        self._function(name)(grid, block, tuple(values[p] for p in parameters))
+        self._function(name)(grid, block, tuple(values[p.name] for p in parameters))
 
     def _value(self, kernel, p, arguments):
         if p.name not in arguments:

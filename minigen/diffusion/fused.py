@@ -98,6 +98,6 @@ def reverse_table(schedule, move, kind="eps", steps=None, dtype=np.float32):
     return asarray(np.array(times, np.int32)), asarray(np.array(rows), dtype)
 
 
-def counter():
-    """A number of a step, in device memory: array([0])."""
-    return xp.zeros(1, np.int32)
+def counter(start=0):
+    """A number of a step, in device memory: an array (1,)."""
+    return xp.full(1, start, np.int32)

@@ -28,7 +28,7 @@ class TrainingLoop:
         self.network, self.schedule, self.optimizer, self.seed, self.clip = network, schedule, optimizer, seed, clip
         self.x_0 = xp.zeros(shape, default_dtype)
         self.a, self.s = fused.signal_table(schedule)
-        self.step, self.lr = fused.counter(), xp.zeros(1, default_dtype)
+        self.step, self.lr = fused.counter(optimizer.steps), xp.zeros(1, default_dtype)  # a resumed run goes on
         self.loss = xp.zeros((), default_dtype)
         self._run = Captured(self._work)
 

@@ -1,4 +1,5 @@
 """The switch between NumPy and CuPy, and randomness."""
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -65,6 +66,31 @@ def test_the_reason_is_given():
         backend.use("cuda")
 
 
+def stand_in(count, capability):
+    """A CuPy that finds so many GPUs."""
+    runtime = types.SimpleNamespace(getDeviceCount=lambda: count, CUDARuntimeError=OSError)
+    device = types.SimpleNamespace(compute_capability=capability)
+    return types.SimpleNamespace(ndarray=list, cuda=types.SimpleNamespace(runtime=runtime, Device=lambda: device))
+
+
+@pytest.mark.parametrize("count, capability, reason", [
+    (0, None, "CuPy finds no GPU"), (1, "75", "compute capability 8.0 .* this GPU has 7.5"), (1, "80", None),
+    (2, "120", None)])
+def test_what_a_gpu_must_have(count, capability, reason, monkeypatch):
+    before = backend.device()
+    monkeypatch.setattr(backend.importlib, "import_module", lambda name: stand_in(count, capability))
+    try:
+        if reason is None:
+            backend.use("cuda")
+            assert backend.device() == "cuda"
+        else:
+            with pytest.raises(RuntimeError, match=f"device 'cuda' needs .* {reason}"):
+                backend.use("cuda")
+    finally:
+        monkeypatch.undo()
+        backend.use(before)
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda:0", "CPU", ""])
 def test_unknown_devices(device):
     with pytest.raises(ValueError, match=f"use: device is '{device}', expected 'cpu' or 'cuda'"):
@@ -95,6 +121,105 @@ def test_draws_have_the_right_distribution():
     x, u = (backend.to_numpy(draw(rng, 100_000, np.float64)) for draw in (backend.normal, backend.uniform))
     assert abs(x.mean()) < 0.02 and abs(x.std() - 1.0) < 0.02
     assert u.min() >= 0.0 and u.max() < 1.0 and abs(u.mean() - 0.5) < 0.01
+
+
+class FakeCuda:
+    """What Captured needs of CuPy; notes what is asked of it."""
+
+    def __init__(self, log):
+        self.log, self.ndarray, self.cuda = log, list, self
+        self.get_current_stream = lambda: types.SimpleNamespace(record=lambda: "outside", wait_event=log.append)
+        self.MemoryPool = lambda: types.SimpleNamespace(malloc="pool")
+        self.using_allocator = lambda malloc: contextlib.nullcontext()
+        graph = types.SimpleNamespace(launch=lambda stream: log.append("launch"))
+        self.stream = types.SimpleNamespace(
+            wait_event=log.append, record=lambda: "inside",
+            begin_capture=lambda: log.append("begin"), end_capture=lambda: (log.append("end"), graph)[1])
+        self.Stream = lambda non_blocking: _Entered(self.stream)
+
+
+class _Entered:
+    def __init__(self, stream):
+        self.__dict__.update(vars(stream))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch):
+    """The log of what is done with a stand-in for CuPy."""
+    log, before = [], backend.device()
+    monkeypatch.setattr(backend, "_cupy", lambda: FakeCuda(log))
+    monkeypatch.setattr(backend.importlib, "import_module", lambda name: types.SimpleNamespace())
+    backend.use("cuda")
+    yield log
+    monkeypatch.undo()
+    backend.use(before)
+
+
+def test_captured_runs_twice_then_captures_then_replays(fake_cuda):
+    captured = backend.Captured(lambda: fake_cuda.append("work"))
+    for _ in range(5):
+        captured()
+        fake_cuda.append(".")
+    calls = " ".join(fake_cuda).replace("outside", "").replace("inside", "").split(".")
+    assert [c.split() for c in calls[:-1]] == [["work"], ["work"], ["begin", "work", "end", "launch"], ["launch"],
+                                               ["launch"]]
+    assert fake_cuda[0] == "outside" and fake_cuda[2] == "inside"  # each stream waits for the other
+
+
+def test_a_failed_capture_ends(fake_cuda):
+    def work():
+        if "begin" in fake_cuda:
+            raise RuntimeError("a copy to the host")
+
+    captured = backend.Captured(work)
+    captured(), captured()
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="a copy to the host"):
+            captured()
+    assert fake_cuda.count("begin") == fake_cuda.count("end") == 2 and "launch" not in fake_cuda
+
+
+def test_on_a_cpu_captured_is_the_work_itself():
+    if backend.device() != "cpu":
+        pytest.skip("MINIGEN_DEVICE=cuda")
+    counts = []
+    captured = backend.Captured(lambda: counts.append(1))
+    for _ in range(4):
+        captured()
+    assert len(counts) == 4
+
+
+def test_by_device(fake_cuda, monkeypatch):
+    f = backend.by_device(lambda x, y=1: ("cpu", x, y), lambda x, y=1: ("cuda", x, y))
+    assert f(3, y=4) == ("cuda", 3, 4)
+    monkeypatch.setattr(backend, "device", lambda: "cpu")
+    assert f(3) == ("cpu", 3, 1)
+
+
+def test_tf32_is_asked_for(fake_cuda, monkeypatch):
+    monkeypatch.delenv("MINIGEN_TF32", raising=False)
+    for arguments, expected in [({}, False), ({"tf32": True}, True)]:
+        backend.use("cuda", **arguments)
+        assert backend.tf32() is expected
+    monkeypatch.setenv("MINIGEN_TF32", "1")
+    backend.use("cuda")
+    assert backend.tf32()
+    backend.use("cuda", tf32=False)
+    assert not backend.tf32()
+
+
+def test_constants_are_kept():
+    a = np.arange(6, dtype=np.int32).reshape(2, 3)
+    first = backend.constant(a)
+    np.testing.assert_array_equal(backend.to_numpy(first), a)
+    assert backend.constant(a.copy()) is first and first.dtype == np.int32
+    assert backend.constant(a.T) is not first and backend.constant(a.astype(np.int64)).dtype == np.int64
 
 
 @pytest.mark.gpu

@@ -132,7 +132,8 @@ def page(results):
     table = "\n".join(line(name, row) for name, row in results["rows"].items())
     return (f"# On a GPU\n\n{results['machine']['text']}\n\nMade by `python tests/benchmarks/gpu.py`, which says how. "
             "Times in ms; ratios are PyTorch's time over minigen's best, above 1 where minigen is faster. Goals: "
-            f"{goals} (training and sampling against eager).\n\n| row | minigen | PyTorch | ratio |\n|---|---|---|---|\n{table}\n")
+            f"{goals} (training and sampling against eager).\n\n"
+            f"| row | minigen | PyTorch | ratio |\n|---|---|---|---|\n{table}\n")
 
 
 # One measurement, in a process of its own

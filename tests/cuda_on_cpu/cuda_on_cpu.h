@@ -10,7 +10,8 @@
 //   a barrier that not all threads reach       nothing can go on: reported with the lines where they stand
 //   memory outside an array                    arrays lie between pages that may not be touched (glue.py): reported
 //
-// Not seen here: what needs two threads at the same time, or costs time only. compute-sanitizer and a GPU are for that.
+// Not seen: what needs two threads at the same time, an access beyond one shared array that falls into another, and
+// what costs time only. compute-sanitizer and a GPU are for these.
 // The same text is compiled for both: launch syntax is not used, and all PTX is behind the functions at the end.
 #pragma once
 #define CUDA_ON_CPU

@@ -4,7 +4,7 @@ import pytest
 
 from autograd import backend, columns
 from autograd.geometry import Geometry, places
-from autograd.kernels import convolution, tiles
+from autograd.kernels import convolution, launch, tiles
 from autograd.kernels.launch import load, vector
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
@@ -148,3 +148,33 @@ def test_pieces_are_wide_where_they_may_be():
     a = np.zeros(64, np.float32)
     assert vector(a, along=8) == 4 and vector(a, along=6) == 1 and vector(a[1:], along=8) == 1
     assert vector(a.astype(np.float64), along=6) == 2
+
+
+MUTANTS = {
+    "no barrier": ("__syncthreads();                // and everyone's", "// and everyone's"),
+    "no wait": ("wait_for_copies<STAGES - 2>();", ""),
+    "a wait that ends too early": ("wait_for_copies<STAGES - 2>();", "wait_for_copies<STAGES - 1>();"),
+    "rows beyond the last": ("if (first_m + m < M && first_o + n < Og)", "if (first_o + n < Og)"),
+    "no padding": ("(unsigned)y < (unsigned)e.H &&", ""),
+    "another order of k": ("if (++s == e.S) s = 0, ++r;", "if (++r == e.R) r = 0, ++s;"),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_broken_kernel_is_noticed(mutant, order, monkeypatch):
+    """The same checks with a line of the kernel changed: each must fail, by a wrong result or by a report."""
+    if mutant == "a wait that ends too early" and order == "descending":
+        pytest.skip("the same in both orders")
+    old, new = MUTANTS[mutant]
+    compile_source = launch.compile_source
+
+    def compile_mutant(source, options):
+        assert source.count(old) == 1
+        return compile_source(source.replace(old, new), options)
+
+    monkeypatch.setattr(launch, "compile_source", compile_mutant)
+    x, w, _, b, _, geometry, groups = arrays("3x3")
+    expected = columns.convolve(x, w, b, geometry, groups)
+    with pytest.raises((RuntimeError, AssertionError)):
+        y = convolution.convolve(x, w, b, geometry, groups)
+        np.testing.assert_allclose(y, expected, rtol=0, atol=ROUNDING[np.float32] * np.abs(expected).max())

@@ -46,6 +46,21 @@ def test_training_refuses_another_size():
         loop(np.zeros((2, 1, 4, 4), np.float32))
 
 
+def test_a_resumed_run_is_the_run_that_was_not_stopped():
+    results = []
+    for sittings in ((4,), (1, 3)):
+        net = network()
+        adam, step = AdamW(net.parameters(), lr=cosine(1e-2, 4)), 0
+        for steps in sittings:
+            loop = TrainingLoop(net, FORWARD, adam, SHAPE, seed=SEED)
+            for step in range(step, step + steps):
+                loop(rng(step).standard_normal(SHAPE).astype(np.float32))
+            step += 1
+        results.append([p.numpy() for p in net.parameters()])
+    for p, q in zip(*results):
+        np.testing.assert_array_equal(p, q)
+
+
 class PhiloxGenerator:
     """What a sampler draws from, one step of Philox after the other."""
 
