@@ -83,7 +83,7 @@ LEVELS = {
     "minigen/__main__": 12,
 }
 
-LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL"}  # may be imported in a function, by importlib: not there, or slow
+LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL"}  # importlib may import these in a function: absent, or slow
 COME_WITH = {"requests": "pooch", "PIL": "matplotlib"}  # libraries that others bring along
 
 

@@ -8,7 +8,7 @@ Each row is one piece of work that both libraries do with the same numbers (rows
 results agree). Every measurement runs in a process of its own, because two thread pools in one process slow each
 other; the two libraries take turns, and the ratio is the median over pairs, so that a machine whose speed drifts
 slows both. A ratio below 1 means that minigen is faster, or needs less memory. A second table shows minigen alone on
-more images and on larger ones: the time per pixel should stay as it is, but for what a call costs however little it does.
+more images and on larger ones: the time per pixel should stay as it is, but for what each call costs at least.
 
 Memory is the peak of the resident set above what it was when the library had been imported. OPENBLAS_CORETYPE is
 unset: it would change NumPy's kernels and leave PyTorch's alone.
