@@ -2,7 +2,7 @@
 
     python tests/benchmarks                       # every row
     python tests/benchmarks vae conv              # rows whose name contains a word
-    python tests/benchmarks --json results.json   # also as JSON
+    python tests/benchmarks --record docs/cpu     # also as docs/cpu.json and docs/cpu.md
 
 Each row is one piece of work that both libraries do with the same numbers (rows.py; test_rows.py shows that their
 results agree). Every measurement runs in a process of its own, because two thread pools in one process slow each
@@ -32,24 +32,34 @@ def main():
     listed = child(["--list"], environment)
     asked = lambda names: [name for name in names if not options.words or any(word in name for word in options.words)]
     about = describe(environment, options.threads)
-    print(about["text"])
     results = {"machine": about, "rows": {}, "scaling": {}}
+    lines = []
 
-    print(f"{'row':34}{'minigen':>12}{'PyTorch':>12}{'time ratio':>12}{'memory':>10}{'PyTorch':>10}{'ratio':>8}")
+    def say(*cells):
+        lines.append(f"| {' | '.join(cells)} |")
+        print(f"{cells[0]:34}" + "".join(f"{cell:>14}" for cell in cells[1:]), flush=True)
+
+    print(about["text"])
+    say("row", "minigen", "PyTorch", "time ratio", "minigen", "PyTorch", "memory ratio")
+    lines.append("|---" + "|--:" * 6 + "|")
     for name in asked(listed["rows"]):
         pairs = [[run(name, library, environment, options.seconds) for library in ("minigen", "torch")]
                  for _ in range(options.pairs)]
         results["rows"][name] = row = summary(pairs)
-        print(f"{name:34}{row['minigen_ms']:9.3f} ms{row['torch_ms']:9.3f} ms{row['time_ratio']:12.2f}"
-              f"{row['minigen_mb']:7.1f} MB{row['torch_mb']:7.1f} MB{row['memory_ratio']:8.2f}", flush=True)
+        say(name, f"{row['minigen_ms']:.3g} ms", f"{row['torch_ms']:.3g} ms", f"{row['time_ratio']:.2f}",
+            f"{row['minigen_mb']:.1f} MB", f"{row['torch_mb']:.1f} MB", f"{row['memory_ratio']:.2f}")
 
-    print(f"\n{'scaling':34}{'minigen':>12}{'per pixel':>12}")
+    lines.append("")
+    say("scaling", "minigen", "per pixel")
+    lines.append("|---|--:|--:|")
     for name in asked(listed["scaling"]):
         ms = statistics.median(run(name, "minigen", environment, options.seconds)["ms"] for _ in range(options.pairs))
         results["scaling"][name] = {"minigen_ms": ms, "pixels": listed["scaling"][name]}
-        print(f"{name:34}{ms:9.3f} ms{1e6 * ms / listed['scaling'][name]:9.1f} ns", flush=True)
-    if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+        say(name, f"{ms:.3g} ms", f"{1e3 * ms / listed['scaling'][name]:.3g} us")
+    if options.record:
+        Path(f"{options.record}.json").write_text(json.dumps(results, indent=1) + "\n")
+        title = f"# minigen beside PyTorch\n\n    python tests/benchmarks {' '.join(sys.argv[1:])}\n\n{about['text']}"
+        Path(f"{options.record}.md").write_text("\n".join([f"{title}\n", *lines, ""]))
 
 
 def parse():
@@ -58,7 +68,7 @@ def parse():
     parser.add_argument("--pairs", type=int, default=5, help="measurements of each library (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a measurement (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for each library (default %(default)s)")
-    parser.add_argument("--json", help="file to write the results to")
+    parser.add_argument("--record", metavar="PATH", help="write PATH.json and PATH.md")
     return parser.parse_args()
 
 
@@ -104,9 +114,11 @@ def describe(environment, threads):
                platform.processor()) if os.path.exists("/proc/cpuinfo") else platform.processor()
     blas = child(["--blas"], environment)
     versions = {name: version(name) for name in ("numpy", "scipy", "torch")} | {"python": platform.python_version()}
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
+    commit = git.stdout.strip() or "unknown"
     text = (f"{cpu}, {threads} threads; BLAS {blas}; "
-            + ", ".join(f"{name} {number}" for name, number in versions.items()))
-    return {"cpu": cpu, "threads": threads, "blas": blas, "versions": versions, "text": text}
+            + ", ".join(f"{name} {number}" for name, number in versions.items()) + f"; commit {commit}")
+    return {"cpu": cpu, "threads": threads, "blas": blas, "versions": versions, "commit": commit, "text": text}
 
 
 main()
