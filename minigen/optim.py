@@ -7,7 +7,8 @@
 
 An optimizer holds a list of parameters and, for each, some arrays of its shape: the state (m and v in Adam).
 A step hands `update` one block of rows of a parameter at a time, with these rows of its gradient and state. A
-block fits into the processor's cache: temporaries stay there, and the rule can be written as in the paper.
+block fits into the processor's cache: temporaries stay there, and the rule can be written as in the paper. The cores
+share the blocks.
 
 Symbols: theta parameters, g gradient, t = 1, 2, ... the number of this step, lr learning rate (alpha or gamma
 in the papers). Read before this: autograd/tensor.py. Read next: ema.py.
@@ -18,6 +19,7 @@ import numpy as np
 
 from autograd import Tensor, kernels
 from autograd.backend import by_device, device, to_numpy, xp
+from autograd.threads import over_threads
 
 from .nn.module import copy_into
 
@@ -51,10 +53,14 @@ class Optimizer:
 
     def apply(self, grads, scale, lr, t) -> None:
         """Step t for all parameters."""
-        for p, g, *state in zip(self.params, grads, *self.state.values()):
-            for rows in blocks(p.data):
-                g_rows = g[rows] if scale == 1.0 else g[rows] * scale
-                self.update(p.data[rows], g_rows, *(s[rows] for s in state), lr=lr, t=t)
+        arrays = [(p.data, g, *state) for p, g, *state in zip(self.params, grads, *self.state.values())]
+        work = [[array[rows] for array in group] for group in arrays for rows in blocks(group[0])]
+
+        def update(part):
+            for theta, g, *state in work[part]:
+                self.update(theta, g if scale == 1.0 else g * scale, *state, lr=lr, t=t)
+
+        over_threads(update, len(work), sum(theta.size for theta, *_ in arrays))
 
     def update(self, theta, g, *state, lr, t) -> None:
         """The rule: writes step t into theta and the state, in place."""
