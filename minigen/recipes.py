@@ -140,7 +140,7 @@ def ddpm(dataset, rng):
     C, H, _ = dataset.image_shape
     size = {"width": 24} if H < 16 else {"width": 40, "patch": 2}
     network = UNet(C, **size, multipliers=(1, 2), blocks=1, rng=rng)
-    sampler = partial(ancestral_tilde, steps=50)
+    sampler = partial(ancestral_tilde, steps=100)
     return DDPM(network, linear(1000), dataset.image_shape, dataset.levels, sampler, sample_judge(dataset))
 
 

@@ -219,7 +219,7 @@ def test_digits_become_legible():
         judged = model.judge(model.sample(len(real), rng(1)), real), model.judge(rng(2).permuted(real, axis=0), real)
     drawn, mixed = ({figure.name: figure.value for figure in figures} for figures in judged)
     assert drawn["legibility"] > mixed["legibility"] + 0.1 and drawn["classes"] == 10
-    assert drawn["Frechet distance"] < mixed["Frechet distance"] / 5
+    assert drawn["Frechet distance"] < mixed["Frechet distance"] / 3
 
 
 @pytest.mark.parametrize("make, message", [

@@ -7,7 +7,6 @@ import pytest
 from autograd import Tensor, grad, gradcheck, no_grad
 from autograd.backend import rng as generator
 from minigen.data import Batches, load, log_density
-from minigen.data.energies import ENERGIES
 from minigen.models.flows import Planar, PlanarOnEnergy
 from minigen.models.flows.planar import PlanarLayers, root
 from minigen.optim import Adam, cosine
@@ -135,9 +134,10 @@ def test_reverse_kl_falls_below_that_of_the_best_gaussian():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ENERGIES)
+@pytest.mark.parametrize("name", ["u3", "u4"])
 def test_32_layers_come_within_a_tenth_of_a_nat(name):
-    """The Gaussians that match their moments are 0.81 to 0.97 nats away."""
+    """The Gaussians that match their moments are 0.85 and 0.97 nats away. These are the two that take many layers:
+    examples/31_planar_flow.py has all four."""
     recipe, rng = find("planar_energy"), generator(0)
     model = recipe.model(load(name), rng)
     optimizers = {"flow": recipe.optimizers["flow"](model.parameters())}
