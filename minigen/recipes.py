@@ -140,7 +140,7 @@ def ddpm(dataset, rng):
     C, H, _ = dataset.image_shape
     size = {"width": 24} if H < 16 else {"width": 40, "patch": 2}
     network = UNet(C, **size, multipliers=(1, 2), blocks=1, rng=rng)
-    sampler = partial(ancestral_tilde, steps=100)
+    sampler = partial(ancestral_tilde, steps=50)
     return DDPM(network, linear(1000), dataset.image_shape, dataset.levels, sampler, sample_judge(dataset))
 
 
@@ -264,9 +264,11 @@ RECIPES = {recipe.name: recipe for recipe in [
             **{name: {"steps": 10_000} for name in IMAGES if name != "digits"}}),
     Recipe(
         "ddpm", "denoising diffusion: a U-Net takes noise out of images, step by step", "Ho et al. 2020",
-        model=ddpm, optimizers={"ddpm": lambda params: Adam(params, linear_warmup(1e-3, 100))},
-        steps=1200, batch_size=64, ema=0.995, clip=1.0,
-        elsewhere={name: {"steps": 7000, "ema": 0.999} for name in IMAGES if name != "digits"}),
+        model=ddpm,
+        optimizers={"ddpm": lambda params: Adam(params, linear_warmup(cosine(2e-3, 2000, final=1e-4), 100))},
+        steps=2000, batch_size=64, ema=0.995, clip=1.0, elsewhere={name: {
+            "optimizers": {"ddpm": lambda params: Adam(params, linear_warmup(1e-3, 100))}, "steps": 7000, "ema": 0.999}
+            for name in IMAGES if name != "digits"}),
     Recipe(
         "classifier", "convolutional classifier: the judge of what the others draw", "LeCun et al. 1998",
         model=lambda data, rng: CNN(data.image_shape, data.levels, rng=rng),
