@@ -186,11 +186,11 @@ class SamplingMinigen(Sampling):
         super().__init__(rng)
         self.ddim, self.model = ddim, self.make_model()
 
-    def step(self):
-        return self.ddim(self.model.denoise, self.x_T, self.model.schedule, self.STEPS)
+    def step(self, steps=Sampling.STEPS):
+        return self.ddim(self.model.denoise, self.x_T, self.model.schedule, steps)
 
     def results(self):
-        return {"x_0": self.step()}
+        return {"x_0": self.step(10)}
 
 
 class SamplingTorch(Sampling):
@@ -202,12 +202,12 @@ class SamplingTorch(Sampling):
         self.x = torch.tensor(self.x_T)
         self.model = torch_models.DDPM(self.x, LARGE)
 
-    def step(self):
-        return self.model.ddim(self.x, self.STEPS)
+    def step(self, steps=Sampling.STEPS):
+        return self.model.ddim(self.x, steps)
 
     def results(self):
         self.model.load_arrays(self.make_model().state_dict())
-        return {"x_0": self.step().numpy()}
+        return {"x_0": self.step(10).numpy()}
 
 
 row("100-step DDIM, 64 images 28x28", SamplingMinigen, SamplingTorch)

@@ -134,11 +134,10 @@ def test_reverse_kl_falls_below_that_of_the_best_gaussian():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["u3", "u4"])
-def test_32_layers_come_within_a_tenth_of_a_nat(name):
-    """The Gaussians that match their moments are 0.85 and 0.97 nats away. These are the two that take many layers:
-    examples/31_planar_flow.py has all four."""
-    recipe, rng = find("planar_energy"), generator(0)
+def test_32_layers_come_within_a_tenth_of_a_nat():
+    """On u4, where the Gaussian that matches its moments is 0.97 nats away: the hardest of the four, all of which are
+    in examples/31_planar_flow.py."""
+    name, recipe, rng = "u4", find("planar_energy"), generator(0)
     model = recipe.model(load(name), rng)
     optimizers = {"flow": recipe.optimizers["flow"](model.parameters())}
     train(model, Batches(load(name), recipe.batch_size, rng), optimizers, recipe.steps, rng=rng, clip=recipe.clip)
