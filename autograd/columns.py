@@ -13,6 +13,8 @@ Memory is channels-last under the NCHW view (strides as in an (N, H, W, C) array
 filter sees in one row are S*C contiguous ones, one memcpy, and a product gives whole pixels. Any layout may
 come in; what goes out is channels-last, and elementwise ufuncs keep it so.
 
+Filters of 3x3 with many channels take fewer products than there are numbers in their columns: winograd.py.
+
 conv.py calls convolve, transpose, filter_gradient and image_sums, in whose place a GPU has kernels
 (kernels/convolution.py), and unfold and fold.
 
@@ -24,9 +26,10 @@ import functools
 import math
 import operator
 
+from . import winograd
 from .backend import xp
 from .geometry import Geometry
-from .threads import over_threads
+from .threads import even_part, over_threads, product
 
 BLOCK = 1 << 19  # numbers in the buffer of columns: 2 MiB in float32, about a core's second-level cache
 FEW = 8  # fewer channels than this are too short a run to copy
@@ -35,12 +38,14 @@ FEW = 8  # fewer channels than this are too short a run to copy
 def convolve(x, w, bias, geometry, groups):
     """y = conv(x, w) + bias; bias may be None."""
     N, C, O, G = *x.shape[:2], len(w), groups
-    y = xp.empty((N, *geometry.output, O), x.dtype)
     if _is_pointwise(geometry, G):
-        pixels = _pixels(x)
-        xp.matmul(pixels, w.reshape(O, C).T, out=y.reshape(*pixels.shape[:2], O))
+        y = product(_pixels(x), w.reshape(O, C).T).reshape(N, *geometry.output, O)
         _add(y, bias)
-    elif G == C == O > 1:
+        return y.transpose(0, 3, 1, 2)
+    if winograd.pays(C, O, geometry, G):
+        return winograd.convolve(x, w, bias, geometry)
+    y = xp.empty((N, *geometry.output, O), x.dtype)
+    if G == C == O > 1:
         _depthwise(x, w, geometry, y)
         _add(y, bias)
     else:
@@ -61,9 +66,11 @@ def filter_gradient(x, y, geometry, groups):
     C, O, G, (R, S) = x.shape[1], y.shape[1], groups, geometry.kernel
     if _is_pointwise(geometry, G):
         seen, g = _pixels(x), _pixels(y)
-        if len(seen) != len(g):  # one is channels-last and one NCHW: both image by image
+        if seen.ndim != g.ndim:  # one is channels-last and one NCHW: both image by image
             seen, g = seen.reshape(len(x), -1, C), g.reshape(len(x), -1, O)
-        return xp.matmul(g.swapaxes(1, 2), seen).sum(axis=0).reshape(O, C, 1, 1)
+        return product(g.swapaxes(-1, -2), seen).reshape(-1, O, C).sum(axis=0).reshape(O, C, 1, 1)
+    if winograd.pays(C, O, geometry, G):
+        return winograd.filter_gradient(x, y, geometry)
     if G == C == O > 1:
         return _depthwise_filter_gradient(x, y, geometry)
     y = y.transpose(0, 2, 3, 1)
@@ -119,8 +126,8 @@ def column_blocks(x, geometry, groups):
     """
     N, C, G, (P, Q) = *x.shape[:2], groups, geometry.output
     size = C * math.prod(geometry.kernel)
-    rows = _even_part(P, BLOCK // max(1, Q * size))
-    images = _even_part(N, BLOCK // max(1, P * Q * size))  # 1 if not all rows fit
+    rows = even_part(P, BLOCK // max(1, Q * size))
+    images = even_part(N, BLOCK // max(1, P * Q * size))  # 1 if not all rows fit
     few = C // G < FEW
     buffer = xp.empty(images * rows * Q * size, x.dtype)
     for n, frame in _frames(x, geometry, images, planar=few):
@@ -139,12 +146,6 @@ def column_blocks(x, geometry, groups):
 def _columns_size(C, geometry):
     """How many numbers the columns of one image have."""
     return C * math.prod(geometry.kernel) * math.prod(geometry.output)
-
-
-def _even_part(total, limit):
-    """The size of a part when total is cut into as few even parts as possible of at most `limit`, or of 1."""
-    parts = -(-total // max(1, limit))
-    return max(1, -(-total // max(1, parts)))
 
 
 def _frames(x, geometry, images, planar=False):
@@ -240,7 +241,7 @@ def _scatter(y, w, bias, geometry, groups):
     N, O, C = *y.shape[:2], w.shape[1] * groups
     x = xp.empty((N, *geometry.image, C), y.dtype).transpose(0, 3, 1, 2)
     matrix = _by_group(w, G).transpose(0, 1, 3, 4, 2).reshape(G, O // G, -1)  # (G, O/G, R*S*C/G)
-    images = _even_part(N, BLOCK // max(1, _columns_size(C, geometry)))
+    images = even_part(N, BLOCK // max(1, _columns_size(C, geometry)))
 
     def work(part):
         for n in range(part.start, part.stop, images):
@@ -305,7 +306,7 @@ def _depthwise_filter_gradient(x, y, geometry):
 def _depthwise_blocks(x, geometry):
     """Yields (images, a scratch array (n, C, P, Q), what each tap sees of those images)."""
     N, C, (P, Q) = *x.shape[:2], geometry.output
-    images = _even_part(N, BLOCK // 4 // max(1, P * Q * C))
+    images = even_part(N, BLOCK // 4 // max(1, P * Q * C))
     scratch = xp.empty((images, P, Q, C), x.dtype).transpose(0, 3, 1, 2)
     for n, frame in _frames(x, geometry, images):
         yield slice(n, n + images), scratch[: len(frame)], geometry.taps(frame)
@@ -324,9 +325,9 @@ def _is_pointwise(geometry, groups):
 
 
 def _pixels(x):
-    """x as (batch, pixels, C) without a copy: all pixels at once if channels-last, by images if NCHW."""
+    """x without a copy, as the matrix of all pixels (N H W, C) if channels-last, else as one for each image."""
     N, C, H, W = x.shape
     last = x.transpose(0, 2, 3, 1)
     if last.flags.c_contiguous:
-        return last.reshape(1, N * H * W, C)
+        return last.reshape(N * H * W, C)
     return x.reshape(N, C, H * W).swapaxes(1, 2)

@@ -2,8 +2,8 @@
 
 NumPy lets go of Python's lock inside its copies, ufuncs and matrix products, so two Python threads do that work at the
 same time, each on its own part of a batch. For many small products with copies between them that is faster than the
-threads of the BLAS library, which share each product and leave the copies to one core. Theirs are switched off
-meanwhile: the two kinds would wait for each other.
+threads of the BLAS library, which share each product and leave the copies to one core. Theirs are switched off for
+good: for milliseconds after each product they keep a core busy with waiting for the next, which our threads need.
 
 How many threads: as many as BLAS would use, which its own variables set (OPENBLAS_NUM_THREADS, MKL_NUM_THREADS). The
 parts depend on nothing but the batch and that number, so the same seed gives the same run.
@@ -12,14 +12,14 @@ Read before this: backend.py. Read next: columns.py.
 """
 import contextvars
 import functools
+import importlib
 from concurrent.futures import ThreadPoolExecutor
-
-from threadpoolctl import ThreadpoolController
 
 from .backend import device, xp
 
 PART = 1 << 16  # numbers that a chain of ufuncs goes through at a time: 256 KiB in float32, which stay in the cache
-WORTHWHILE = 1 << 18  # numbers gone through, at least: about 0.1 ms, several times what starting a thread costs
+WORTHWHILE = 1 << 18  # numbers gone through, at least: about 0.1 ms, somewhat more than what starting a thread costs
+PRODUCTS = 16  # of two numbers in a matrix product take the time of one number that a ufunc goes through
 
 
 def over_threads(work, N, numbers):
@@ -32,10 +32,9 @@ def over_threads(work, N, numbers):
     if count <= 1:
         return [work(slice(0, N))]
     first, *others = (slice(N * i // count, N * (i + 1) // count) for i in range(count))
-    with _blas().limit(limits=1):
-        # each in the caller's context, so that NumPy's error settings are the caller's too
-        futures = [_pool().submit(contextvars.copy_context().run, work, part) for part in others]
-        return [work(first), *(future.result() for future in futures)]
+    # each in the caller's context, so that NumPy's error settings are the caller's too
+    futures = [_pool().submit(contextvars.copy_context().run, work, part) for part in others]
+    return [work(first), *(future.result() for future in futures)]
 
 
 def in_parts(f, *arrays):
@@ -54,15 +53,29 @@ def in_parts(f, *arrays):
     return y
 
 
+def product(a, b):
+    """a @ b for a (..., M, K) and b (..., K, N): each core computes a part of the first matrix axis, or of its rows."""
+    numbers = a.size * b.shape[-1] // PRODUCTS
+    if threads() == 1 or numbers < WORTHWHILE or b.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
+        return xp.matmul(a, b)
+    y = xp.empty((*a.shape[:-1], b.shape[-1]), xp.result_type(a, b))
+    over_threads(lambda part: xp.matmul(a[part], b if b.ndim == 2 else b[part], out=y[part]), len(a), numbers)
+    return y
+
+
+def even_part(total, limit):
+    """The size of a part when total is cut into as few even parts as possible of at most `limit`, or of 1."""
+    parts = -(-total // max(1, limit))
+    return max(1, -(-total // max(1, parts)))
+
+
 @functools.cache
 def threads() -> int:
-    """How many threads BLAS uses, when first asked for; 1 if it does not say."""
-    return max((library["num_threads"] for library in _blas().info()), default=1)
-
-
-@functools.cache
-def _blas():
-    return ThreadpoolController().select(user_api="blas")
+    """How many threads BLAS had, when first asked; 1 if it does not say. From then on it has one."""
+    blas = importlib.import_module("threadpoolctl").ThreadpoolController().select(user_api="blas")
+    count = max((library["num_threads"] for library in blas.info()), default=1)
+    blas.limit(limits=1)
+    return count
 
 
 @functools.cache

@@ -30,7 +30,8 @@ LEVELS = {
     "autograd/kernels/*": 1.5,
     "autograd/ops": 2,
     "autograd/shape": 2,
-    "autograd/columns": 2,
+    "autograd/winograd": 2,
+    "autograd/columns": 2.5,
     "autograd/anomaly": 2,
     "autograd/reduce": 3,
     "autograd/linalg": 3,
@@ -83,7 +84,8 @@ LEVELS = {
     "minigen/__main__": 12,
 }
 
-LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL"}  # importlib may import these in a function: absent, or slow
+# importlib may import these in a function: they may be absent, or are slow to import
+LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL", "threadpoolctl"}
 COME_WITH = {"requests": "pooch", "PIL": "matplotlib"}  # libraries that others bring along
 
 

@@ -3,10 +3,11 @@ import threading
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from autograd import columns, threads
 from autograd.geometry import Geometry
-from autograd.threads import in_parts, over_threads
+from autograd.threads import in_parts, over_threads, product
 
 
 @pytest.fixture
@@ -54,11 +55,27 @@ def test_parts_see_the_callers_error_settings(three_threads):
         over_threads(lambda part: np.exp(np.float32([1000.0])), 3, 1)
 
 
-def test_blas_gets_its_threads_back(three_threads):
-    counts = lambda: [library["num_threads"] for library in threads._blas().info()]
-    before = counts()
-    inside = over_threads(lambda part: counts(), 3, 1)
-    assert inside == [[1] * len(before)] * 3 and counts() == before
+def test_blas_has_one_thread_once_it_was_asked_for_its_number():
+    controller = threadpoolctl.ThreadpoolController()
+    assert controller.info() and threads.threads() >= 1
+    assert {library["num_threads"] for library in controller.info() if library["user_api"] == "blas"} == {1}
+
+
+@pytest.mark.parametrize("a, b", [
+    ((7, 5), (5, 3)), ((1, 5), (5, 3)), ((7, 5, 2), (2, 3)), ((7, 5, 2), (7, 2, 3)), ((2, 7, 5, 2), (2, 7, 2, 3)),
+    ((1, 5, 2), (7, 2, 3)), ((7, 5, 2), (1, 2, 3)), ((5, 2), (7, 2, 3)), ((4, 1, 5, 2), (3, 2, 6)), ((0, 5), (5, 3)),
+    ((7, 0), (0, 3)), ((7, 5), (5, 0))])
+def test_a_product_in_parts_is_the_product(three_threads, a, b):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(a), rng.standard_normal(b).astype(np.float32)
+    np.testing.assert_allclose(product(a, b), a @ b, rtol=1e-12, atol=1e-12)
+    assert product(a, b).dtype == (a @ b).dtype
+
+
+def test_a_product_that_is_none_is_refused(three_threads):
+    for a, b in [((7, 5), (4, 3)), ((7, 5, 2), (7, 3, 2)), ((7, 5, 2), (6, 2, 3))]:
+        with pytest.raises(ValueError):
+            product(np.zeros(a), np.zeros(b))
 
 
 @pytest.mark.parametrize("shape", [(7, 3, 2, 5), (1, 40), (5,), ()])

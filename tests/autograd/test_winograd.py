@@ -1,0 +1,103 @@
+"""Winograd's convolution against the sum as it is written, and that it is exact where numbers are small integers."""
+import numpy as np
+import pytest
+
+from autograd import columns, winograd
+from autograd.geometry import Geometry
+
+SIZES = [  # N, C, O, image, before, output
+    (3, 2, 3, (6, 6), (1, 1), (6, 6)),
+    (2, 5, 1, (7, 4), (1, 1), (7, 4)),  # tiles that reach over the edge below
+    (2, 3, 4, (5, 9), (0, 0), (3, 7)),
+    (1, 1, 2, (4, 5), (2, 2), (6, 7)),
+    (2, 2, 2, (5, 6), (0, 1), (3, 6)),
+    (3, 2, 2, (8, 9), (-1, -2), (5, 4)),  # negative padding looks at a part of the image
+    (2, 3, 2, (3, 3), (0, 0), (1, 1)),
+    (2, 1, 1, (1, 1), (1, 1), (1, 1)),
+    (1, 2, 2, (3, 2), (5, 4), (11, 9)),  # tiles that see nothing of the image
+]
+
+
+def as_written(x, w, geometry):
+    """y[n,o,p,q] = sum_crs w[o,c,r,s] x[n, c, p + r - before, q + s - before], the image zero outside."""
+    (P, Q), (H, W), (top, left) = geometry.output, geometry.image, geometry.before
+    far = 20
+    frame = np.zeros((*x.shape[:2], H + 2 * far, W + 2 * far), x.dtype)
+    frame[:, :, far : far + H, far : far + W] = x
+    y = np.zeros((len(x), len(w), P, Q), x.dtype)
+    for r in range(3):
+        for s in range(3):
+            rows, columns = far + r - top, far + s - left
+            y += np.einsum("oc,nchw->nohw", w[:, :, r, s], frame[:, :, rows : rows + P, columns : columns + Q])
+    return y
+
+
+def integers(*shape, seed):
+    """Even ones, so that halves of sums are exact."""
+    return 2.0 * np.random.default_rng(seed).integers(-8, 9, shape)
+
+
+@pytest.mark.parametrize("small_blocks", [False, True])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_exact_on_integers(monkeypatch, size, small_blocks):
+    """With every block one image and one row of tiles, too; y is bilinear, so <y, u> gives the gradient: that of w[i] is
+    <conv(x, unit i), u>."""
+    N, C, O, image, before, output = size
+    if small_blocks:
+        monkeypatch.setattr(winograd, "BLOCK", 1)
+    geometry = Geometry(image, (3, 3), output, (1, 1), before, (1, 1))
+    x, w, b, u = (integers(*shape, seed=i) for i, shape in enumerate(
+        ((N, C, *image), (O, C, 3, 3), (O,), (N, O, *output))))
+    np.testing.assert_array_equal(winograd.convolve(x, 2 * w, b, geometry),
+                                  as_written(x, 2 * w, geometry) + b[:, None, None])
+    last = lambda t: np.ascontiguousarray(t.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    for x_laid_out, u_laid_out in ((x, u), (last(x), last(u))):
+        dw = winograd.filter_gradient(x_laid_out, u_laid_out, geometry)
+        for i in np.ndindex(w.shape):
+            unit = np.zeros_like(w)
+            unit[i] = 1
+            assert dw[i] == (as_written(x, unit, geometry) * u).sum()
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 2e-6), (np.float64, 4e-15)])
+def test_rounding_is_a_few_times_that_of_the_sum(dtype, tolerance):
+    """Relative to the size of a sum of C R S = 576 products."""
+    rng = np.random.default_rng(0)
+    x, w, u = (rng.standard_normal(shape) for shape in ((8, 64, 14, 14), (64, 64, 3, 3), (8, 64, 14, 14)))
+    geometry = Geometry((14, 14), (3, 3), (14, 14), (1, 1), (1, 1), (1, 1))
+    in_dtype = lambda *arrays: [a.astype(dtype) for a in arrays]
+    for ours, exact in ((winograd.convolve(*in_dtype(x, w), None, geometry), as_written(x, w, geometry)),
+                        (winograd.filter_gradient(*in_dtype(x, u), geometry),
+                         filter_gradient_as_written(x, u))):
+        assert ours.dtype == dtype
+        assert np.abs(ours - exact).max() < 4 * tolerance * np.sqrt((exact**2).mean())
+
+
+def filter_gradient_as_written(x, u):
+    frame = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    return np.stack([[np.einsum("nohw,nchw->oc", u, frame[:, :, r : r + 14, s : s + 14]) for s in range(3)]
+                     for r in range(3)]).transpose(2, 3, 0, 1)
+
+
+@pytest.mark.parametrize("changed", [
+    {}, {"kernel": (3, 1)}, {"stride": (2, 1)}, {"dilation": (1, 2)}, {"output": (11, 40)}, {"C": 31}, {"O": 31},
+    {"groups": 2}], ids=str)
+def test_chosen_only_for_what_it_is_made_for(changed):
+    case = {"C": 32, "O": 32, "groups": 1, "image": (40, 40), "kernel": (3, 3), "output": (40, 40), "stride": (1, 1),
+            "before": (1, 1), "dilation": (1, 1)} | changed
+    C, O, groups = (case.pop(name) for name in ("C", "O", "groups"))
+    assert winograd.pays(C, O, Geometry(**case), groups) == (not changed)
+
+
+def test_the_chosen_maps_agree_with_columns(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, w, b, y = (rng.standard_normal(shape) for shape in ((3, 32, 13, 12), (40, 32, 3, 3), (40,), (3, 40, 13, 12)))
+    geometry = Geometry((13, 12), (3, 3), (13, 12), (1, 1), (1, 1), (1, 1))
+    maps = lambda: (columns.convolve(x, w, b, geometry, 1), columns.transpose(y, w, b[:32], geometry, 1),
+                    columns.filter_gradient(x, y, geometry, 1))
+    assert winograd.pays(32, 40, geometry, 1)
+    ours = maps()
+    monkeypatch.setattr(winograd, "pays", lambda *arguments: False)
+    for a, b_ in zip(ours, maps()):
+        np.testing.assert_allclose(a, b_, rtol=1e-11, atol=1e-11)
+        assert not np.array_equal(a, b_)  # they are two ways
