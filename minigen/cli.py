@@ -77,7 +77,7 @@ def train_recipe(args) -> int:
           f"into '{out}'\n{dataset.note}", flush=True)
 
     run = train(model, data.Batches(dataset, recipe.batch_size, rng), optimizers, settings["steps"], budget,
-                rng=rng, ema=ema, clip=recipe.clip, valid=_first_batches(valid, recipe.batch_size), out=out,
+                recipe.steps, rng=rng, ema=ema, clip=recipe.clip, valid=_first_batches(valid, recipe.batch_size), out=out,
                 resume=args.resume, samples=_samples(dataset), about=settings)
     if run.stopped_by:
         print(f"stopped by {run.stopped_by}: {run.checkpoint}\n"
@@ -271,7 +271,8 @@ def _parser():
     sub.add_argument("recipe", metavar="NAME", help="a recipe, see `minigen list`")
     sub.add_argument("--data", metavar="NAME", help="the data set, default: the recipe's")
     sub.add_argument("--steps", type=_natural(1), help="default: the recipe's, or no limit with --budget")
-    sub.add_argument("--budget", metavar="TIME", help="train this long, e.g. 90s, 5m, 1h30m")
+    sub.add_argument("--budget", metavar="TIME",
+                     help="train this long, e.g. 90s, 5m, 1h30m; learning rates that fall end with it")
     sub.add_argument("--out", metavar="FOLDER", help="of the run; default: runs/NAME, or runs/NAME-2, ...")
     sub.add_argument("--resume", action="store_true", help="go on with the run in --out, or NAME's latest")
 

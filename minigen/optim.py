@@ -39,15 +39,16 @@ class Optimizer:
         self.steps = 0
         self.state = {slot: [xp.zeros_like(p.data) for p in self.params] for slot in self.slots}
 
-    def step(self, grads, scale=1.0) -> None:
+    def step(self, grads, scale=1.0, at=None) -> None:
         """Updates the parameters in place.
 
         grads: a Tensor or array per parameter, in the order of params; they are multiplied by scale, and not
-        written to. ValueError if their number or a shape is wrong.
+        written to. at: where on the schedule this step is; None for the number of steps before it. ValueError if
+        the number of gradients or a shape is wrong.
         """
         grads = [g.data if isinstance(g, Tensor) else g for g in grads]
         self._check(grads)
-        lr = float(self.lr(self.steps))  # a NumPy float64 would widen the arithmetic below
+        lr = float(self.lr(self.steps if at is None else at))  # a NumPy float64 would widen the arithmetic below
         self.steps += 1
         self.apply(grads, scale, lr, self.steps)
 

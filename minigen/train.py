@@ -103,9 +103,10 @@ class History:
 class Run:
     """All that changes while a model trains: what a step works on, and what a checkpoint holds."""
 
-    def __init__(self, model, batches, optimizers, rng, ema=None, clip=None):
+    def __init__(self, model, batches, optimizers, rng, ema=None, clip=None, pace=None):
         self.model, self.batches, self.optimizers = model, batches, optimizers
         self.rng, self.ema, self.clip = rng, ema, clip
+        self.pace = pace  # steps of the learning rates' schedules that go by in a second; None: one in each step
         self.players = model.players()
         self.history = History()
         self.step = 0
@@ -119,6 +120,7 @@ class Run:
     def advance(self) -> dict:
         """One step. Returns the loss terms, averaged over a player's repeats; raises NonFiniteLoss."""
         shown = {}
+        at = None if self.pace is None else self.pace * self.seconds
         for player in self.players:
             repeats = []
             for _ in range(player.repeat):
@@ -129,7 +131,7 @@ class Run:
                 gradients = grad(next(iter(terms.values())), player.params)
                 factor, norm = clip_factor(gradients, math.inf if self.clip is None else self.clip)
                 self._require_finite(player, "norm of the gradient", float(norm), repeats[-1])
-                self.optimizers[player.name].step(gradients, scale=factor)
+                self.optimizers[player.name].step(gradients, factor, None if at is None else player.repeat * at)
             shown |= _means(repeats)
         if self.ema:
             self.ema.update()
@@ -191,17 +193,18 @@ class Run:
         self.checkpoint = f"'{path}' holds step {self.step}"
 
 
-def train(model, batches, optimizers, steps=None, budget=None, *, rng, ema=None, clip=None, valid=(),
+def train(model, batches, optimizers, steps=None, budget=None, planned=None, *, rng, ema=None, clip=None, valid=(),
           out=None, resume=False, samples=64, about=None) -> Run:
     """Trains the model in place until it has made `steps` steps or `budget` seconds are over, whichever comes
     first.
 
-    optimizers: player's name -> optimizer of its params. rng: the generator that model and batches were made
-    with. ema: an EMA of the model, or None. clip: the largest norm of a player's gradient, or None. valid:
-    batches whose losses are drawn beside those of training. out: the folder for checkpoint.safetensors,
-    samples.png and curves.png, written about every 15 seconds and at the end; None writes nothing. resume:
-    goes on from the checkpoint in `out`, or from step 0 if the run was killed before its first. samples: how
-    many are drawn. about: a dict that is kept in the checkpoint.
+    planned: the number of steps that the learning rates' schedules are made for; with a budget, they are stretched
+    or pressed to end when it does. optimizers: player's name -> optimizer of its params. rng: the generator that
+    model and batches were made with. ema: an EMA of the model, or None. clip: the largest norm of a player's
+    gradient, or None. valid: batches whose losses are drawn beside those of training. out: the folder for
+    checkpoint.safetensors, samples.png and curves.png, written about every 15 seconds and at the end; None writes
+    nothing. resume: goes on from the checkpoint in `out`, or from step 0 if the run was killed before its first.
+    samples: how many are drawn. about: a dict that is kept in the checkpoint.
 
     SIGINT (Ctrl-C) or SIGTERM ends the run after the current step, saved, and is named in `stopped_by` of the
     Run that is returned; a second one ends it at once. Raises NonFiniteLoss, and leaves the last checkpoint
@@ -209,7 +212,7 @@ def train(model, batches, optimizers, steps=None, budget=None, *, rng, ema=None,
     """
     if steps is None and budget is None:
         raise ValueError("train: neither steps nor budget is given, so the run would never end")
-    run = Run(model, batches, optimizers, rng, ema, clip)
+    run = Run(model, batches, optimizers, rng, ema, clip, planned / budget if planned and budget else None)
     steps, budget = (math.inf if limit is None else limit for limit in (steps, budget))
     if not run.players:
         steps = 0  # a model that was fitted as it was built, by counting

@@ -237,6 +237,27 @@ def test_the_budget_counts_all_sittings(tmp_path, monkeypatch):
     assert (run.step, run.seconds) == (6, 6)
 
 
+
+def test_a_budget_stretches_the_schedules_over_its_time(tmp_path, monkeypatch):
+    """Steps of a second: planned for 60, a rate is at 0, 10, 20, ... in a budget of 6. Twice as many repeats, twice
+    as far; and the second sitting goes on where the first was."""
+    clock, seen = Clock(monkeypatch), []
+    noted = lambda at: seen.append(at) or 0.5
+    line_run(clock.model(), lr=noted, steps=4, budget=6.0, planned=60, out=tmp_path)
+    line_run(clock.model(), lr=noted, steps=None, budget=6.0, planned=60, out=tmp_path, resume=True)
+    assert seen == [0, 10, 20, 30, 40, 50]
+
+    seen.clear()
+    model = clock.model()
+    model.repeat = 2
+    line_run(model, lr=noted, steps=2, budget=6.0, planned=60)
+    assert seen == [0, 0, 40, 40]
+
+    seen.clear()
+    line_run(clock.model(), lr=noted, steps=3, planned=60)  # without a budget, a rate goes by steps
+    assert seen == [0, 1, 2]
+
+
 class Clock:
     """time.perf_counter, replaced by a clock that only steps of its models move, by a second each."""
 
