@@ -33,6 +33,7 @@ def test_no_number_is_used_twice():
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(path)])
     plt.switch_backend("agg")
     source = path.read_text()
     exec(compile(shortened(source), path, "exec"), {"__name__": "__main__"})
