@@ -17,5 +17,7 @@ def test_both_sides_agree(name):
     ours, theirs = (ROWS[name][library](np.random.default_rng(1)).results() for library in ("minigen", "torch"))
     assert ours.keys() == theirs.keys()
     for key in ours:  # rounding grows where gradients nearly cancel, as in front of a batch normalization
-        error = np.linalg.norm(ours[key] - theirs[key]) / np.linalg.norm(theirs[key])
-        assert ours[key].shape == theirs[key].shape and error < 2e-3, f"{key}: relative error {error:.1e}"
+        assert ours[key].shape == theirs[key].shape
+        difference = np.abs(ours[key] - theirs[key])
+        error = np.linalg.norm(difference) / np.linalg.norm(theirs[key])
+        assert error < 2e-3 and difference.max() < 5e-3 * np.abs(theirs[key]).max(), f"{key}: relative error {error:.1e}"
