@@ -29,7 +29,7 @@ import operator
 from . import winograd
 from .backend import xp
 from .geometry import Geometry
-from .threads import even_part, over_threads, product
+from .threads import even_part, over_threads, shared_matmul
 
 BLOCK = 1 << 19  # numbers in the buffer of columns: 2 MiB in float32, about a core's second-level cache
 FEW = 8  # fewer channels than this are too short a run to copy
@@ -39,7 +39,7 @@ def convolve(x, w, bias, geometry, groups):
     """y = conv(x, w) + bias; bias may be None."""
     N, C, O, G = *x.shape[:2], len(w), groups
     if _is_pointwise(geometry, G):
-        y = product(_pixels(x), w.reshape(O, C).T).reshape(N, *geometry.output, O)
+        y = shared_matmul(_pixels(x), w.reshape(O, C).T).reshape(N, *geometry.output, O)
         _add(y, bias)
         return y.transpose(0, 3, 1, 2)
     if winograd.pays(C, O, geometry, G):
@@ -68,7 +68,7 @@ def filter_gradient(x, y, geometry, groups):
         seen, g = _pixels(x), _pixels(y)
         if seen.ndim != g.ndim:  # one is channels-last and one NCHW: both image by image
             seen, g = seen.reshape(len(x), -1, C), g.reshape(len(x), -1, O)
-        return product(g.swapaxes(-1, -2), seen).reshape(-1, O, C).sum(axis=0).reshape(O, C, 1, 1)
+        return shared_matmul(g.swapaxes(-1, -2), seen).reshape(-1, O, C).sum(axis=0).reshape(O, C, 1, 1)
     if winograd.pays(C, O, geometry, G):
         return winograd.filter_gradient(x, y, geometry)
     if G == C == O > 1:

@@ -13,7 +13,7 @@ import numpy as np
 from . import kernels
 from .backend import by_device, special, xp
 from .tensor import Tensor, add, as_tensor, elementwise, operands, record, recording
-from .threads import in_parts, product
+from .threads import in_parts, shared_matmul
 
 # Arithmetic
 
@@ -311,7 +311,7 @@ def silu(x):
 
 # Matrix multiplication
 
-_product = by_device(product, kernels.gemm.matmul)
+_product = by_device(shared_matmul, kernels.gemm.matmul)
 
 
 def matmul(a, b):

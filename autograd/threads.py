@@ -53,7 +53,7 @@ def in_parts(f, *arrays):
     return y
 
 
-def product(a, b):
+def shared_matmul(a, b):
     """a @ b for a (..., M, K) and b (..., K, N): each core computes a part of the first matrix axis, or of its rows."""
     numbers = a.size * b.shape[-1] // PRODUCTS
     if threads() == 1 or numbers < WORTHWHILE or b.ndim > 2 and a.shape[:-2] != b.shape[:-2]:

@@ -9,14 +9,14 @@ take six products, but four are enough:
     m0 = (d0 - d2) w0    m1 = (d1 + d2) (w0 + w1 + w2) / 2    m2 = (d2 - d1) (w0 - w1 + w2) / 2    m3 = (d1 - d3) w2
     y0 = m0 + m1 + m2    y1 = m1 - m2 - m3,
 
-or y = A^T [(G w) * (B^T d)] with * for each pair of numbers. Along columns and then along rows, that makes a tile of 2x2
-outputs from the 4x4 pixels d that it sees:
+or y = A^T [(G w) * (B^T d)] with * for each pair of numbers. Along columns and then along rows, that makes a tile of
+2x2 outputs from the 4x4 pixels d that it sees:
 
     Y = A^T [(G w G^T) * (B^T d B)] A.
 
 The sum over channels may be taken between the brackets, where a tile has 16 numbers. So a convolution is 16 products
-of matrices, (tiles, C) times (C, O), with sums and differences before and after. All of it is linear in w: the transposed
-maps give the filters' gradient, G^T [sum over tiles (B^T d B) * (A dY A^T)] G.
+of matrices, (tiles, C) times (C, O), with sums and differences before and after. All of it is linear in w: the
+transposed maps give the filters' gradient, G^T [sum over tiles (B^T d B) * (A dY A^T)] G.
 
 It saves 20 of 36 multiplications and costs a few additions per pixel and channel, which pays when there are many
 channels: `pays`. Rounding is a few times that of the sum as it is written. A few images at a time go through the

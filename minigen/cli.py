@@ -77,8 +77,8 @@ def train_recipe(args) -> int:
           f"into '{out}'\n{dataset.note}", flush=True)
 
     run = train(model, data.Batches(dataset, recipe.batch_size, rng), optimizers, settings["steps"], budget,
-                recipe.steps, rng=rng, ema=ema, clip=recipe.clip, valid=_first_batches(valid, recipe.batch_size), out=out,
-                resume=args.resume, samples=_samples(dataset), about=settings)
+                recipe.steps, rng=rng, ema=ema, clip=recipe.clip, valid=_first_batches(valid, recipe.batch_size),
+                out=out, resume=args.resume, samples=_samples(dataset), about=settings)
     if run.stopped_by:
         print(f"stopped by {run.stopped_by}: {run.checkpoint}\n"
               f"go on with: python -m minigen train {recipe.name} --resume --out {shlex.quote(str(out))}")

@@ -267,7 +267,8 @@ RECIPES = {recipe.name: recipe for recipe in [
         model=ddpm,
         optimizers={"ddpm": lambda params: Adam(params, linear_warmup(cosine(2e-3, 2000, final=1e-4), 100))},
         steps=2000, batch_size=64, ema=0.995, clip=1.0, elsewhere={name: {
-            "optimizers": {"ddpm": lambda params: Adam(params, linear_warmup(1e-3, 100))}, "steps": 7000, "ema": 0.999}
+            "optimizers": {"ddpm": lambda params: Adam(params, linear_warmup(cosine(1.5e-3, 7000, final=5e-5), 100))},
+            "steps": 7000, "ema": 0.999}
             for name in IMAGES if name != "digits"}),
     Recipe(
         "classifier", "convolutional classifier: the judge of what the others draw", "LeCun et al. 1998",

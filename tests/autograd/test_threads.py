@@ -7,7 +7,7 @@ import threadpoolctl
 
 from autograd import columns, threads
 from autograd.geometry import Geometry
-from autograd.threads import in_parts, over_threads, product
+from autograd.threads import in_parts, over_threads, shared_matmul
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def test_blas_has_one_thread_once_it_was_asked_for_its_number():
 def test_a_product_in_parts_is_the_product(three_threads, a, b):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal(a), rng.standard_normal(b).astype(np.float32)
-    np.testing.assert_allclose(product(a, b), a @ b, rtol=1e-12, atol=1e-12)
-    assert product(a, b).dtype == (a @ b).dtype
+    np.testing.assert_allclose(shared_matmul(a, b), a @ b, rtol=1e-12, atol=1e-12)
+    assert shared_matmul(a, b).dtype == (a @ b).dtype
 
 
 def test_a_product_that_is_none_is_refused(three_threads):
     for a, b in [((7, 5), (4, 3)), ((7, 5, 2), (7, 3, 2)), ((7, 5, 2), (6, 2, 3))]:
         with pytest.raises(ValueError):
-            product(np.zeros(a), np.zeros(b))
+            shared_matmul(np.zeros(a), np.zeros(b))
 
 
 @pytest.mark.parametrize("shape", [(7, 3, 2, 5), (1, 40), (5,), ()])

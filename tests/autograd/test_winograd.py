@@ -40,8 +40,7 @@ def integers(*shape, seed):
 @pytest.mark.parametrize("small_blocks", [False, True])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_exact_on_integers(monkeypatch, size, small_blocks):
-    """With every block one image and one row of tiles, too; y is bilinear, so <y, u> gives the gradient: that of w[i] is
-    <conv(x, unit i), u>."""
+    """With every block one image and one row of tiles, too. The gradient of <y, u> by w[i] is <conv(x, unit i), u>."""
     N, C, O, image, before, output = size
     if small_blocks:
         monkeypatch.setattr(winograd, "BLOCK", 1)
