@@ -136,10 +136,11 @@ FLOW_ELSEWHERE = {
 
 
 def ddpm(dataset, rng):
-    """A network of 0.4 M parameters for the 8x8 digits; of about 1 M, on squares of four pixels, for larger images."""
+    """A network of 0.4 M parameters for the 8x8 digits; of about 1 M, on squares of four pixels, for larger images.
+    There a third level, of 4x4 such squares, costs little and sees the whole image."""
     C, H, _ = dataset.image_shape
-    size = {"width": 24} if H < 16 else {"width": 40, "patch": 2}
-    network = UNet(C, **size, multipliers=(1, 2), blocks=1, rng=rng)
+    size = {"multipliers": (1, 2)} if H < 16 else {"multipliers": (1, 2, 3), "attention": (1,), "patch": 2}
+    network = UNet(C, width=24, **size, blocks=1, rng=rng)
     sampler = partial(ancestral_tilde, steps=50)
     return DDPM(network, linear(1000), dataset.image_shape, dataset.levels, sampler, sample_judge(dataset))
 

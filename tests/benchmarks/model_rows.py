@@ -149,7 +149,7 @@ def ddpm(rng, shape, unet):
     return stirred(DDPM(UNet(1, **unet, rng=rng), linear(1000), shape, 256), rng)
 
 
-LARGE = {"width": 40, "multipliers": (1, 2), "blocks": 1, "patch": 2}  # the recipe's for MNIST: 1.0 M parameters
+LARGE = {"width": 40, "multipliers": (1, 2), "blocks": 1, "patch": 2}
 SMALL = {"width": 40, "multipliers": (1, 2), "blocks": 1}
 
 training_row("VAE 784-500-500-40, batch 128", vae, images(128, (1, 28, 28), 2), "VAE")
