@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from .backend import device, xp
 
 PART = 1 << 16  # numbers that a chain of ufuncs goes through at a time: 256 KiB in float32, which stay in the cache
-WORTHWHILE = 1 << 18  # numbers gone through, at least: about 0.1 ms, somewhat more than what starting a thread costs
+WORTHWHILE = 1 << 20  # numbers gone through, at least: about 0.4 ms, several times what handing work over costs
 PRODUCTS = 16  # of two numbers in a matrix product take the time of one number that a ufunc goes through
 
 
@@ -49,7 +49,7 @@ def in_parts(f, *arrays):
             rows = slice(i, min(i + step, part.stop))
             y[rows] = f(*(array[rows] for array in arrays))
 
-    over_threads(work, len(x), x.size)
+    over_threads(work, len(x), 4 * x.size)  # f is several ufuncs, and some are slow
     return y
 
 

@@ -14,7 +14,7 @@ from minigen.diffusion import ancestral, recorded, step_term
 from minigen.ema import EMA
 from minigen.train import in_use, train
 
-STEPS, SAMPLES = 2000, 36
+STEPS, SAMPLES = 1800, 36
 SHOWN = [1000, 700, 500, 400, 300, 200, 100, 50, 20, 1]  # t
 
 recipe = recipes.find("ddpm")

@@ -19,7 +19,7 @@ from minigen.metrics import frechet_distance
 from minigen.models.classifiers import pretrained
 from minigen.train import in_use, train
 
-STEPS, SAMPLES = 2000, 447
+STEPS, SAMPLES = 1800, 447
 RUNS = {  # sampler -> numbers of steps
     "ancestral, beta": (ancestral, [10, 20, 50, 100, 300, 1000]),
     "ancestral, beta tilde": (ancestral_tilde, [10, 20, 50, 100]),

@@ -136,11 +136,11 @@ FLOW_ELSEWHERE = {
 
 
 def ddpm(dataset, rng):
-    """A network of 0.4 M parameters for the 8x8 digits; of about 1 M, on squares of four pixels, for larger images.
+    """A network of 0.2 M parameters for the 8x8 digits; of about 1 M, on squares of four pixels, for larger images.
     There a third level, of 4x4 such squares, costs little and sees the whole image."""
     C, H, _ = dataset.image_shape
-    size = {"multipliers": (1, 2)} if H < 16 else {"multipliers": (1, 2, 3), "attention": (1,), "patch": 2}
-    network = UNet(C, width=24, **size, blocks=1, rng=rng)
+    small, large = {"width": 16, "multipliers": (1, 2)}, {"width": 24, "multipliers": (1, 2, 3), "attention": (1,)}
+    network = UNet(C, **(small if H < 16 else large | {"patch": 2}), blocks=1, rng=rng)
     sampler = partial(ancestral_tilde, steps=50)
     return DDPM(network, linear(1000), dataset.image_shape, dataset.levels, sampler, sample_judge(dataset))
 
@@ -266,8 +266,8 @@ RECIPES = {recipe.name: recipe for recipe in [
     Recipe(
         "ddpm", "denoising diffusion: a U-Net takes noise out of images, step by step", "Ho et al. 2020",
         model=ddpm,
-        optimizers={"ddpm": lambda params: Adam(params, linear_warmup(cosine(2e-3, 2000, final=1e-4), 100))},
-        steps=2000, batch_size=64, ema=0.995, clip=1.0, elsewhere={name: {
+        optimizers={"ddpm": lambda params: Adam(params, linear_warmup(cosine(2e-3, 1800, final=1e-4), 100))},
+        steps=1800, batch_size=64, ema=0.995, clip=1.0, elsewhere={name: {
             "optimizers": {"ddpm": lambda params: Adam(params, linear_warmup(cosine(1.5e-3, 7000, final=5e-5), 100))},
             "steps": 7000, "ema": 0.999}
             for name in IMAGES if name != "digits"}),
