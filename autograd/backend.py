@@ -195,7 +195,7 @@ def keep_freed_memory() -> None:
     """Tells the C library, where it is glibc, to keep the memory of freed arrays for the next ones.
 
     Else it goes back to the system, which gives it out anew in pieces of 4 KiB, each of them zeroed at its first touch:
-    a sixth of the time of a training step, most of it while all threads wait.
+    a sixth of the time of a training step of DDPM.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
