@@ -237,7 +237,6 @@ def test_the_budget_counts_all_sittings(tmp_path, monkeypatch):
     assert (run.step, run.seconds) == (6, 6)
 
 
-
 def test_a_budget_stretches_the_schedules_over_its_time(tmp_path, monkeypatch):
     """Steps of a second: planned for 60, a rate is at 0, 10, 20, ... in a budget of 6. Twice as many repeats, twice
     as far; and the second sitting goes on where the first was."""
