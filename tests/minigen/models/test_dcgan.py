@@ -210,16 +210,16 @@ def test_it_learns_images_of_28_pixels(clothes):
 
 @pytest.mark.slow
 def test_digits_become_legible():
-    """After a fifth of the recipe's steps, by the classifier: clearly more so than images each of whose pixels is that
+    """After a third of the recipe's steps, by the classifier: clearly more so than images each of whose pixels is that
     of a digit, but of another digit each."""
-    model, ema = trained(data.load("digits"), 600, recipes.find("dcgan"))
+    model, ema = trained(data.load("digits"), 1000, recipes.find("dcgan"))
     test = data.load("digits", "test")
     real = data.to_unit(test.x, test.levels)
     with in_use(model, ema):
         judged = model.judge(model.sample(len(real), rng(1)), real), model.judge(rng(2).permuted(real, axis=0), real)
     drawn, mixed = ({figure.name: figure.value for figure in figures} for figures in judged)
     assert drawn["legibility"] > mixed["legibility"] + 0.1 and drawn["classes"] == 10
-    assert drawn["Frechet distance"] < mixed["Frechet distance"] / 3
+    assert drawn["Frechet distance"] < mixed["Frechet distance"] / 5
 
 
 @pytest.mark.parametrize("make, message", [
