@@ -4,23 +4,21 @@
 
 For one pixel (p, q) the sum is a vector times a matrix: the column of the C*R*S numbers of x that the
 filter sees there, times the filters as a (C*R*S, O) matrix. Writing all columns down (im2col) makes
-convolution one big product, but they are R*S times as large as x, and taking them to main memory and back
-costs as much as the arithmetic. So a few images at a time are unfolded into one small buffer, which is
-multiplied while it is still in the processor's cache, and then overwritten. That is several times faster
+convolution one big product. Here a few images at a time are unfolded into one small buffer (windows.py), which
+is multiplied while it is still in the processor's cache, and then overwritten. That is several times faster
 than one big im2col, np.tensordot on windows, or np.einsum.
 
-Memory is channels-last under the NCHW view (strides as in an (N, H, W, C) array): then the numbers that a
-filter sees in one row are S*C contiguous ones, one memcpy, and a product gives whole pixels. Any layout may
-come in; what goes out is channels-last, and elementwise ufuncs keep it so.
+Any layout may come in; what goes out is channels-last, so that a product gives whole pixels, and elementwise ufuncs
+keep it so.
 
-Filters of 3x3 with many channels take fewer products than there are numbers in their columns: winograd.py.
+Filters of 3x3 on a dozen channels or more take a quarter of the multiplications: winograd.py.
 
 conv.py calls convolve, transpose, filter_gradient and image_sums, in whose place a GPU has kernels
 (kernels/convolution.py), and unfold and fold.
 
 Symbols: x (N, C, H, W), w (O, C/G, R, S), y (N, O, P, Q), G groups; columns are (G, pixels, R*S*C/G).
 Source: Chellapilla, Puri & Simard, "High performance convolutional neural networks for document
-processing", 2006 (im2col). Read before this: conv.py, geometry.py.
+processing", 2006 (im2col). Read before this: conv.py, windows.py.
 """
 import functools
 import math
@@ -30,9 +28,9 @@ from . import winograd
 from .backend import xp
 from .geometry import Geometry
 from .threads import even_part, over_threads, shared_matmul
+from .windows import column_blocks, columns_size, frames, window_views
 
 BLOCK = 1 << 19  # numbers in the buffer of columns: 2 MiB in float32, about a core's second-level cache
-FEW = 8  # fewer channels than this are too short a run to copy
 
 
 def convolve(x, w, bias, geometry, groups):
@@ -52,12 +50,12 @@ def convolve(x, w, bias, geometry, groups):
         matrix = _by_group(w, G).transpose(0, 3, 4, 2, 1).reshape(G, -1, O // G)  # (G, R*S*C/G, O/G)
 
         def work(part):
-            for images, rows, columns in column_blocks(x[part], geometry, G):
+            for images, rows, columns in column_blocks(x[part], geometry, G, BLOCK):
                 block = y[part][images, rows]
                 xp.matmul(columns, matrix, out=_pixels_by_group(block, G))
                 _add(block, bias)
 
-        over_threads(work, N, N * _columns_size(C, geometry))
+        over_threads(work, N, N * columns_size(C, geometry))
     return y.transpose(0, 3, 1, 2)
 
 
@@ -78,12 +76,12 @@ def filter_gradient(x, y, geometry, groups):
     def work(part):
         total = xp.zeros((G, R * S * C // G, O // G), x.dtype)
         term = xp.empty_like(total)
-        for images, rows, columns in column_blocks(x[part], geometry, G):
+        for images, rows, columns in column_blocks(x[part], geometry, G, BLOCK):
             xp.matmul(columns.swapaxes(1, 2), _pixels_by_group(y[part][images, rows], G), out=term)
             total += term
         return total
 
-    total = functools.reduce(operator.iadd, over_threads(work, len(x), len(x) * _columns_size(C, geometry)))
+    total = functools.reduce(operator.iadd, over_threads(work, len(x), len(x) * columns_size(C, geometry)))
     return total.reshape(G, R, S, C // G, O // G).transpose(0, 4, 3, 1, 2).reshape(O, C // G, R, S)
 
 
@@ -114,69 +112,6 @@ def along_rows(t, x):
         return t.reshape(*N, C, 1, 1)
     rows = xp.broadcast_to(t.reshape(*N, 1, 1, C), (*N, 1, x.shape[3], C)).copy()
     return xp.moveaxis(rows, -1, -3)
-
-
-# Columns
-
-
-def column_blocks(x, geometry, groups):
-    """Yields (images, rows, columns): columns (G, pixels, R*S*C/G) of those images and rows of pixels.
-
-    All blocks share one buffer of about BLOCK numbers, so each must be used before the next is asked for.
-    """
-    N, C, G, (P, Q) = *x.shape[:2], groups, geometry.output
-    size = C * math.prod(geometry.kernel)
-    rows = even_part(P, BLOCK // max(1, Q * size))
-    images = even_part(N, BLOCK // max(1, P * Q * size))  # 1 if not all rows fit
-    few = C // G < FEW
-    buffer = xp.empty(images * rows * Q * size, x.dtype)
-    for n, frame in _frames(x, geometry, images, planar=few):
-        windows = _windows(frame, geometry, G)
-        for p in range(0, P, rows):
-            part = windows[:, :, p : p + rows]  # (G, n, p, Q, R, S, C/G)
-            pixels = part.shape[1] * part.shape[2] * Q
-            if few:  # taps first, so that the copy runs along the pixels; the product takes either order
-                columns = buffer[: part.size].reshape(G, size // G, pixels).swapaxes(1, 2)
-            else:
-                columns = buffer[: part.size].reshape(G, pixels, size // G)
-            xp.copyto(columns.reshape(part.shape), part)
-            yield slice(n, n + images), slice(p, p + rows), columns
-
-
-def _columns_size(C, geometry):
-    """How many numbers the columns of one image have."""
-    return C * math.prod(geometry.kernel) * math.prod(geometry.output)
-
-
-def _frames(x, geometry, images, planar=False):
-    """Yields (n, frame): x[n : n + images] in its frame of zeros, a reused buffer, channels-last unless
-    `planar`. Where x has that layout and needs no zeros, the frame is a view of it."""
-    C, (height, width) = x.shape[1], geometry.frame
-    in_frame, in_image = geometry.overlap()
-    x = x[(..., *in_image)]
-    view = x.shape[2:] == (height, width) and x.strides[3 if planar else 1] == x.itemsize
-    if planar:
-        buffer = xp.zeros((images, C, height, width), x.dtype)
-    else:
-        buffer = xp.zeros((images, height, width, C), x.dtype).transpose(0, 3, 1, 2)
-    for n in range(0, len(x), images):
-        block = x[n : n + images]
-        if view:
-            yield n, block
-        else:
-            frame = buffer[: len(block)]
-            frame[(..., *in_frame)] = block
-            yield n, frame
-
-
-def _windows(frame, geometry, groups):
-    """What the filters of each group see at each pixel, a view of the frame: (G, n, P, Q, R, S, C/G)."""
-    n, C, G = *frame.shape[:2], groups
-    (sh, sw), (dh, dw) = geometry.stride, geometry.dilation
-    image, channel, row, column = frame.strides
-    shape = (G, n, *geometry.output, *geometry.kernel, C // G)
-    strides = (C // G * channel, image, sh * row, sw * column, dh * row, dw * column, channel)
-    return xp.lib.stride_tricks.as_strided(frame, shape, strides)
 
 
 def _by_group(w, G):
@@ -241,7 +176,7 @@ def _scatter(y, w, bias, geometry, groups):
     N, O, C = *y.shape[:2], w.shape[1] * groups
     x = xp.empty((N, *geometry.image, C), y.dtype).transpose(0, 3, 1, 2)
     matrix = _by_group(w, G).transpose(0, 1, 3, 4, 2).reshape(G, O // G, -1)  # (G, O/G, R*S*C/G)
-    images = even_part(N, BLOCK // max(1, _columns_size(C, geometry)))
+    images = even_part(N, BLOCK // max(1, columns_size(C, geometry)))
 
     def work(part):
         for n in range(part.start, part.stop, images):
@@ -251,7 +186,7 @@ def _scatter(y, w, bias, geometry, groups):
             sent = sent.transpose(4, 1, 0, 5, 2, 3).reshape(R * S, -1, C, P, Q)
             x[block] = _add_up(sent, geometry)
 
-    over_threads(work, N, N * _columns_size(C, geometry))
+    over_threads(work, N, N * columns_size(C, geometry))
     _add(x.transpose(0, 2, 3, 1), bias)
     return x
 
@@ -268,9 +203,9 @@ def _add_up(sent, geometry):
 
 def unfold(x, geometry):
     """All columns written down: (N, C*R*S, P*Q)."""
-    windows = _windows(geometry.framed(x), geometry, 1)[0]  # (N, P, Q, R, S, C)
-    N, P, Q, R, S, C = windows.shape
-    return windows.transpose(0, 5, 3, 4, 1, 2).reshape(N, C * R * S, P * Q)
+    seen = window_views(geometry.framed(x), geometry, 1)[0]  # (N, P, Q, R, S, C)
+    N, P, Q, R, S, C = seen.shape
+    return seen.transpose(0, 5, 3, 4, 1, 2).reshape(N, C * R * S, P * Q)
 
 
 def fold(columns, geometry):
@@ -308,7 +243,7 @@ def _depthwise_blocks(x, geometry):
     N, C, (P, Q) = *x.shape[:2], geometry.output
     images = even_part(N, BLOCK // 4 // max(1, P * Q * C))
     scratch = xp.empty((images, P, Q, C), x.dtype).transpose(0, 3, 1, 2)
-    for n, frame in _frames(x, geometry, images):
+    for n, frame in frames(x, geometry, images):
         yield slice(n, n + images), scratch[: len(frame)], geometry.taps(frame)
 
 

@@ -1,165 +1,145 @@
-"""3x3 convolution with 16 products in the place of 36: Winograd's minimal filtering, F(2x2, 3x3).
+"""Winograd's convolution: filters of 3x3 with a quarter of the multiplications.
 
-Two neighbouring outputs of a filter with three taps,
+A polynomial of degree n - 1 is known by its values at n points. The product of two, w with R coefficients and a with M,
+n = M + R - 1, has at each point the product of their values. With V_k the values of polynomials of k coefficients,
+(n, k) powers of the points, its coefficients are
 
-    y0 = d0 w0 + d1 w1 + d2 w2    y1 = d1 w0 + d2 w1 + d3 w2,
+    V_n^-1 [(V_R w) * (V_M a)]                                                  * for each pair of numbers
 
-take six products, but four are enough:
+by n multiplications, where multiplying out takes R M. This map from a to the product is linear, and its transpose is
+correlation, y[p] = sum_r w[r] d[p + r] for p < M: it makes M outputs from the n numbers d that they see,
 
-    m0 = (d0 - d2) w0    m1 = (d1 + d2) (w0 + w1 + w2) / 2    m2 = (d2 - d1) (w0 - w1 + w2) / 2    m3 = (d1 - d3) w2
-    y0 = m0 + m1 + m2    y1 = m1 - m2 - m3,
+    y = A^T [(G w) * (B^T d)],      A = V_M,  G = V_R,  B = V_n^-1.
 
-or y = A^T [(G w) * (B^T d)] with * for each pair of numbers. Along columns and then along rows, that makes a tile of
-2x2 outputs from the 4x4 pixels d that it sees:
+Along columns and then along rows, that is a tile of M x M outputs from the n x n pixels d that it sees. All three maps
+then act on both axes, and are the Kronecker squares of these matrices, on tiles written as vectors.
 
-    Y = A^T [(G w G^T) * (B^T d B)] A.
+The sum over channels can be taken between the brackets, where a tile has n^2 numbers. So a convolution is one product
+with B^T for each tile, n^2 products of matrices, (tiles, C) times (C, O), and one with A^T for each tile. It is linear
+in w: the transposed maps give the filters' gradient, G^T [sum over tiles (B^T d) * (A dY)]. For R = 3 and M = 4 the
+products in the middle have 36 multiplications where there were 144; the two others cost as many as some ten channels.
+columns.py says what of this file is used when.
 
-The sum over channels may be taken between the brackets, where a tile has 16 numbers. So a convolution is 16 products
-of matrices, (tiles, C) times (C, O), with sums and differences before and after. All of it is linear in w: the
-transposed maps give the filters' gradient, G^T [sum over tiles (B^T d B) * (A dY A^T)] G.
+Where the points lie decides about rounding, as high powers of large ones, and differences of near ones, lose digits.
+One of them is infinity, where the value is the highest coefficient. With these, the error in float32 is three times
+that of the sum as it is written.
 
-It saves 20 of 36 multiplications and costs a few additions per pixel and channel, which pays when there are many
-channels: `pays`. Rounding is a few times that of the sum as it is written. A few images at a time go through the
-processor's cache, as in columns.py, which says what of this file is used when.
-
-Symbols: x (N, C, H, W), w (O, C, 3, 3), y (N, O, P, Q). Source: Winograd, "Arithmetic complexity of computations",
-1980; Lavin & Gray, "Fast algorithms for convolutional neural networks", 2016. Read before this: columns.py.
+Symbols: x (N, C, H, W), w (O, C, 3, 3), y (N, O, P, Q), T tiles. Sources: Winograd, "Arithmetic complexity of
+computations", 1980; Lavin & Gray, "Fast algorithms for convolutional neural networks", 2016; Barabasz et al., "Error
+analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020. Read before this:
+columns.py.
 """
 import functools
+import math
 import operator
 
-from .backend import xp
-from .threads import even_part, over_threads
+import numpy as np
 
-BLOCK = 1 << 18  # numbers that the tiles in work have, 16 for each channel of a tile: 1 MiB in float32
-CHANNELS = 64  # with fewer the additions cost what the products save, on several cores more
-PIXELS = 12  # along each side: in smaller images too many tiles would reach over the edge, or too few be multiplied
+from .backend import xp
+from .geometry import Geometry
+from .threads import over_threads
+from .windows import column_blocks, columns_size
+
+M, R = 4, 3  # outputs of a tile and taps of a filter along an axis
+n = M + R - 1
+POINTS = 0.0, 0.75, -0.75, 1.5, -1.5  # and infinity
+
+BLOCK = 1 << 18  # numbers that the tiles of a block see: 1 MiB in float32
+CHANNELS = 12  # with fewer, rows of matrices are too short for fast products
+COPY = 14  # multiplications in a product take the time in which one number is copied into columns
 
 
 def pays(C, O, geometry, groups):
-    """Whether these maps are made for such a convolution, and faster."""
-    return (groups == 1 and geometry.kernel == (3, 3) and geometry.stride == geometry.dilation == (1, 1)
-            and min(C, O) >= CHANNELS and min(geometry.output) >= PIXELS)
+    """Whether these maps are made for such a convolution, and faster: by a tenth at least, when multiplications are
+    counted. Tiles that reach over the edge, where M does not divide the image's sides, are what it costs."""
+    if groups > 1 or geometry.kernel != (R, R) or {*geometry.stride, *geometry.dilation} != {1} or min(C, O) < CHANNELS:
+        return False
+    by_columns = math.prod(geometry.output) * R * R * C * (COPY + O)
+    by_tiles = math.prod(_tiles(geometry).output) * n * n * (C * (COPY + n * n + O) + O * M * M)
+    return by_tiles < 0.9 * by_columns
 
 
 def convolve(x, w, bias, geometry):
     """y = conv(x, w) + bias, channels-last in memory; bias may be None."""
     N, C, O = *x.shape[:2], len(w)
+    A_T, B_T, G = matrices(x.dtype)
+    filters = (G @ w.transpose(2, 3, 1, 0).reshape(R * R, C * O)).reshape(n * n, C, O)
+    bias = None if bias is None else xp.tile(bias, (M, 1))
     y = xp.empty((N, *geometry.output, O), x.dtype)
-    filters = both_ways(to_filter, w.transpose(2, 3, 1, 0)).reshape(16, C, O)
 
     def work(part):
-        for images, rows, seen in _seen_tiles(x[part], geometry):
-            products = xp.matmul(seen.reshape(16, -1, C), filters).reshape(*seen.shape[:-1], O)
-            for target, value in _corners(y[part][images, rows], both_ways(from_products, products)):
-                xp.add(value, 0 if bias is None else bias, out=target)
+        for images, rows, d in _seen_tiles(x[part], geometry, BLOCK):
+            sums = xp.empty((len(d), n * n, O), x.dtype)
+            xp.matmul((B_T @ d).swapaxes(0, 1), filters, out=sums.swapaxes(0, 1))
+            _put(A_T @ sums, bias, y[part][images, rows])
 
-    over_threads(work, N, 4 * x.size)
+    over_threads(work, N, 4 * N * columns_size(C, _tiles(geometry)))
     return y.transpose(0, 3, 1, 2)
 
 
 def filter_gradient(x, y, geometry):
     """w[o,c,r,s] = sum_npq y[n,o,p,q] x[n, c, p + r - before, q + s - before]."""
     N, C, O = *x.shape[:2], y.shape[1]
+    A_T, B_T, G = matrices(x.dtype)
     y = y.transpose(0, 2, 3, 1)
 
     def work(part):
-        total = xp.zeros((16, C, O), x.dtype)
-        for images, rows, seen in _seen_tiles(x[part], geometry):
-            tiles = xp.zeros((2, 2, *seen.shape[2:-1], O), y.dtype)
-            for source, tile in _corners(y[part][images, rows], tiles):
-                tile[...] = source
-            sent = both_ways(from_products_transposed, tiles)
-            total += xp.matmul(seen.reshape(16, -1, C).swapaxes(1, 2), sent.reshape(16, -1, O))
+        total = xp.zeros((n * n, C, O), x.dtype)
+        term = xp.empty_like(total)
+        for images, rows, d in _seen_tiles(x[part], geometry, BLOCK):
+            sent = A_T.T @ _cut(y[part][images, rows])
+            xp.matmul((B_T @ d).transpose(1, 2, 0), sent.swapaxes(0, 1), out=term)
+            total += term
         return total
 
-    total = functools.reduce(operator.iadd, over_threads(work, N, 4 * x.size))
-    return both_ways(to_filter_transposed, total.reshape(4, 4, C, O)).transpose(3, 2, 0, 1)
+    total = functools.reduce(operator.iadd, over_threads(work, N, 4 * N * columns_size(C, _tiles(geometry))))
+    return (G.T @ total.reshape(n * n, C * O)).reshape(R, R, C, O).transpose(3, 2, 0, 1)
 
 
-# The matrices, as sums along the first axis of t: an array, or a list of arrays
-
-
-def to_pixels(t):
-    """B^T t, (4, ...) -> (4, ...)."""
-    out = xp.empty((4, *t[0].shape), t[0].dtype)
-    xp.subtract(t[0], t[2], out=out[0])
-    xp.add(t[1], t[2], out=out[1])
-    xp.subtract(t[2], t[1], out=out[2])
-    xp.subtract(t[1], t[3], out=out[3])
-    return out
-
-
-def to_filter(t):
-    """G t, (3, ...) -> (4, ...)."""
-    outer, inner = (t[0] + t[2]) / 2, t[1] / 2
-    return xp.stack([t[0], outer + inner, outer - inner, t[2]])
-
-
-def to_filter_transposed(t):
-    """G^T t, (4, ...) -> (3, ...)."""
-    outer = (t[1] + t[2]) / 2
-    return xp.stack([t[0] + outer, (t[1] - t[2]) / 2, outer + t[3]])
-
-
-def from_products(t):
-    """A^T t, (4, ...) -> (2, ...)."""
-    out = xp.empty((2, *t[0].shape), t[0].dtype)
-    xp.add(t[1], t[2], out=out[0])
-    out[0] += t[0]
-    xp.subtract(t[1], t[2], out=out[1])
-    out[1] -= t[3]
-    return out
-
-
-def from_products_transposed(t):
-    """A t, (2, ...) -> (4, ...)."""
-    out = xp.empty((4, *t[0].shape), t[0].dtype)
-    out[0] = t[0]
-    xp.add(t[0], t[1], out=out[1])
-    xp.subtract(t[0], t[1], out=out[2])
-    xp.negative(t[1], out=out[3])
-    return out
-
-
-def both_ways(matrix, t):
-    """M t M^T of t (rows, columns, ...), transposed: axes (columns, rows, ...). Twice is in order again."""
-    return matrix(matrix(t).swapaxes(0, 1))
+@functools.cache
+def matrices(dtype):
+    """A^T (M^2, n^2), B^T (n^2, n^2) and G (n^2, R^2), for tiles and filters written as vectors."""
+    V = {k: np.vander(POINTS, k, increasing=True) for k in (M, R, n)}
+    A, G, V_n = (np.vstack([V[k], np.eye(k)[-1]]) for k in (M, R, n))  # at infinity: the last coefficient
+    return [np.kron(matrix, matrix).astype(dtype) for matrix in (A.T, np.linalg.inv(V_n).T, G)]
 
 
 # Tiles
 
 
-def _seen_tiles(x, geometry):
-    """Yields (images, rows, seen): B^T d B of the tiles in those images and rows of y: (4, 4, n, down, across, C).
-
-    Neighbouring tiles see pixels two columns apart: the frame's even and odd columns are laid out as two images, in
-    which these are neighbours, so that the sums go through memory in its order.
-    """
-    N, C = x.shape[:2]
-    down, across = (-(-size // 2) for size in geometry.output)
-    images = even_part(N, BLOCK // max(1, 16 * C * down * across))
-    height = even_part(down, BLOCK // max(1, 16 * C * across))  # of all tiles, if a block has more than one image
-    halves = xp.zeros((2, images, 2 * down + 2, across + 1, C), x.dtype)
-    (rows, columns), (x_rows, x_columns) = geometry.overlap()
-    for n in range(0, N, images):
-        block = x[n : n + images].transpose(0, 2, 3, 1)
-        for half in (0, 1):
-            first = columns.start + (columns.start + half) % 2  # the first such column of the frame in the image
-            source = block[:, x_rows, x_columns][:, :, first - columns.start :: 2]
-            halves[half, : len(block), rows, first // 2 : first // 2 + source.shape[2]] = source
-        frame = halves[:, : len(block)]
-        for p in range(0, down, height):
-            h = min(height, down - p)
-            by_row = to_pixels([frame[:, :, 2 * p + i : 2 * (p + h) + i : 2] for i in range(4)])
-            seen = to_pixels([by_row[:, i % 2, :, :, i // 2 : i // 2 + across] for i in range(4)])
-            yield slice(n, n + images), slice(2 * p, 2 * (p + h)), seen
+def _tiles(geometry):
+    """The tiles as windows of the image: as many, down and across, as cover the outputs."""
+    down, across = (-(-size // M) for size in geometry.output)
+    return Geometry(geometry.image, (n, n), (down, across), (M, M), geometry.before, (1, 1))
 
 
-def _corners(y, tiles):
-    """Yields views (of y (n, P, Q, O), of tiles (2, 2, n, down, across, O)) of the upper left pixels of all tiles, of
-    the upper right ones, and so on, as far as there are such pixels."""
-    for i in (0, 1):
-        for j in (0, 1):
-            corner = y[:, i::2, j::2]
-            yield corner, tiles[i, j, :, : corner.shape[1], : corner.shape[2]]
+def _seen_tiles(x, geometry, numbers):
+    """Yields (images, rows, d): what the tiles see that cover those images and rows of outputs, (T, n^2, C)."""
+    for images, rows, columns in column_blocks(x, _tiles(geometry), 1, numbers):
+        yield images, slice(M * rows.start, M * rows.stop), columns.reshape(-1, n * n, x.shape[1])
+
+
+def _put(tiles, bias, y):
+    """Writes tiles (T, M^2, O), plus bias (M, O) unless it is None, into the outputs y (images, rows, Q, O)."""
+    whole, views = _tiled(y)
+    xp.add(tiles.reshape(views.shape), 0 if bias is None else bias, out=views)
+    if whole is not y:
+        y[...] = whole[:, : y.shape[1], : y.shape[2]]
+
+
+def _cut(y):
+    """Outputs y (images, rows, Q, O) as tiles (T, M^2, O), zero beyond the edge."""
+    whole, views = _tiled(y)
+    if whole is not y:
+        whole[...] = 0
+        whole[:, : y.shape[1], : y.shape[2]] = y
+    return views.reshape(-1, M * M, y.shape[3])
+
+
+def _tiled(y):
+    """(whole, views): y itself if M divides its rows and columns, else a new array that is so much larger; and its
+    tiles (images, down, across, M, M, O)."""
+    N, P, Q, O = y.shape
+    down, across = -(-P // M), -(-Q // M)
+    whole = y if (P, Q) == (M * down, M * across) else xp.empty((N, M * down, M * across, O), y.dtype)
+    return whole, whole.reshape(N, down, M, across, M, O).swapaxes(2, 3)

@@ -25,6 +25,7 @@ LEVELS = {
     "autograd/tensor": 1,
     "autograd/geometry": 1,
     "autograd/threads": 1,
+    "autograd/windows": 1.2,
     "autograd/kernels/launch": 1.2,
     "autograd/kernels/tiles": 1.2,
     "autograd/kernels/*": 1.5,
