@@ -11,7 +11,8 @@ than one big im2col, np.tensordot on windows, or np.einsum.
 Any layout may come in; what goes out is channels-last, so that a product gives whole pixels, and elementwise ufuncs
 keep it so.
 
-Filters of 3x3 on a dozen channels or more take a quarter of the multiplications: winograd.py.
+Square filters on a dozen channels or more take a fraction of the multiplications: winograd.py; with stride 2, on
+squares of pixels: squares.py.
 
 conv.py calls convolve, transpose, filter_gradient and image_sums, in whose place a GPU has kernels
 (kernels/convolution.py), and unfold and fold.
@@ -24,7 +25,7 @@ import functools
 import math
 import operator
 
-from . import winograd
+from . import squares, winograd
 from .backend import xp
 from .geometry import Geometry
 from .threads import even_part, over_threads, shared_matmul
@@ -40,8 +41,11 @@ def convolve(x, w, bias, geometry, groups):
         y = shared_matmul(_pixels(x), w.reshape(O, C).T).reshape(N, *geometry.output, O)
         _add(y, bias)
         return y.transpose(0, 3, 1, 2)
-    if winograd.pays(C, O, geometry, G):
-        return winograd.convolve(x, w, bias, geometry)
+    if M := winograd.tile_size(C, O, geometry, G):
+        return winograd.convolve(x, w, bias, geometry, M)
+    if _pays_in_squares(C, O, geometry, G):
+        inner = squares.on_squares(geometry)
+        return convolve(squares.from_image(x, geometry), squares.from_filters(w), bias, inner, 1)
     y = xp.empty((N, *geometry.output, O), x.dtype)
     if G == C == O > 1:
         _depthwise(x, w, geometry, y)
@@ -67,8 +71,11 @@ def filter_gradient(x, y, geometry, groups):
         if seen.ndim != g.ndim:  # one is channels-last and one NCHW: both image by image
             seen, g = seen.reshape(len(x), -1, C), g.reshape(len(x), -1, O)
         return shared_matmul(g.swapaxes(-1, -2), seen).reshape(-1, O, C).sum(axis=0).reshape(O, C, 1, 1)
-    if winograd.pays(C, O, geometry, G):
-        return winograd.filter_gradient(x, y, geometry)
+    if M := winograd.tile_size(C, O, geometry, G):
+        return winograd.filter_gradient(x, y, geometry, M)
+    if _pays_in_squares(C, O, geometry, G):
+        inner = squares.on_squares(geometry)
+        return squares.to_filters(filter_gradient(squares.from_image(x, geometry), y, inner, 1))
     if G == C == O > 1:
         return _depthwise_filter_gradient(x, y, geometry)
     y = y.transpose(0, 2, 3, 1)
@@ -94,6 +101,11 @@ def transpose(y, w, bias, geometry, groups):
     C, O = w.shape[1] * groups, len(w)
     gathered = math.prod(geometry.image) * O / math.prod(geometry.stride)
     scattered = math.prod(geometry.output) * C * 3  # adding to memory moves three numbers, a copy one
+    if squares.fits(geometry, groups) and gathered <= 4 * scattered:  # gathered for 4 C channels at a time, not C
+        sent = transpose(y, squares.from_filters(w), None, squares.on_squares(geometry), 1)
+        x = squares.to_image(sent, geometry)
+        _add(x.transpose(0, 2, 3, 1), bias)
+        return x
     return (_gather if gathered <= scattered else _scatter)(y, w, bias, geometry, groups)
 
 
@@ -101,7 +113,9 @@ def image_sums(x):
     """Sums over the pixels of each image and channel, (N, C, H, W) -> (N, C), as a product, which is fast."""
     N, C, H, W = x.shape
     pixels = x.reshape(N, C, H * W).swapaxes(1, 2)  # a view in both layouts
-    return xp.matmul(xp.ones((1, H * W), x.dtype), pixels).reshape(N, C)
+    ones, sums = xp.ones((1, H * W), x.dtype), xp.empty((N, 1, C), x.dtype)
+    over_threads(lambda part: xp.matmul(ones, pixels[part], out=sums[part]), N, 2 * x.size)
+    return sums.reshape(N, C)
 
 
 def along_rows(t, x):
@@ -112,6 +126,11 @@ def along_rows(t, x):
         return t.reshape(*N, C, 1, 1)
     rows = xp.broadcast_to(t.reshape(*N, 1, 1, C), (*N, 1, x.shape[3], C)).copy()
     return xp.moveaxis(rows, -1, -3)
+
+
+def _pays_in_squares(C, O, geometry, groups):
+    """Whether stride 2 becomes faster as stride 1 on squares."""
+    return squares.fits(geometry, groups) and winograd.tile_size(4 * C, O, squares.on_squares(geometry), 1)
 
 
 def _by_group(w, G):

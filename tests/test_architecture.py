@@ -31,6 +31,7 @@ LEVELS = {
     "autograd/kernels/*": 1.5,
     "autograd/ops": 2,
     "autograd/shape": 2,
+    "autograd/squares": 2,
     "autograd/winograd": 2,
     "autograd/columns": 2.5,
     "autograd/anomaly": 2,
