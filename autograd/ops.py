@@ -233,17 +233,22 @@ def softplus(x):
 def relu(x):
     """max(x, 0); the derivative at 0 is 0."""
     x = as_tensor(x)
-    return record(xp.maximum(x.data, 0), (x, lambda g, y: _zero_where(y.data <= 0, g)), keep_output=True)
+    value = in_parts(lambda x: xp.maximum(x, 0), x.data)
+    return record(value, (x, lambda g, y: _zero_where(y.data <= 0, g)), keep_output=True)
 
 
 def _zero_where(drop, g):
     """where(drop, 0, g), linear in g. The bits of g are masked: where() branches at each element, and the processor
     cannot predict which way, so that it takes ten times as long."""
-    bits = f"i{g.dtype.itemsize}"
-    mask = drop.view("i1") - xp.int8(1)  # 0 to drop, -1, all bits set, to keep
-    kept = mask.astype(bits)
-    kept &= g.data.view(bits)
-    return record(kept.view(g.dtype), (g, lambda h: _zero_where(drop, h)))
+
+    def masked(g, drop):
+        bits = f"i{g.dtype.itemsize}"
+        mask = drop.view("i1") - xp.int8(1)  # 0 to drop, -1, all bits set, to keep
+        kept = mask.astype(bits)
+        kept &= g.view(bits)
+        return kept.view(g.dtype)
+
+    return record(in_parts(masked, g.data, drop), (g, lambda h: _zero_where(drop, h)))
 
 
 def leaky_relu(x, negative_slope=0.01):
@@ -251,12 +256,15 @@ def leaky_relu(x, negative_slope=0.01):
     x, slope = as_tensor(x), float(negative_slope)
     positive = x.data > 0
 
-    def scaled(z):
+    def value(z, positive):
         factor = positive.astype(xp.result_type(z.dtype, xp.float16))  # arithmetic, as where() is slow: see _zero_where
         factor *= 1.0 - slope
         factor += slope  # 1 or slope
-        factor *= z.data
-        return record(factor, (z, scaled))
+        factor *= z
+        return factor
+
+    def scaled(z):
+        return record(in_parts(value, z.data, positive), (z, scaled))
 
     return scaled(x)
 

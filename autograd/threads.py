@@ -54,12 +54,18 @@ def in_parts(f, *arrays):
 
 
 def shared_matmul(a, b):
-    """a @ b for a (..., M, K) and b (..., K, N): each core computes a part of the first matrix axis, or of its rows."""
+    """a @ b for a (..., M, K) and b (..., K, N): each core computes a part of the batch, or of the rows or columns of one
+    product, whichever are more, as each core reads all of the other matrix."""
     numbers = a.size * b.shape[-1] // PRODUCTS
     if threads() == 1 or numbers < WORTHWHILE or b.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
         return xp.matmul(a, b)
     y = xp.empty((*a.shape[:-1], b.shape[-1]), xp.result_type(a, b))
-    over_threads(lambda part: xp.matmul(a[part], b if b.ndim == 2 else b[part], out=y[part]), len(a), numbers)
+    if b.ndim > 2:
+        over_threads(lambda part: xp.matmul(a[part], b[part], out=y[part]), len(a), numbers)
+    elif a.ndim > 2 or len(a) >= b.shape[1]:
+        over_threads(lambda part: xp.matmul(a[part], b, out=y[part]), len(a), numbers)
+    else:
+        over_threads(lambda part: xp.matmul(a, b[:, part], out=y[:, part]), b.shape[1], numbers)
     return y
 
 

@@ -45,16 +45,17 @@ TAPS = 2, 3, 4, 5  # along a side of the filters
 
 BLOCK = 1 << 18  # numbers that the tiles of a block see: 1 MiB in float32
 CHANNELS = 12  # with fewer, rows of matrices are too short for fast products
+PASSES = 4  # as long as this many take the copies and products with what the tiles see
 COPY, WRITE = 14, 12  # multiplications in a product take the time of a number copied into columns, or written by it
 
 
 @functools.cache
-def tile_size(C, O, geometry, groups):
+def tile_size(C, O, geometry, groups, dtype):
     """The best M for such a convolution: how many outputs a tile has along a side. 0 if these maps are not made for
     it, or not faster by a tenth at least, when multiplications are counted."""
     R = geometry.kernel[0]
     if (groups > 1 or geometry.kernel != (R, R) or R not in TAPS or {*geometry.stride, *geometry.dilation} != {1}
-            or min(C, O) < CHANNELS):
+            or min(C, O) < CHANNELS or dtype not in (np.float32, np.float64)):  # integers have no fractions
         return 0
     by_columns = math.prod(geometry.output) * (R * R * C * COPY + O * (R * R * C + WRITE))
     by_tiles = {M: _multiplications(C, O, geometry, M) for M in range(2, len(POINTS) + 3 - R)}
@@ -84,7 +85,7 @@ def convolve(x, w, bias, geometry, M):
             xp.matmul((B_T @ d).swapaxes(0, 1), filters, out=sums.swapaxes(0, 1))
             _put(A_T @ sums, bias, y[part][images, rows])
 
-    over_threads(work, N, 4 * N * columns_size(C, _tiles(geometry, M)))
+    over_threads(work, N, PASSES * N * columns_size(C, _tiles(geometry, M)))
     return y.transpose(0, 3, 1, 2)
 
 
@@ -103,7 +104,7 @@ def filter_gradient(x, y, geometry, M):
             total += term
         return total
 
-    total = functools.reduce(operator.iadd, over_threads(work, N, 4 * N * columns_size(C, _tiles(geometry, M))))
+    total = functools.reduce(operator.iadd, over_threads(work, N, PASSES * N * columns_size(C, _tiles(geometry, M))))
     return (G.T @ total.reshape(-1, C * O)).reshape(R, R, C, O).transpose(3, 2, 0, 1)
 
 

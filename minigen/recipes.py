@@ -16,7 +16,8 @@ from autograd import silu
 from .data.energies import ENERGIES
 from .data.images import IMAGE_SETS
 from .data.toys import EIGHT_CENTRES, EIGHT_SIGMA, TOYS
-from .diffusion import ancestral_tilde, linear
+from .diffusion import ancestral_tilde
+from .diffusion import cosine as cosine_schedule
 from .models.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, LinearAutoencoder
 from .models.basics import IndependentPixels, MarkovChain
 from .models.classifiers import CNN, sample_judge
@@ -137,12 +138,13 @@ FLOW_ELSEWHERE = {
 
 def ddpm(dataset, rng):
     """A network of 0.2 M parameters for the 8x8 digits; of about 1 M, on squares of four pixels, for larger images.
-    There a third level, of 4x4 such squares, costs little and sees the whole image."""
+    There a third level, of 4x4 such squares, costs little and sees the whole image. The schedule is Improved DDPM's,
+    for small images: alpha_bar is below 0.01 in a third of the linear one's steps, in which there is little to learn."""
     C, H, _ = dataset.image_shape
     small, large = {"width": 16, "multipliers": (1, 2)}, {"width": 24, "multipliers": (1, 2, 3), "attention": (1,)}
     network = UNet(C, **(small if H < 16 else large | {"patch": 2}), blocks=1, rng=rng)
     sampler = partial(ancestral_tilde, steps=50)
-    return DDPM(network, linear(1000), dataset.image_shape, dataset.levels, sampler, sample_judge(dataset))
+    return DDPM(network, cosine_schedule(1000), dataset.image_shape, dataset.levels, sampler, sample_judge(dataset))
 
 
 def gan_judge(dataset):

@@ -86,12 +86,14 @@ def test_a_chain_of_ufuncs_in_parts_is_the_chain(three_threads, monkeypatch, sha
     np.testing.assert_array_equal(in_parts(lambda x, z: np.exp(x) * z, x, z.transpose()), np.exp(x) * z.transpose())
 
 
-@pytest.mark.parametrize("G, C, O, stride", [(1, 5, 7, (1, 1)), (2, 16, 4, (2, 2)), (1, 3, 40, (3, 2))])
-def test_convolutions_agree_with_those_of_one_thread(monkeypatch, request, G, C, O, stride):
+@pytest.mark.parametrize("G, C, O, stride, taps", [
+    (1, 5, 7, (1, 1), 3), (2, 16, 4, (2, 2), 3), (1, 3, 40, (3, 2), 3),
+    (1, 20, 33, (1, 1), 3), (1, 20, 33, (2, 2), 4)])  # by tiles, and in squares
+def test_convolutions_agree_with_those_of_one_thread(request, G, C, O, stride, taps):
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((7, C, 9, 8)), rng.standard_normal((O, C // G, 3, 3))
-    output = tuple((side - 1) // s + 1 for side, s in zip((9, 8), stride))
-    geometry = Geometry((9, 8), (3, 3), output, stride, (1, 1), (1, 1))
+    x, w = rng.standard_normal((7, C, 9, 8)), rng.standard_normal((O, C // G, taps, taps))
+    output = tuple((side + 2 - taps) // s + 1 for side, s in zip((9, 8), stride))
+    geometry = Geometry((9, 8), (taps, taps), output, stride, (1, 1), (1, 1))
     y = rng.standard_normal((7, O, *output))
 
     def all_three():

@@ -98,13 +98,13 @@ def test_rounding_is_a_few_times_that_of_the_sum(M, R, dtype, tolerance):
 @pytest.mark.parametrize("changed, M", [
     ({}, 4), ({"kernel": (3, 1)}, 0), ({"stride": (2, 1)}, 0), ({"dilation": (1, 2)}, 0), ({"C": 11}, 0), ({"O": 11}, 0),
     ({"groups": 2}, 0), ({"output": (6, 6)}, 3), ({"output": (1, 1)}, 0), ({"kernel": (1, 1)}, 0),
-    ({"kernel": (5, 5)}, 2), ({"kernel": (6, 6)}, 0)], ids=str)
+    ({"kernel": (5, 5)}, 2), ({"kernel": (6, 6)}, 0), ({"dtype": np.int64}, 0), ({"dtype": np.float16}, 0)], ids=str)
 def test_chosen_only_for_what_it_is_made_for(changed, M):
     """Tiles of 4 x 4, but of 3 x 3 where that divides the outputs; and none that mostly lie outside."""
     case = {"C": 32, "O": 32, "groups": 1, "image": (40, 40), "kernel": (3, 3), "output": (40, 40), "stride": (1, 1),
-            "before": (1, 1), "dilation": (1, 1)} | changed
-    C, O, groups = (case.pop(name) for name in ("C", "O", "groups"))
-    assert winograd.tile_size(C, O, Geometry(**case), groups) == M
+            "before": (1, 1), "dilation": (1, 1), "dtype": np.float32} | changed
+    C, O, groups, dtype = (case.pop(name) for name in ("C", "O", "groups", "dtype"))
+    assert winograd.tile_size(C, O, Geometry(**case), groups, np.dtype(dtype)) == M
 
 
 @pytest.mark.parametrize("N, C, O, image, taps, stride, before", [
@@ -114,7 +114,7 @@ def test_the_fast_ways_agree_with_the_sum(N, C, O, image, taps, stride, before):
     """All three maps, in both layouts, where tiles or squares are chosen; the transposed map by <conv(x), y>."""
     output = tuple((size + 2 * before - k) // stride + 1 for size, k in zip(image, taps))
     geometry = Geometry(image, taps, output, (stride, stride), (before, before), (1, 1))
-    assert winograd.tile_size(C, O, geometry, 1) or squares.fits(geometry, 1)
+    assert winograd.tile_size(C, O, geometry, 1, np.dtype(float)) or squares.fits(geometry, 1)
     rng = np.random.default_rng(0)
     x, w, y, b, c = (rng.standard_normal(shape) for shape in (
         (N, C, *image), (O, C, *taps), (N, O, *output), (O,), (C,)))
@@ -130,6 +130,17 @@ def test_the_fast_ways_agree_with_the_sum(N, C, O, image, taps, stride, before):
             unit = np.zeros_like(w)
             unit[o, ch, r, s] = 1
             assert abs(dw[o, ch, r, s] - (as_written(x, unit, geometry) * y).sum()) < 1e-11
+
+
+@pytest.mark.parametrize("taps, stride", [(3, 1), (4, 2)])
+def test_integers_stay_exact(taps, stride):
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-9, 10, (2, 32, 16, 16)), rng.integers(-9, 10, (32, 32, taps, taps))
+    output = ((16 + 2 - taps) // stride + 1,) * 2
+    geometry = Geometry((16, 16), (taps, taps), output, (stride, stride), (1, 1), (1, 1))
+    y = columns.convolve(x, w, None, geometry, 1)
+    assert y.dtype == x.dtype
+    np.testing.assert_array_equal(y, as_written(x, w, geometry))
 
 
 @pytest.mark.parametrize("changed", [{}, {"kernel": (3, 4)}, {"stride": (2, 1)}, {"dilation": (1, 2)}], ids=str)
