@@ -22,19 +22,27 @@ WORTHWHILE = 1 << 20  # numbers gone through, at least: about 0.4 ms, several ti
 PRODUCTS = 16  # of two numbers in a matrix product take the time of one number that a ufunc goes through
 
 
+_in_a_part = contextvars.ContextVar("in_a_part", default=False)
+
+
 def over_threads(work, N, numbers):
     """[work(part), ...] for slices that cut range(N) into even parts, computed at the same time.
 
     work must not write where another part does. numbers: about how many numbers it goes through in all; if there are
-    few, work(slice(0, N)) is all that happens.
+    few, or if this is called by the work of a part, work(slice(0, N)) is all that happens.
     """
-    count = min(threads(), N) if numbers >= WORTHWHILE and device() == "cpu" else 1
+    count = min(threads(), N) if numbers >= WORTHWHILE and device() == "cpu" and not _in_a_part.get() else 1
     if count <= 1:
         return [work(slice(0, N))]
+
+    def part_of_work(part):
+        _in_a_part.set(True)  # for a thread that waits for others could be what they wait for
+        return work(part)
+
     first, *others = (slice(N * i // count, N * (i + 1) // count) for i in range(count))
     # each in the caller's context, so that NumPy's error settings are the caller's too
-    futures = [_pool().submit(contextvars.copy_context().run, work, part) for part in others]
-    return [work(first), *(future.result() for future in futures)]
+    futures = [_pool().submit(contextvars.copy_context().run, part_of_work, part) for part in others]
+    return [contextvars.copy_context().run(part_of_work, first), *(future.result() for future in futures)]
 
 
 def in_parts(f, *arrays):

@@ -37,6 +37,13 @@ def test_little_work_stays_whole(monkeypatch):
     assert over_threads(lambda part: part, 100, threads.WORTHWHILE - 1) == [slice(0, 100)]
 
 
+def test_a_part_is_not_divided_again(three_threads):
+    """Two that wait for each other would wait for ever."""
+    parts = over_threads(lambda part: over_threads(lambda inner: inner, 6, 1), 3, 1)
+    assert parts == [[slice(0, 6)]] * 3
+    assert len(over_threads(lambda part: part, 6, 1)) == 3  # what comes after is
+
+
 @pytest.mark.parametrize("failing", [0, 2])
 def test_an_error_in_any_part_reaches_the_caller(three_threads, failing):
     def work(part):
