@@ -53,7 +53,7 @@ held_out = features(data.to_unit(test.x[:SAMPLES], test.levels))
 floor = frechet_distance(features(data.to_unit(real.x[:SAMPLES], real.levels)), held_out)
 print(f"Frechet distance in the classifier's features, N = {SAMPLES}; training against test digits: {floor:.2f}")
 
-figure = plt.figure(figsize=(14, 8), layout="constrained")
+figure = plt.figure(figsize=(14, 7), layout="constrained")
 curves, pictures = figure.subfigures(2, 1, height_ratios=[1, 0.8])
 shown = []
 panels = curves.subplots(1, len(models), sharey=True, squeeze=False)[0]
@@ -70,6 +70,8 @@ for axes, (schedule, (model, ema)) in zip(panels, models.items()):
                 shown.append((f"{schedule}: {name}, {steps} steps", images[:36]))
         axes.loglog(numbers, distances, "o-", label=name)
     axes.axhline(floor, color="k", linestyle=":", label="training digits")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.set(xlabel="steps", title=f"{schedule}: Frechet distance, N = {SAMPLES}")
     axes.legend(fontsize=8)
 for axes, (title, images) in zip(pictures.subplots(1, len(shown)), shown):
