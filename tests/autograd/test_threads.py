@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from autograd import columns, threads
+from autograd import (Tensor, columns, conv2d, conv_transpose2d, grad, leaky_relu, parameter, relu, silu, threads)
+from autograd.norm import batch_norm, group_norm, instance_norm, layer_norm
 from autograd.geometry import Geometry
 from autograd.threads import in_parts, over_threads, shared_matmul
 
@@ -111,3 +112,24 @@ def test_convolutions_agree_with_those_of_one_thread(request, G, C, O, stride, t
     request.getfixturevalue("three_threads")
     for threaded, whole in zip(all_three(), alone):
         np.testing.assert_allclose(threaded, whole, rtol=1e-12, atol=1e-12)
+
+
+def test_a_network_on_three_threads_computes_what_it_does_on_one(request):
+    """All ops that divide their work, some of them within each other's."""
+    rng = np.random.default_rng(0)
+    x, *weights = (parameter(rng.standard_normal(shape)) for shape in (
+        (7, 16, 8, 8), (24, 16, 3, 3), (24, 24, 4, 4), (24,), (24,), (24 * 16, 5)))
+    cotangent = rng.standard_normal((7, 5))
+
+    def gradients():
+        w1, w2, scale, shift, matrix = weights
+        h = silu(group_norm(conv2d(x, w1, shift, padding=1), 4, scale, shift))
+        h = leaky_relu(batch_norm(conv2d(h, w2, stride=2, padding=1), None, None, scale, shift, training=True), 0.2)
+        h = instance_norm(relu(conv_transpose2d(h, w2, stride=2, padding=1)))
+        y = layer_norm(conv2d(h, w2, stride=2, padding=1).reshape(7, -1) @ matrix, 5)
+        return [y.data, *(g.data for g in grad(y, [x, *weights], Tensor(cotangent)))]
+
+    alone = gradients()
+    request.getfixturevalue("three_threads")
+    for threaded, whole in zip(gradients(), alone):
+        np.testing.assert_allclose(threaded, whole, rtol=1e-9, atol=1e-9)
