@@ -5,7 +5,7 @@ more so on the linear schedule it came with, which hurries where there is little
 tenth of its steps, in a fifth of the cosine one's). DDIM adds none: in 20 steps it is as good as in any number, and on
 the cosine schedule nearly as good as a thousand ancestral ones. As a measure, the Frechet distance to the test digits
 in the features of the shipped classifier; the dotted line is that of the training digits, which no model can be
-expected to beat. Some six minutes on two cores. Writes 23_samplers.png.
+expected to beat. Some nine minutes on one core. Writes 23_samplers.png.
 """
 import matplotlib.pyplot as plt
 

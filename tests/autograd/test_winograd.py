@@ -76,10 +76,12 @@ def test_the_matrices_multiply_polynomials(M, R):
     near(product.reshape(exact.shape), exact)
 
 
-@pytest.mark.parametrize("M, R", [(4, 3), (3, 3), (2, 3), (5, 2), (4, 2), (3, 4), (2, 5)])
+@pytest.mark.parametrize("M, R, largest", [
+    (4, 3, 4), (3, 3, 5), (2, 3, 4), (5, 2, 6), (4, 2, 5), (3, 4, 4), (2, 5, 6)])
 @pytest.mark.parametrize("dtype, tolerance", [(np.float32, 2e-6), (np.float64, 4e-15)])
-def test_rounding_is_a_few_times_that_of_the_sum(M, R, dtype, tolerance):
-    """Relative to the size of a sum of C R^2 products, 576 for filters of 3x3."""
+def test_rounding_is_a_few_times_that_of_the_sum(M, R, largest, dtype, tolerance):
+    """Relative to the size of a sum of C R^2 products, 576 for filters of 3x3: the error's root mean square is below
+    tolerance, the largest error below `largest` tolerances."""
     rng = np.random.default_rng(0)
     output = 15 - R, 15 - R
     x, w, u = (rng.standard_normal(shape) for shape in ((8, 64, 14, 14), (64, 64, R, R), (8, 64, *output)))
@@ -92,12 +94,12 @@ def test_rounding_is_a_few_times_that_of_the_sum(M, R, dtype, tolerance):
         assert ours.dtype == dtype
         error = ours - exact
         assert np.sqrt((error**2).mean() / (exact**2).mean()) < tolerance
-        assert np.abs(error).max() < 8 * tolerance * np.sqrt((exact**2).mean())
+        assert np.abs(error).max() < largest * tolerance * np.sqrt((exact**2).mean())
 
 
 @pytest.mark.parametrize("changed, M", [
-    ({}, 4), ({"kernel": (3, 1)}, 0), ({"stride": (2, 1)}, 0), ({"dilation": (1, 2)}, 0), ({"C": 11}, 0), ({"O": 11}, 0),
-    ({"groups": 2}, 0), ({"output": (6, 6)}, 3), ({"output": (1, 1)}, 0), ({"kernel": (1, 1)}, 0),
+    ({}, 4), ({"kernel": (3, 1)}, 0), ({"stride": (2, 1)}, 0), ({"dilation": (1, 2)}, 0), ({"C": 11}, 0),
+    ({"O": 11}, 0), ({"groups": 2}, 0), ({"output": (6, 6)}, 3), ({"output": (1, 1)}, 0), ({"kernel": (1, 1)}, 0),
     ({"kernel": (5, 5)}, 2), ({"kernel": (6, 6)}, 0), ({"dtype": np.int64}, 0), ({"dtype": np.float16}, 0)], ids=str)
 def test_chosen_only_for_what_it_is_made_for(changed, M):
     """Tiles of 4 x 4, but of 3 x 3 where that divides the outputs; and none that mostly lie outside."""
