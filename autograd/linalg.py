@@ -76,8 +76,16 @@ def inv(A):
     """A^-1 for A (..., n, n). dC = -C dA C, so dL/dA = -C^T g C^T. A singular A raises LinAlgError."""
     A = _square(A, "inv")
     transposed = lambda C: swapaxes(C, -1, -2)
-    value = named("inv", A, xp.linalg.inv)
+    value = named("inv", A, _inverse)
     return record(value, (A, lambda g, C: -matmul(transposed(C), matmul(g, transposed(C)))), keep_output=True)
+
+
+def _inverse(A):
+    """A^-1. That of a singular matrix is an error with CuPy too, which would return numbers that are not finite."""
+    C = xp.linalg.inv(A)
+    if not xp.isfinite(C).all() and xp.isfinite(A).all():
+        raise np.linalg.LinAlgError("Singular matrix")
+    return C
 
 
 def det(A):

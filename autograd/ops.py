@@ -136,13 +136,13 @@ def polygamma(n, x):
     x = as_tensor(x)
     if n == 0:
         value = special.digamma(x.data)
-    elif n == 1:  # reflection: psi_1(x) + psi_1(1 - x) = (pi / sin(pi x))^2
+    elif n == 1:  # psi_1 = zeta(2, x); reflection: psi_1(x) + psi_1(1 - x) = (pi / sin(pi x))^2
         reflect = x.data < 0.5
-        value = special.polygamma(1, xp.where(reflect, 1.0 - x.data, x.data))
+        value = special.zeta(2.0, xp.where(reflect, 1.0 - x.data, x.data))
         with_sine = xp.where(reflect, x.data, 0.5)
         value = xp.where(reflect, (math.pi / xp.sin(math.pi * with_sine)) ** 2 - value, value)
-    else:
-        value = special.polygamma(n, x.data)
+    else:  # psi_n(x) = (-1)^(n+1) n! zeta(n + 1, x)
+        value = (-1.0) ** (n + 1) * math.factorial(n) * special.zeta(n + 1.0, x.data)
     return record(value.astype(x.dtype, copy=False), (x, lambda g: g * polygamma(n + 1, x)))
 
 

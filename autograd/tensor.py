@@ -97,7 +97,7 @@ class Tensor:
         return int(self.data)
 
     def __index__(self):
-        return operator.index(self.data)
+        return operator.index(self.numpy())
 
     def __array__(self, dtype=None, copy=None):
         if self.requires_grad:

@@ -1,17 +1,20 @@
-"""For all tests: GPU tests are skipped where there is none; scores are shown at the end of the run.
+"""For all tests: those of a device are skipped where it is not in use; scores are shown at the end of the run.
 
 A test that has a figure worth seeing calls record_property("score", "mutants: caught 9 of 9").
 """
 import pytest
 
+from autograd.backend import device
 from autograd.check import devices
 
 
 def pytest_collection_modifyitems(items):
-    marked = [item for item in items if item.get_closest_marker("gpu")]
-    if marked and "cuda" not in devices():
-        for item in marked:
-            item.add_marker(pytest.mark.skip(reason="needs CuPy and an NVIDIA GPU"))
+    reasons = {"gpu": None if "cuda" in devices() else "needs CuPy and an NVIDIA GPU",
+               "cpu": None if device() == "cpu" else "MINIGEN_DEVICE=cuda"}
+    for item in items:
+        for name, reason in reasons.items():
+            if reason and item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_terminal_summary(terminalreporter):

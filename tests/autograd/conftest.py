@@ -1,8 +1,11 @@
 """Fixtures for comparing an op with PyTorch's: value, first and second derivative in random directions."""
+import ctypes
+
 import numpy as np
 import pytest
 
 import autograd as ag
+from autograd.backend import asarray, device, xp
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +52,17 @@ def same_as_torch():
 def _leaf(array):
     """A parameter that keeps the array's strides."""
     x = ag.parameter(array)
-    x.data = array
+    x.data = _on_device(array)
     return x
+
+
+def _on_device(array):
+    """The array on the device in use, with its strides: the memory it spans is copied, and seen in the same way."""
+    if device() == "cpu" or array.size == 0:
+        return asarray(array)
+    low, high = np.lib.array_utils.byte_bounds(array)
+    memory = asarray(np.frombuffer((ctypes.c_char * (high - low)).from_address(low), np.uint8))
+    return xp.ndarray(array.shape, array.dtype, memory.data + (array.ctypes.data - low), strides=array.strides)
 
 
 def _close(ours, theirs, tolerance, what):
@@ -62,8 +74,14 @@ def _close(ours, theirs, tolerance, what):
 
 
 @pytest.fixture(scope="session")
+def leaf():
+    """leaf(array): a parameter that keeps the array's memory layout."""
+    return _leaf
+
+
+@pytest.fixture(scope="session")
 def in_layout():
-    """in_layout(x, kind): the same numbers as x (N, C, ...) in another memory layout."""
+    """in_layout(x, kind): the same numbers as x (N, C, ...), a NumPy array, in another memory layout."""
 
     def layout(x, kind):
         if kind == "channels-last":

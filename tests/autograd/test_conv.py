@@ -135,6 +135,7 @@ def test_the_three_ops_are_derivatives_of_one_form(case, seed):
     assert dot(w, filter_gradient(x, y, geometry, groups)) == pytest.approx(T, abs=1e-14 * size)
 
 
+@pytest.mark.cpu
 @RUNS
 @given(cases(), INTEGERS)
 def test_gather_and_scatter_are_the_same_transpose(case, seed):
@@ -145,6 +146,7 @@ def test_gather_and_scatter_are_the_same_transpose(case, seed):
     np.testing.assert_allclose(gathered, scattered, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("numbers", [1, 60, 300, 1500, 3000, 20000])
 def test_the_size_of_a_block_does_not_matter(monkeypatch, numbers):
     """Blocks of one row, of some rows, of some images: the results are those of one block."""

@@ -10,7 +10,7 @@ import pytest
 
 import autograd as ag
 from autograd import Tensor, grad, no_grad, parameter
-from autograd.backend import xp
+from autograd.backend import asarray, to_numpy, xp
 from autograd.cases import CASES
 from autograd.tensor import Node
 
@@ -79,7 +79,7 @@ def test_nobody_writes_into_inputs_or_cotangents(case):
         x.flags.writeable = False
     xs = [parameter(x) for x in inputs]
     for x, data in zip(xs, inputs):
-        x.data = data
+        x.data = asarray(data)
     for _ in range(2):
         ys = listed(case.f(*xs))
         us = [np.random.default_rng(1).standard_normal(y.shape) for y in ys]
@@ -112,7 +112,7 @@ def test_gradients_that_were_handed_on_do_not_change_later():
     np.testing.assert_array_equal(g.numpy(), 12.0 * np.ones(3))
     assert len(seen) == 4
     for now, then in seen:
-        np.testing.assert_array_equal(now, then)
+        np.testing.assert_array_equal(to_numpy(now), to_numpy(then))
     assert u.item() == 2.0
 
 
@@ -318,7 +318,8 @@ def test_detach_and_constants_stop_the_gradient():
 def test_all_orders_of_a_polynomial():
     x = parameter(np.array([0.5, -1.5, 2.0]))
     y = (x**5).sum()
-    for expected in (5 * x.data**4, 20 * x.data**3, 60 * x.data**2, 120 * x.data, 120 * np.ones(3)):
+    t = x.numpy()
+    for expected in (5 * t**4, 20 * t**3, 60 * t**2, 120 * t, 120 * np.ones(3)):
         g = grad(y, x, create_graph=True)
         np.testing.assert_allclose(g.numpy(), expected)
         y = g.sum()
@@ -357,7 +358,7 @@ def test_gradients_carry_a_graph_only_if_asked():
 def test_gradient_of_the_cotangent():
     x, u = parameter(np.array([1.0, 2.0])), parameter(np.array([3.0, 4.0]))
     g = grad(x**3, x, u, create_graph=True)
-    np.testing.assert_allclose(grad(g.sum(), u).numpy(), 3 * x.data**2)
+    np.testing.assert_allclose(grad(g.sum(), u).numpy(), 3 * x.numpy() ** 2)
 
 
 # The recording flag
@@ -472,7 +473,7 @@ def test_what_data_becomes():
     assert Tensor(True).dtype == Tensor(np.ones(2) > 0).dtype == np.bool_
     assert Tensor(np.ones(2)).dtype == np.float64 and Tensor(np.float64(1.0)).dtype == np.float64
     assert Tensor(np.ones(2, np.float16)).dtype == np.float16
-    data = np.ones(3)
+    data = xp.ones(3)
     assert Tensor(data).data is data
     assert parameter(data).data is not data
     assert parameter(Tensor([1.0])).requires_grad
@@ -544,14 +545,12 @@ def test_in_place_operators_make_new_tensors():
 
 
 @every_case
-def test_strided_inputs(case):
+def test_strided_inputs(leaf, case):
     """The same value and gradient, whatever the memory layout of inputs and cotangents."""
     inputs = draw(case)
     expected = None
     for layout in (lambda x: x, lambda x: np.array(x, order="F"), _every_second, _reversed):
-        xs = [parameter(x) for x in inputs]
-        for x in xs:
-            x.data = layout(x.data)
+        xs = [leaf(layout(x)) for x in inputs]
         ys = listed(case.f(*xs))
         us = [layout(np.random.default_rng(1).standard_normal(y.shape)) for y in ys]
         result = [y.numpy() for y in ys] + [g.numpy() for g in grad(ys, xs, us)]

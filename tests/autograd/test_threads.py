@@ -10,6 +10,8 @@ from autograd.norm import batch_norm, group_norm, instance_norm, layer_norm
 from autograd.geometry import Geometry
 from autograd.threads import in_parts, over_threads, shared_matmul
 
+pytestmark = pytest.mark.cpu
+
 
 @pytest.fixture
 def three_threads(monkeypatch):

@@ -5,6 +5,8 @@ import pytest
 from autograd import columns, squares, winograd
 from autograd.geometry import Geometry
 
+pytestmark = pytest.mark.cpu
+
 SIZES = [  # N, C, O, image, before, output, taps along a side
     (3, 2, 3, (6, 6), (1, 1), (6, 6), 3),
     (2, 5, 1, (7, 4), (1, 1), (7, 4), 3),  # tiles that reach over the edge below

@@ -89,7 +89,7 @@ def root(y, b, m):
         h = xp.tanh(a + b64)
         step = (a + m64 * h - y64) / xp.maximum(1.0 + m64 * (1.0 - h * h), 1e-12)
         a = a - step
-        if xp.abs(step).max(initial=0.0) < 1e-12:
+        if (xp.abs(step) < 1e-12).all():
             break
     a = a.astype(y.dtype)
     h = tanh(a + b)
