@@ -6,8 +6,9 @@
 
 The device is NumPy's unless the environment says MINIGEN_DEVICE=cuda (and MINIGEN_TF32=1) or the program calls
 use("cuda") before it makes its first array. `xp` and `special` are module objects whose names are those of the library
-in use, so every file may hold on to them, and a lookup costs no more than after `import numpy as xp`. Where a GPU has a
-kernel of this project's own, `by_device` chooses between it and the function on arrays.
+in use, so every file may hold on to them, and a lookup costs no more than after `import numpy as xp`. CuPy's ufuncs
+are made to do as NumPy's (`KeepsOrder`). Where a GPU has a kernel of this project's own, `by_device` chooses between it
+and the function on arrays.
 
 Random numbers are always drawn by a NumPy Generator that is handed in as an argument (`rng`): the same seed then
 gives the same run on both devices.
@@ -52,13 +53,13 @@ def use(device: str, tf32: bool | None = None) -> None:
     MINIGEN_TF32=1.
     """
     if device == "cpu":
-        arrays, functions = np, lambda: importlib.import_module("scipy.special")
+        names, functions = vars(np), lambda: importlib.import_module("scipy.special")
     elif device == "cuda":
-        arrays, functions = _cupy(), lambda: importlib.import_module("cupyx.scipy.special")
+        names, functions = _names(_cupy()), lambda: importlib.import_module("cupyx.scipy.special")
     else:
         raise ValueError(f"use: device is {device!r}, expected 'cpu' or 'cuda'")
     vars(xp).clear()
-    vars(xp).update(vars(arrays))
+    vars(xp).update(names)
     vars(special).clear()
     special.find = functions
     tf32 = os.environ.get("MINIGEN_TF32") == "1" if tf32 is None else tf32
@@ -82,6 +83,43 @@ def _cupy():
             reason=f"the kernels are for compute capability 8.0 (Ampere) and newer, this GPU has "
                    f"{capability[:-1]}.{capability[-1]}"))
     return cupy
+
+
+def _names(cupy):
+    return {name: KeepsOrder(value) if isinstance(value, cupy.ufunc) else value for name, value in vars(cupy).items()}
+
+
+class KeepsOrder:
+    """A ufunc of CuPy's whose result lies in memory as its inputs do. NumPy's do that; CuPy's give C order, and what
+    is channels-last would be copied to C order and back around each of them."""
+
+    def __init__(self, ufunc):
+        self.ufunc = ufunc
+
+    def __getattr__(self, name):
+        return getattr(self.ufunc, name)
+
+    def __call__(self, *inputs, **options):
+        if len(inputs) > self.ufunc.nin or "out" in options:
+            return self.ufunc(*inputs, **options)
+        return in_memory_order(lambda *arrays: self.ufunc(*arrays, **options), *inputs)
+
+
+def in_memory_order(f, *inputs):
+    """f(*inputs), f elementwise, in the memory order of the input with the most elements. inputs: also numbers."""
+    arrays = [a for a in inputs if isinstance(a, xp.ndarray)]
+    like = max(arrays, key=lambda a: a.size, default=None)
+    if like is None or like.flags.c_contiguous or any(a.ndim > like.ndim for a in arrays):
+        return f(*inputs)
+    axes = memory_order(like)
+    turned = lambda a: a.reshape((1,) * (like.ndim - a.ndim) + a.shape).transpose(axes)
+    return f(*(turned(a) if isinstance(a, xp.ndarray) else a for a in inputs)).transpose(np.argsort(axes).tolist())
+
+
+def memory_order(x) -> list[int]:
+    """The axes of x, from the one with the longest steps in memory to the shortest; 0, 1, ... if numbers repeat."""
+    repeats = any(step == 0 and size > 1 for step, size in zip(x.strides, x.shape))
+    return list(range(x.ndim)) if repeats else sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
 
 
 def device() -> str:

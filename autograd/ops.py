@@ -294,12 +294,28 @@ def silu(x):
     """x sigmoid(x), also called swish."""
     x = as_tensor(x)
 
+    def pullback(g):
+        if recording():
+            s = sigmoid(x)
+            return g * (s * (1.0 + x * (1.0 - s)))
+        return Tensor(_silu_gradient(x.data, g.data))
+
+    return record(_silu(x.data), (x, pullback))
+
+
+def _silu_composed(x):
     def value(x):
         y = _logistic(x)
         y *= x
         return y
 
-    def slope(x, g):  # s (1 + x (1 - s)) g with s = sigmoid(x), which is not kept: it costs less than its memory
+    return in_parts(value, x)
+
+
+def _silu_gradient_composed(x, g):
+    """g s (1 + x (1 - s)) with s = sigmoid(x), which is not kept: it costs less than its memory."""
+
+    def gradient(x, g):
         s = _logistic(x)
         y = 1.0 - s
         y *= x
@@ -308,13 +324,16 @@ def silu(x):
         y *= g
         return y
 
-    def pullback(g):
-        if recording():
-            s = sigmoid(x)
-            return g * (s * (1.0 + x * (1.0 - s)))
-        return Tensor(in_parts(slope, x.data, g.data))
+    return in_parts(gradient, x, g)
 
-    return record(in_parts(value, x.data), (x, pullback))
+
+def _where_real(kernel, composed):
+    """The kernel for arrays of the dtypes that it is written for, composed for others."""
+    return lambda x, *g: (kernel if x.dtype in kernels.REALS else composed)(x, *g)
+
+
+_silu = by_device(_silu_composed, _where_real(kernels.silu.silu, _silu_composed))
+_silu_gradient = by_device(_silu_gradient_composed, _where_real(kernels.silu.silu_gradient, _silu_gradient_composed))
 
 
 # Matrix multiplication

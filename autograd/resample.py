@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from .backend import constant, xp
+from .backend import constant, memory_order, xp
 from .geometry import Geometry, pair
 from .shape import reshape, take_along_axis, transpose
 from .tensor import Tensor, as_tensor, record
@@ -322,7 +322,7 @@ _TABLES = {
 
 def _resample(x, axis, index, weight):
     """y[..., p, ...] = sum_k weight[p, k] x[..., index[p, k], ...] along an axis."""
-    order = sorted(range(x.ndim), key=lambda i: -x.data.strides[i])
+    order = memory_order(x.data)
     stored = x.data.transpose(order)  # in memory order, which take keeps
     place, n = order.index(axis), x.shape[axis]
     y = xp.zeros([len(index) if i == place else size for i, size in enumerate(stored.shape)], x.dtype)

@@ -10,7 +10,7 @@ import operator
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from .backend import xp
+from .backend import memory_order, xp
 from .tensor import Tensor, as_tensor, broadcast_to, record
 
 
@@ -98,13 +98,23 @@ def concatenate(xs, axis=0):
     if axis is None:
         return concatenate([reshape(x, -1) for x in xs], 0)
     try:
-        value = xp.concatenate([x.data for x in xs], axis)
+        value = _join([x.data for x in xs], axis)
     except ValueError as error:
         raise ValueError(f"concatenate: shapes {[x.shape for x in xs]} do not agree off axis {axis}") from error
     before = (slice(None),) * (axis % value.ndim)
     ends = np.cumsum([x.shape[axis] for x in xs]).tolist()
     parts = [before + (slice(start, end),) for start, end in zip([0] + ends, ends)]
     return record(value, *((x, lambda g, part=part: getitem(g, part)) for x, part in zip(xs, parts)))
+
+
+def _join(arrays, axis):
+    """xp.concatenate, in the memory order of the first array, which CuPy's gives up."""
+    order = memory_order(arrays[0])
+    n = len(order)
+    if not -n <= axis < n or any(x.ndim != n for x in arrays):
+        return xp.concatenate(arrays, axis)  # which raises the error
+    joined = xp.concatenate([x.transpose(order) for x in arrays], order.index(axis % n))
+    return joined.transpose(np.argsort(order).tolist())
 
 
 def stack(xs, axis=0):

@@ -363,7 +363,7 @@ def _accumulate(gradients, node, g, owned) -> None:
     elif node in owned:
         gradients[node].data += g.data
     else:
-        gradients[node] = Tensor(gradients[node].data + g.data)
+        gradients[node] = Tensor(xp.add(gradients[node].data, g.data))
         owned.add(node)
 
 

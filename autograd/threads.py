@@ -15,7 +15,7 @@ import functools
 import importlib
 from concurrent.futures import ThreadPoolExecutor
 
-from .backend import device, xp
+from .backend import device, in_memory_order, xp
 
 PART = 1 << 16  # numbers that a chain of ufuncs goes through at a time: 256 KiB in float32, which stay in the cache
 WORTHWHILE = 1 << 20  # numbers gone through, at least: about 0.4 ms, several times what handing work over costs
@@ -48,7 +48,9 @@ def over_threads(work, N, numbers):
 def in_parts(f, *arrays):
     """f(*arrays) for a chain of ufuncs f on arrays of one shape: in parts that stay in the cache, on all cores."""
     x = arrays[0]
-    if x.size <= PART or x.dtype.kind != "f" or device() != "cpu":
+    if device() != "cpu":
+        return in_memory_order(f, *arrays)
+    if x.size <= PART or x.dtype.kind != "f":
         return f(*arrays)
     y, step = xp.empty_like(x), max(1, PART * len(x) // x.size)
 

@@ -28,6 +28,7 @@ LEVELS = {
     "autograd/windows": 1.2,
     "autograd/kernels/launch": 1.2,
     "autograd/kernels/tiles": 1.2,
+    "autograd/kernels/norm": 1.3,
     "autograd/kernels/*": 1.5,
     "autograd/ops": 2,
     "autograd/shape": 2,

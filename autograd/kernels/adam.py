@@ -1,7 +1,7 @@
 """One step of Adam for all parameters by adam.cu. Read before this: adam.cu."""
 import numpy as np
 
-from ..backend import xp
+from ..backend import memory_order, xp
 from .launch import MOST_ELEMENTS, address, load
 
 MOST, BLOCK = 64, 256  # 64 x (4 addresses + 2 integers) are 2.5 of the 4 kB that arguments may take
@@ -34,7 +34,7 @@ def _as_it_lies(theta, g, m, v):
     for a in (theta, g, m, v):
         if not isinstance(a, xp.ndarray) or a.dtype != theta.dtype or a.shape != theta.shape:
             raise TypeError(f"adam: an array of {a.dtype} {a.shape} beside parameters of {theta.dtype} {theta.shape}")
-    axes = sorted(range(theta.ndim), key=lambda i: -theta.strides[i])
+    axes = memory_order(theta)
     theta, g, m, v = (a.transpose(axes) for a in (theta, g, m, v))
     row = theta, xp.ascontiguousarray(g), m, v
     for a in row:

@@ -9,7 +9,8 @@
 // it seven times. A block takes one group of one image; a run of Cg numbers is contiguous (channels-last).
 //
 // dw and db are sums over everything else: channel_sums makes them per image, (N, C), 32 channels side by side; the sum
-// over N is left to the array library. All sums are in a fixed order.
+// over N is left to the array library. Without x it sums g alone, for the biases of convolutions. All sums are in a
+// fixed order.
 //
 // Shapes: x, y, g, dx (N, S, C); mean, rstd (N, G); w, b (C). Launch: group_norm, group_norm_gradient: grid (N, G),
 // whole warps; channel_sums: grid (N, C / 32), block (32, 8). Macros: REAL. Twin: autograd/norm.py.
@@ -69,11 +70,11 @@ extern "C" __global__ void group_norm_gradient(const T* x, // (N, S, C)
   }
 }
 
-extern "C" __global__ void channel_sums(const T* x, // (N, S, C)
+extern "C" __global__ void channel_sums(const T* x, // (N, S, C) or none
                                         const T* g, // (N, S, C)
-                                        const T* mean, // (N, G)
-                                        const T* rstd, // (N, G)
-                                        T* sums_gx, // (N, C)
+                                        const T* mean, // (N, G) or none
+                                        const T* rstd, // (N, G) or none
+                                        T* sums_gx, // (N, C) or none
                                         T* sums_g, // (N, C)
                                         int N, int S, int C, int G) {
   __shared__ T shared[2][8][32];
@@ -81,16 +82,18 @@ extern "C" __global__ void channel_sums(const T* x, // (N, S, C)
   T sum_gx = 0, sum_g = 0;
   if (c < C) {
     const int group = c / (C / G);
-    const T m = mean[n * G + group], r = rstd[n * G + group];
+    const T m = x ? mean[n * G + group] : T(0), r = x ? rstd[n * G + group] : T(0);
     for (int s = threadIdx.y; s < S; s += 8) {
       const int at = (n * S + s) * C + c;
-      sum_gx += g[at] * (x[at] - m) * r, sum_g += g[at];
+      sum_g += g[at];
+      if (x) sum_gx += g[at] * (x[at] - m) * r;
     }
   }
   shared[0][threadIdx.y][threadIdx.x] = sum_gx, shared[1][threadIdx.y][threadIdx.x] = sum_g;
   __syncthreads();
   if (threadIdx.y == 0 && c < C) {
     for (int t = 1; t < 8; ++t) sum_gx += shared[0][t][threadIdx.x], sum_g += shared[1][t][threadIdx.x];
-    sums_gx[n * C + c] = sum_gx, sums_g[n * C + c] = sum_g;
+    sums_g[n * C + c] = sum_g;
+    if (x) sums_gx[n * C + c] = sum_gx;
   }
 }

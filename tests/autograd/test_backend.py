@@ -27,7 +27,7 @@ def test_xp_is_numpy():
 
 def test_whoever_holds_xp_follows_the_switch(monkeypatch):
     """With a stand-in for CuPy: the names of xp and special change in place, and change back without a trace."""
-    cupy = types.SimpleNamespace(ndarray=list, only_in_cupy=1)
+    cupy = types.SimpleNamespace(ndarray=list, only_in_cupy=1, ufunc=())
     monkeypatch.setattr(backend, "_cupy", lambda: cupy)
     monkeypatch.setattr(backend.importlib, "import_module", lambda name: types.SimpleNamespace(erf=name))
     before = backend.device()
@@ -40,6 +40,25 @@ def test_whoever_holds_xp_follows_the_switch(monkeypatch):
     finally:
         monkeypatch.undo()
         backend.use(before)
+
+
+def test_ufuncs_keep_the_memory_order():
+    class InCOrder:
+        """As CuPy's are."""
+
+        nin, __name__ = 2, "add"
+
+        def __call__(self, a, b):
+            return xp.ascontiguousarray(a + b)
+
+    add, draw = backend.KeepsOrder(InCOrder()), lambda *shape: backend.normal(backend.rng(0), shape)
+    x = draw(2, 5, 6, 4).transpose(0, 3, 1, 2)
+    for y in (x, draw(2, 4, 5, 6), draw(4, 1, 1), draw(1, 4, 1, 6), draw(), 2.0):
+        for z, first in ((x, True), (x[:, :, ::-1], True), (draw(3, 2, 4, 5, 6), False)):
+            np.testing.assert_array_equal(backend.to_numpy(add(z, y)), backend.to_numpy(z + y))
+            np.testing.assert_array_equal(backend.to_numpy(add(y, z)), backend.to_numpy(y + z))
+            assert not first or add(z, y).transpose(0, 2, 3, 1).flags.c_contiguous
+    assert add.__name__ == "add"
 
 
 @pytest.mark.skipif("cuda" in devices(), reason="there is a GPU")
@@ -70,7 +89,8 @@ def stand_in(count, capability):
     """A CuPy that finds so many GPUs."""
     runtime = types.SimpleNamespace(getDeviceCount=lambda: count, CUDARuntimeError=OSError)
     device = types.SimpleNamespace(compute_capability=capability)
-    return types.SimpleNamespace(ndarray=list, cuda=types.SimpleNamespace(runtime=runtime, Device=lambda: device))
+    cuda = types.SimpleNamespace(runtime=runtime, Device=lambda: device)
+    return types.SimpleNamespace(ndarray=list, ufunc=(), cuda=cuda)
 
 
 @pytest.mark.parametrize("count, capability, reason", [
@@ -127,7 +147,7 @@ class FakeCuda:
     """What Captured needs of CuPy; notes what is asked of it."""
 
     def __init__(self, log):
-        self.log, self.ndarray, self.cuda = log, list, self
+        self.log, self.ndarray, self.ufunc, self.cuda = log, list, (), self
         self.get_current_stream = lambda: types.SimpleNamespace(record=lambda: "outside", wait_event=log.append)
         self.MemoryPool = lambda: types.SimpleNamespace(malloc="pool")
         self.using_allocator = lambda malloc: contextlib.nullcontext()

@@ -26,6 +26,7 @@ OPS = {
     "linear": (ag.linear, (2, 3, 4), (5, 4), (5,)),
     "linear of a vector": (ag.linear, (4,), (5, 4)),
     "matmul": (ag.matmul, (3, 2, 4), (3, 4, 2)),
+    "silu": (ag.silu, (3, 7)),
     "softmax": (ag.softmax, (3, 7)),
     "softmax over the first axis": (lambda x: ag.softmax(x, axis=0), (3, 7)),
     "group_norm": (lambda x, w, b: ag.group_norm(x, 2, w, b), (2, 4, 3, 3), (4,), (4,)),
@@ -54,12 +55,12 @@ def test_kernels_are_used(as_cuda, monkeypatch):
     monkeypatch.setattr(ag.kernels.launch.Module, "launch",
                         lambda self, name, *a, **k: (used.append(name), launch(self, name, *a, **k)))
     x, w = parameter(np.ones((2, 4, 5, 5), np.float32)), parameter(np.ones((4, 4, 3, 3), np.float32))
-    y = ag.group_norm(ag.conv2d(x, w), 2)
+    y = ag.silu(ag.group_norm(ag.conv2d(x, w), 2))
     y = ag.softmax(ag.linear(y.reshape(8, -1), parameter(np.ones((3, 9), np.float32))))
     grads = ag.grad(y, [x, w], np.ones(y.shape, np.float32))
     optim.Adam([x, w]).step(grads)
-    assert set(used) == {"conv_tile", "group_norm", "gemm", "softmax", "softmax_gradient", "group_norm_gradient",
-                         "filter_tile", "adam"}
+    assert set(used) == {"conv_tile", "group_norm", "gemm", "softmax", "softmax_gradient", "silu", "silu_gradient",
+                         "group_norm_gradient", "filter_tile", "adam"}
 
 
 def test_optimizers_agree(as_cuda, monkeypatch):

@@ -1,11 +1,12 @@
-"""gemm.cu, softmax.cu, norm.cu and adam.cu against their twins, on shapes that divide by nothing."""
+"""gemm.cu, softmax.cu, silu.cu, norm.cu and adam.cu against their twins, on shapes that divide by nothing."""
 import numpy as np
 import pytest
 
+import autograd as ag
 from autograd import Tensor, grad, parameter
 from autograd import norm as norms
 from autograd import reduce as reductions
-from autograd.kernels import adam, gemm, norm, softmax, tiles
+from autograd.kernels import adam, gemm, norm, silu, softmax, tiles
 from minigen import optim
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
@@ -66,6 +67,26 @@ def test_softmax(dtype, shape):
 
 
 @dtypes
+@pytest.mark.parametrize("shape", [(1,), (300,), (2, 3, 5, 4), (0, 3)])
+def test_silu(dtype, shape):
+    """Also where e^-x overflows."""
+    x, g = 30 * normal(*shape, dtype=dtype), normal(*shape, seed=1, dtype=dtype)
+    x[..., 0] = np.where(x[..., 0] < 0, -1e4, 1e4)
+    leaf = parameter(x)
+    y = ag.silu(leaf)
+    assert_close(silu.silu(x), y.data, ROUNDING[dtype])
+    assert_close(silu.silu_gradient(x, g), grad(y, leaf, g).data, ROUNDING[dtype])
+
+
+def test_silu_keeps_the_memory_order():
+    x, g = (normal(2, 4, 5, 3, seed=i).transpose(0, 3, 1, 2) for i in range(2))
+    for y in (silu.silu(x), silu.silu_gradient(x, g), silu.silu_gradient(x, np.ascontiguousarray(g))):
+        assert y.transpose(0, 2, 3, 1).flags.c_contiguous
+    assert_close(silu.silu(x), ag.silu(x).data, 2e-6)
+    assert_close(silu.silu_gradient(x, np.ascontiguousarray(g)), silu.silu_gradient(x, g), 0)
+
+
+@dtypes
 @pytest.mark.parametrize("shape, groups", [((2, 6, 5, 3), 2), ((3, 40, 4, 4), 8), ((1, 3, 1, 7), 1), ((2, 4, 3, 3), 4)])
 def test_group_norm(dtype, shape, groups):
     x, g = 100 + normal(*shape, dtype=dtype), normal(*shape, seed=1, dtype=dtype)
@@ -79,6 +100,7 @@ def test_group_norm(dtype, shape, groups):
     assert_close(norm.group_norm_gradient(x, w, g, mean, rstd), dx, tolerance)
     for ours, theirs in zip(norm.channel_sums(x, g, mean, rstd), (dw, db)):
         assert_close(ours, theirs, tolerance)
+    assert_close(norm.image_sums(g), g.sum(axis=(2, 3)), tolerance)
     assert_close(norm.group_norm(x, None, None, groups, 1e-5)[0], norms.group_norm(Tensor(x), groups).data, tolerance)
 
 

@@ -28,7 +28,7 @@ def macro_sets():
     for dtype in (np.float32, np.float64):
         yield "conv.cu", dtype, convolution._UNUSED
         yield "adam.cu", dtype, dict(MOST=adam.MOST, BLOCK=adam.BLOCK)
-        for file in ("diffusion.cu", "norm.cu", "softmax.cu"):
+        for file in ("diffusion.cu", "norm.cu", "silu.cu", "softmax.cu"):
             yield file, dtype, {}
 
 
