@@ -261,7 +261,8 @@ def test_metadata():
                                             "threadpoolctl"}
     assert required("test", "options.extras_require") == {"pytest", "hypothesis"}
     assert required("bench", "options.extras_require") == {"torch"}
-    assert [line.startswith("cupy") for line in config["options.extras_require"]["cuda"].split()] == [True]
+    for name, package in (("cuda", "cupy-cuda12x[ctk]>="), ("cuda13", "cupy-cuda13x[ctk]>=")):
+        assert config["options.extras_require"][name].strip().startswith(package)
 
 
 @pytest.mark.parametrize("module, without", [

@@ -174,7 +174,7 @@ def test_broadcasting(a, b):
                          (ag.power, np.power), (ag.maximum, np.maximum), (ag.minimum, np.minimum)):
         x, y = parameter(a), parameter(b)
         z = ours(x, y)
-        np.testing.assert_array_equal(z.numpy(), theirs(a, b))
+        np.testing.assert_array_max_ulp(z.numpy(), theirs(a, b), 2 if theirs is np.power else 0)  # CUDA's error of pow
         g_x, g_y = grad(z.sum(), [x, y])
         assert g_x.shape == a.shape and g_y.shape == b.shape
 

@@ -2,15 +2,17 @@
 
     python tests/benchmarks/gpu.py                    # every row -> docs/gpu.json and docs/gpu.md
     python tests/benchmarks/gpu.py conv               # rows whose name contains a word
-    python tests/benchmarks/gpu.py --check            # after pytest -m gpu has passed; its result is noted too
+    python tests/benchmarks/gpu.py --check            # runs pytest -m gpu first, and notes its result too
+    python tests/benchmarks/gpu.py --resume           # what a run of the same commit on the same GPU has left out
 
 Rows: forward, input gradient and filter gradient of five convolutions, in float32 and TF32; a training step of DDPM
 with a U-Net of 1 M and of 36 M parameters, batch 128; 64 images in 100 steps of DDIM. "eager": op by op from Python;
 "graph": replayed as a CUDA graph. Convolutions are timed in graphs of 20 on inputs that take turns, so that neither
 launches nor a warm cache are what is measured; PyTorch's in the faster of its two memory formats, cuDNN's search on.
 
-Every measurement has a process of its own, in which nothing else runs; the libraries take turns. Times are of CUDA
-events, medians over replays, then over --pairs processes. A ratio above 1 means that minigen is faster.
+A process measures one library at one kind of work (all convolutions, one network's training, ...) and nothing runs
+beside it; the libraries take turns. Times are of CUDA events, medians over replays, then over --pairs processes. A
+ratio above 1 means that minigen is faster. Results are written after each kind of work.
 """
 import argparse
 import itertools
@@ -19,6 +21,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -45,20 +48,42 @@ BATCH, IMAGES, STEPS, T, TURNS, CALLS = 128, 64, 100, 1000, 4, 20
 def main():
     options = parse()
     if options.measure:
-        name, library = options.measure
-        return print(json.dumps(measure(name, library)))
+        library, *names = options.measure
+        for name in names:
+            print(json.dumps([name, measure(name, library)]), flush=True)
+        return
     about = describe(options.check)
     print(about["text"])
-    results = {"machine": about, "rows": {}}
-    for name in [row for row in ROWS if all(word in row for word in options.words)]:
+    results = {"machine": about, "rows": kept(about) if options.resume else {}}
+    wanted = [row for row in ROWS if all(word in row for word in options.words) and row not in results["rows"]]
+    works = [list(rows) for _, rows in itertools.groupby(wanted, work)]
+    start = time.monotonic()
+    for done, names in enumerate(works, start=1):
         runs = {"minigen": [], "torch": []}
         for _, library in itertools.product(range(options.pairs), runs):
-            runs[library].append(run(name, library))
-        results["rows"][name] = row = summary(name, runs)
-        print(line(name, row), flush=True)
-    if not options.words:
-        (ROOT / "docs" / "gpu.json").write_text(json.dumps(results, indent=1) + "\n")
-        (ROOT / "docs" / "gpu.md").write_text(page(results))
+            runs[library].append(run(names, library))
+        for name in names:
+            times = {library: [by_row[name] for by_row in runs[library]] for library in runs}
+            results["rows"][name] = row = summary(times)
+            print(line(name, row), flush=True)
+        if not options.words:
+            (ROOT / "docs" / "gpu.json").write_text(json.dumps(results, indent=1) + "\n")
+            (ROOT / "docs" / "gpu.md").write_text(page(results))
+        left = (time.monotonic() - start) / done * (len(works) - done)
+        print(f"{done} of {len(works)} kinds of work, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+
+
+def work(row):
+    """The kind of work that a row belongs to: "conv", "training 1 M", ..."""
+    return row.split()[0] if row.startswith("conv") else row.rsplit(" ", 1)[0]
+
+
+def kept(about):
+    """The rows of docs/gpu.json, if they are this commit's on this GPU."""
+    path = ROOT / "docs" / "gpu.json"
+    before = json.loads(path.read_text()) if path.exists() else {"machine": {}}
+    same = all(before["machine"].get(key) == about[key] for key in ("gpu", "versions", "commit"))
+    return before["rows"] if same else {}
 
 
 def parse():
@@ -66,7 +91,8 @@ def parse():
     parser.add_argument("words", nargs="*", help="rows whose name contains all of these; without any, all")
     parser.add_argument("--pairs", type=int, default=3, help="measurements of each library (default %(default)s)")
     parser.add_argument("--check", action="store_true", help="run pytest -m gpu first, and note its result")
-    parser.add_argument("--measure", nargs=2, metavar=("ROW", "LIBRARY"), help="one measurement, in this process")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that docs/gpu.json has of this commit")
+    parser.add_argument("--measure", nargs="+", metavar=("LIBRARY", "ROW"), help="measure in this process")
     return parser.parse_args()
 
 
@@ -104,15 +130,16 @@ def installed(name):
         return False
 
 
-def run(name, library):
-    command = [sys.executable, __file__, "--measure", name, library]
+def run(names, library):
+    """{name: times in ms by variant}, measured in a process of its own."""
+    command = [sys.executable, __file__, "--measure", library, *names]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"gpu.py: {name} {library}: {done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+        sys.exit(f"gpu.py: {library}, after {done.stdout[-200:]!r}: {done.stderr[-3000:]}")
+    return dict(map(json.loads, done.stdout.splitlines()))
 
 
-def summary(name, runs):
+def summary(runs):
     """Median times in ms by library and variant, and PyTorch's over ours: its eager, and its own graph."""
     row = {library: {variant: statistics.median(times[variant] for times in several) for variant in several[0]}
            for library, several in runs.items()}
@@ -136,7 +163,7 @@ def page(results):
             f"| row | minigen | PyTorch | ratio |\n|---|---|---|---|\n{table}\n")
 
 
-# One measurement, in a process of its own
+# Measurements
 
 
 def measure(name, library):
