@@ -73,10 +73,13 @@ def test_cuda_without_a_gpu_says_what_to_do():
 
 
 @pytest.mark.skipif("cuda" in devices(), reason="there is a GPU")
-def test_cuda_by_the_environment_says_the_same():
+@pytest.mark.parametrize("device, message", [("cuda", "device 'cuda' needs CuPy and an NVIDIA GPU"),
+                                             ("gpu", "use: device is 'gpu', expected 'cpu' or 'cuda'")])
+def test_the_environment_is_answered_in_one_line(device, message):
     done = subprocess.run([sys.executable, "-c", "import autograd"], capture_output=True, text=True,
-                          env={**os.environ, "MINIGEN_DEVICE": "cuda"})
-    assert done.returncode != 0 and "device 'cuda' needs CuPy and an NVIDIA GPU" in done.stderr
+                          env={**os.environ, "MINIGEN_DEVICE": device})
+    assert done.returncode == 1 and done.stderr.startswith(f"MINIGEN_DEVICE={device}: {message}")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.skipif(HAS_CUPY, reason="CuPy is installed")

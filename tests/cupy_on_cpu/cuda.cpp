@@ -384,6 +384,13 @@ static void write(const std::string& path, const std::string& text) {
   fclose(file);
 }
 
+// What a command prints; it may be interrupted, which system() does not let through.
+static bool succeeds(const std::string& command, std::string* log) {
+  FILE* output = popen((command + " 2>&1").c_str(), "r");
+  for (int c; (c = getc(output)) != EOF;) *log += char(c);
+  return pclose(output) == 0;
+}
+
 API const char* nvrtcGetErrorString(int) { return "see the log"; }
 API int nvrtcVersion(int* major, int* minor) { return *major = VERSION / 1000, *minor = 0, SUCCESS; }
 API int nvrtcGetNumSupportedArchs(int* count) { return *count = 1, SUCCESS; }
@@ -401,11 +408,10 @@ API int nvrtcCompileProgram(Program* program, int count, const char** options) {
   for (int i = 0; i < count; ++i) all += options[i] + std::string("\n");
   write(at + "/kernel.cu", program->source);
   write(at + "/options", all);
-  const std::string compile = getenv("CUPY_ON_CPU_COMPILE");
-  const int failed = system((compile + " " + at + " > " + at + "/log 2>&1").c_str());
-  program->log = content(at + "/log"), program->path = content(at + "/path");
-  if (failed) fprintf(stderr, "[cuda on cpu] %s\n", program->log.c_str());
-  return system(("rm -r " + at).c_str()) || failed ? COMPILATION : SUCCESS;
+  const bool compiled = succeeds(getenv("CUPY_ON_CPU_COMPILE") + (" " + at), &program->log);
+  program->path = content(at + "/path");
+  if (!compiled) fprintf(stderr, "[cuda on cpu] %s\n", program->log.c_str());
+  return succeeds("rm -r " + at, &program->log) && compiled ? SUCCESS : COMPILATION;
 }
 API int nvrtcGetCUBINSize(Program* program, size_t* n) { return *n = program->path.size() + 1, SUCCESS; }
 API int nvrtcGetCUBIN(Program* program, char* cubin) { return strcpy(cubin, program->path.c_str()), SUCCESS; }

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, backend, grad
+from autograd.backend import to_numpy
 from minigen.nn import LearnedPositions, MultiheadAttention, SinusoidalPositions, sinusoidal_code
 
 
@@ -44,26 +45,26 @@ def test_pytorch_gives_the_same(case, need_weights):
         q, k, v = (x.swapaxes(0, 1) for x in (q, k, v))
 
     y, weights = attention(q, k, v, need_weights=need_weights, average_attn_weights=False, **called)
-    y_twin, weights_twin = twin(*(torch.tensor(x.data) for x in (q, k, v)), need_weights=need_weights,
+    y_twin, weights_twin = twin(*(torch.tensor(x.numpy()) for x in (q, k, v)), need_weights=need_weights,
                                 average_attn_weights=False, **{key: torch.tensor(m) for key, m in called.items()})
-    np.testing.assert_allclose(y.data, y_twin.detach(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(y.numpy(), y_twin.detach(), rtol=1e-4, atol=1e-5)
     if need_weights:
-        np.testing.assert_allclose(weights.data, weights_twin.detach(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(weights.numpy(), weights_twin.detach(), rtol=1e-4, atol=1e-6)
         mean = attention(q, k, v, **called)[1]
-        np.testing.assert_allclose(mean.data, weights_twin.detach().numpy().mean(axis=1), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(mean.numpy(), weights_twin.detach().numpy().mean(axis=1), rtol=1e-4, atol=1e-6)
     else:
         assert weights is None
     u = draw(*y.shape, seed=4)
-    y_twin.backward(torch.tensor(u.data))
+    y_twin.backward(torch.tensor(u.numpy()))
     for (name, _), g in zip(attention.named_parameters(), grad(y, attention.parameters(), u)):
         expected = dict(twin.named_parameters())[name].grad
-        np.testing.assert_allclose(g.data, expected, rtol=1e-3, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(g.numpy(), expected, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
 def test_self_attention_in_one_product_is_the_same_as_in_three():
     attention, x = build(8, 2, batch_first=True), draw(2, 5, 8)
     copies = [Tensor(x.data.copy()) for _ in range(3)]
-    np.testing.assert_allclose(attention(x, x, x)[0].data, attention(*copies)[0].data, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(attention(x, x, x)[0].numpy(), attention(*copies)[0].numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_initial_weights():
@@ -77,7 +78,8 @@ def test_initial_weights():
 def test_order_of_the_keys_does_not_matter_without_codes():
     attention, q, k = build(8, 4, batch_first=True), draw(1, 3, 8), draw(1, 6, 8, seed=2)
     turned = Tensor(k.data[:, ::-1].copy())
-    np.testing.assert_allclose(attention(q, k, k)[0].data, attention(q, turned, turned)[0].data, rtol=1e-4, atol=1e-6)
+    y, y_turned = attention(q, k, k)[0], attention(q, turned, turned)[0]
+    np.testing.assert_allclose(y.numpy(), y_turned.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_what_is_masked_has_no_influence():
@@ -89,23 +91,23 @@ def test_what_is_masked_has_no_influence():
     for need_weights in (True, False):
         keywords = {"key_padding_mask": hidden, "need_weights": need_weights}
         y, z = attention(q, k, k, **keywords)[0], attention(q, Tensor(other), Tensor(other), **keywords)[0]
-        np.testing.assert_allclose(y.data, z.data, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(y.numpy(), z.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_dropout_only_in_training():
     attention, x = build(8, 2, dropout=0.5, batch_first=True), draw(2, 5, 8)
     for need_weights in (True, False):
         attention.train()
-        first, second = (attention(x, x, x, need_weights=need_weights)[0].data for _ in range(2))
+        first, second = (attention(x, x, x, need_weights=need_weights)[0].numpy() for _ in range(2))
         assert np.abs(first - second).max() > 1e-3
         attention.eval()
-        np.testing.assert_array_equal(*(attention(x, x, x, need_weights=need_weights)[0].data for _ in range(2)))
+        np.testing.assert_array_equal(*(attention(x, x, x, need_weights=need_weights)[0].numpy() for _ in range(2)))
 
 
 def test_sinusoidal_code_is_the_papers():
     """PE(p, 2i) = sin(p / 10000^(2i / D)), PE(p, 2i + 1) = cos of it: here all sines come first."""
     D, positions = 12, np.array([0, 1, 7, 1000])
-    code = sinusoidal_code(positions, D)
+    code = to_numpy(sinusoidal_code(positions, D))
     for i in range(D // 2):
         np.testing.assert_allclose(code[:, i], np.sin(positions / 10000 ** (2 * i / D)), atol=1e-6)
         np.testing.assert_allclose(code[:, D // 2 + i], np.cos(positions / 10000 ** (2 * i / D)), atol=1e-6)
@@ -114,7 +116,7 @@ def test_sinusoidal_code_is_the_papers():
 
 def test_a_shift_in_place_turns_the_code():
     """<code(p), code(p + k)> depends on k alone."""
-    code = sinusoidal_code(np.arange(60), 32).astype(np.float64)
+    code = to_numpy(sinusoidal_code(np.arange(60), 32)).astype(np.float64)
     products = code @ code.T
     for k in (0, 1, 5, 20):
         assert np.ptp(np.diag(products, k)) < 1e-4
@@ -123,11 +125,12 @@ def test_a_shift_in_place_turns_the_code():
 
 def test_position_layers():
     x = draw(2, 5, 8)
-    np.testing.assert_allclose((SinusoidalPositions()(x).data - x.data)[1], sinusoidal_code(np.arange(5), 8), atol=1e-6)
+    added, code = (SinusoidalPositions()(x) - x).numpy(), to_numpy(sinusoidal_code(np.arange(5), 8))
+    np.testing.assert_allclose(added[1], code, atol=1e-6)
     learned = LearnedPositions(6, 8, rng=backend.rng(0))
-    np.testing.assert_allclose((learned(x).data - x.data)[0], learned.weight.data[:5], atol=1e-6)
+    np.testing.assert_allclose((learned(x) - x).numpy()[0], learned.weight.numpy()[:5], atol=1e-6)
     (g,) = grad(learned(x).sum(), learned.parameters())
-    np.testing.assert_array_equal(g.data, np.r_[np.full((5, 8), 2.0), np.zeros((1, 8))])
+    np.testing.assert_array_equal(g.numpy(), np.r_[np.full((5, 8), 2.0), np.zeros((1, 8))])
 
 
 @pytest.mark.parametrize("call, message", [

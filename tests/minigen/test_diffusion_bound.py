@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from autograd import backend
+from autograd.backend import asarray, to_numpy
 from minigen.diffusion import (
     Schedule,
     bits_per_dim,
@@ -23,12 +24,12 @@ LEVELS = 2**15 + 1  # so fine that rounding changes nothing but the scale of the
 
 def draw(n, dims, rng):
     x = MU + SIGMA * rng.standard_normal((n, 1, 1, dims))
-    return np.round((x + 1) / 2 * (LEVELS - 1)) / (LEVELS - 1) * 2 - 1
+    return asarray(np.round((x + 1) / 2 * (LEVELS - 1)) / (LEVELS - 1) * 2 - 1)
 
 
 def true_bits(x):
     """-log2 P(x) per dimension, P the mass of the rounding interval."""
-    return -(stats.norm.logpdf(x, MU, SIGMA) + math.log(2 / (LEVELS - 1))).mean(axis=(1, 2, 3)) / math.log(2)
+    return -(stats.norm.logpdf(to_numpy(x), MU, SIGMA) + math.log(2 / (LEVELS - 1))).mean(axis=(1, 2, 3)) / math.log(2)
 
 
 def remaining_variance(schedule):
@@ -39,7 +40,8 @@ def remaining_variance(schedule):
 
 def exact_denoiser(schedule):
     def denoise(x_t, t):
-        a, v = (c[:, None, None, None] for c in (np.sqrt(schedule.alpha_bar[t]), remaining_variance(schedule)[t]))
+        a, v = np.sqrt(schedule.alpha_bar[t]), remaining_variance(schedule)[t]
+        a, v = (asarray(c)[:, None, None, None] for c in (a, v))
         return MU + a * v / (1 - a**2) * (x_t - a * MU)
 
     return denoise
@@ -99,14 +101,14 @@ def test_strata_estimate_the_same_number():
 
 def test_terms_are_the_divergences_they_are_said_to_be():
     """L_T and L_{t-1} of one pixel, by quadrature over x."""
-    schedule, x_0 = linear(20), np.full((1, 1), 0.5)
+    schedule, x_0 = linear(20), asarray(np.full((1, 1), 0.5))
     x = np.linspace(-9, 9, 400_001)
     kl = lambda p, q: (p.pdf(x) * (p.logpdf(x) - q.logpdf(x))).sum() * (x[1] - x[0])
     a, s = np.sqrt(schedule.alpha_bar[-1]), np.sqrt(1 - schedule.alpha_bar[-1])
     assert prior_term(x_0, schedule) == pytest.approx(kl(stats.norm(a * 0.5, s), stats.norm(0, 1)), rel=1e-6)
     t = np.array([7])
     c_0, c_t, beta_tilde = schedule.posterior(7)
-    x_t = schedule.q_sample(x_0, t, backend.rng(5).standard_normal((1, 1)))  # the draw that step_term makes
+    x_t = schedule.q_sample(x_0, t, backend.normal(backend.rng(5), (1, 1), x_0.dtype))  # the draw of step_term
     q = stats.norm(c_0 * 0.5 + c_t * x_t.item(), np.sqrt(beta_tilde))
     p = stats.norm(c_0 * -0.2 + c_t * x_t.item(), np.sqrt(schedule.beta[7]))
     term = step_term(lambda x_t, t: np.full_like(x_t, -0.2), x_0, t, schedule, backend.rng(5))
@@ -115,25 +117,27 @@ def test_terms_are_the_divergences_they_are_said_to_be():
 
 @pytest.mark.parametrize("levels", [2, 17, 256])
 def test_discretized_normal_sums_to_one(levels):
-    x = np.linspace(-1, 1, levels)
+    x = asarray(np.linspace(-1, 1, levels))
     for mean, sigma in [(0.0, 0.3), (0.93, 0.01), (-3.0, 0.5), (0.2, 5.0)]:
-        assert np.exp(log_discretized_normal(x, mean, sigma, levels)).sum() == pytest.approx(1.0, rel=1e-12)
+        mass = np.exp(to_numpy(log_discretized_normal(x, mean, sigma, levels)))
+        assert mass.sum() == pytest.approx(1.0, rel=1e-12)
 
 
 def test_discretized_normal_far_out():
     """40 deviations away, where the mass is 10^-350: against scipy in logarithms, and finite in float32."""
-    x, h = np.array([0.5]), 1 / 16
+    x, h = asarray([0.5]), 1 / 16
     exact = stats.norm.logsf(0.5 - h, 0, 0.01)  # all mass above x - h; what is above x + h is e^-7000 of it
-    assert log_discretized_normal(x, 0.0, 0.01, 17) == pytest.approx(exact, rel=1e-12)
-    assert log_discretized_normal(-x, 0.0, 0.01, 17) == pytest.approx(exact, rel=1e-12)
-    assert np.isfinite(log_discretized_normal(np.float32([1.0, -1.0]), np.float32([-1.0, 1.0]), 0.01, 256)).all()
+    for x in (x, -x):
+        assert to_numpy(log_discretized_normal(x, 0.0, 0.01, 17)) == pytest.approx(exact, rel=1e-12)
+    x = asarray([1.0, -1.0], np.float32)
+    assert np.isfinite(to_numpy(log_discretized_normal(x, -x, 0.01, 256))).all()
 
 
 def test_decoder_term():
     """L_0 of an image of known pixels under a known guess."""
     schedule = Schedule([0.01, 0.1])
-    x_0 = np.array([[[[-1.0, 0.0], [0.125, 1.0]]]])
-    guess = np.array([[[[-0.9, 0.05], [0.125, 1.2]]]])
+    x_0 = asarray([[[[-1.0, 0.0], [0.125, 1.0]]]])
+    guess = asarray([[[[-0.9, 0.05], [0.125, 1.2]]]])
     mass = [stats.norm.cdf(-1 + 1 / 16, -0.9, 0.1), np.diff(stats.norm.cdf([-1 / 16, 1 / 16], 0.05, 0.1)).item(),
             np.diff(stats.norm.cdf([1 / 16, 3 / 16], 0.125, 0.1)).item(), stats.norm.sf(15 / 16, 1.2, 0.1)]
     term = decoder_term(lambda x_t, t: guess, x_0, schedule, 17, backend.rng(0))

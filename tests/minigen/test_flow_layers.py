@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, grad, no_grad, parameter, relu
+from autograd.backend import asarray
 from autograd.backend import rng as generator
 from minigen.models.flows.planar import PlanarLayers, ToSquare
 from minigen.nn import MLP, Conv2d, Sequential
@@ -64,12 +65,12 @@ def randomized(layer, rng, dtype=np.float64, scale=0.3):
     for _, module in layer.named_modules():
         for name, value in list(vars(module).items()):
             if is_parameter(value):
-                setattr(module, name, parameter(value.data + scale * rng.standard_normal(value.shape), dtype))
+                setattr(module, name, parameter(value.numpy() + scale * rng.standard_normal(value.shape), dtype))
             elif name in module._buffers and value.dtype.kind == "f":
                 setattr(module, name, value.astype(dtype))
         if isinstance(module, BatchNorm):
-            module.mean += rng.standard_normal(module.mean.shape)
-            module.var *= rng.uniform(0.2, 2.0, module.var.shape)
+            module.mean += asarray(rng.standard_normal(module.mean.shape))
+            module.var *= asarray(rng.uniform(0.2, 2.0, module.var.shape))
     return layer.eval()
 
 

@@ -48,14 +48,14 @@ def test_pytorch_gives_the_same(name):
         x = draw(shape, seed)
         x_twin = torch.tensor(x, requires_grad=True)
         y, y_twin = layer(Tensor(x)), twin(x_twin)
-        np.testing.assert_allclose(y.data, y_twin.detach(), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(y.numpy(), y_twin.detach(), rtol=1e-4, atol=1e-5)
     if layer.parameters():
         u = draw(y.shape, 9)
         y_twin.backward(torch.tensor(u))
         for (key, _), g in zip(layer.named_parameters(), grad(y, layer.parameters(), Tensor(u))):
-            np.testing.assert_allclose(g.data, dict(twin.named_parameters())[key].grad, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(g.numpy(), dict(twin.named_parameters())[key].grad, rtol=1e-4, atol=1e-4)
     y, y_twin = layer.eval()(Tensor(x)), twin.eval()(torch.tensor(x))
-    np.testing.assert_allclose(y.data, y_twin.detach(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(y.numpy(), y_twin.detach(), rtol=1e-4, atol=1e-5)
     for key, value in twin.state_dict().items():
         np.testing.assert_allclose(layer.state_dict()[key], value, rtol=1e-5, atol=1e-6, err_msg=key)
 
@@ -64,7 +64,7 @@ def test_pytorch_gives_the_same(name):
                                           ("ConvTranspose1d", 2 * 4)])
 def test_initial_distribution_is_pytorchs(name, fan_in):
     """Uniform within 1 / sqrt(fan_in): over many draws, the largest is near the bound and the variance is b^2 / 3."""
-    weights, biases = (np.concatenate([getattr(build(name, seed), which).data.ravel() for seed in range(200)])
+    weights, biases = (np.concatenate([getattr(build(name, seed), which).numpy().ravel() for seed in range(200)])
                        for which in ("weight", "bias"))
     for values in (weights, biases):
         b = 1 / np.sqrt(fan_in)
@@ -74,14 +74,14 @@ def test_initial_distribution_is_pytorchs(name, fan_in):
 
 def test_batch_norm_normalizes_and_remembers():
     layer, x = nn.BatchNorm2d(3), draw((50, 3, 4, 4)) * np.float32(3)
-    y = layer(Tensor(x)).data
+    y = layer(Tensor(x)).numpy()
     np.testing.assert_allclose(y.mean(axis=(0, 2, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(y.var(axis=(0, 2, 3)), 1, atol=1e-4)
-    np.testing.assert_allclose(layer.running_mean, 0.1 * x.mean(axis=(0, 2, 3)), rtol=1e-4)
+    np.testing.assert_allclose(backend.to_numpy(layer.running_mean), 0.1 * x.mean(axis=(0, 2, 3)), rtol=1e-4)
     for _ in range(100):
         layer(Tensor(x))
     before = layer.state_dict()
-    np.testing.assert_allclose(layer.eval()(Tensor(x)).data, y, atol=0.02)
+    np.testing.assert_allclose(layer.eval()(Tensor(x)).numpy(), y, atol=0.02)
     for key, value in layer.state_dict().items():
         np.testing.assert_array_equal(value, before[key])  # evaluation leaves the layer as it was
     assert layer.num_batches_tracked == 101
@@ -93,7 +93,7 @@ def test_a_state_dict_with_running_statistics_loads():
     fresh.load_state_dict(trained.state_dict())
     assert set(trained.state_dict()) == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
     x = Tensor(draw((5, 3, 2, 2), 4))
-    np.testing.assert_array_equal(fresh.eval()(x).data, trained.eval()(x).data)
+    np.testing.assert_array_equal(fresh.eval()(x).numpy(), trained.eval()(x).numpy())
 
 
 def test_transposed_convolution_is_the_transpose():
@@ -102,7 +102,7 @@ def test_transposed_convolution_is_the_transpose():
     back = nn.ConvTranspose2d(5, 3, 3, stride=2, padding=1, output_padding=1, bias=False, rng=backend.rng(1))
     back.weight.data[...] = conv.weight.data  # (O, C, R, S) of the one is (C, O, R, S) of the other
     x, y = draw((2, 3, 8, 8)), draw((2, 5, 4, 4))
-    assert (conv(Tensor(x)).data * y).sum() == pytest.approx((x * back(Tensor(y)).data).sum(), rel=1e-4)
+    assert (conv(Tensor(x)).numpy() * y).sum() == pytest.approx((x * back(Tensor(y)).numpy()).sum(), rel=1e-4)
 
 
 @pytest.mark.parametrize("call, message", [

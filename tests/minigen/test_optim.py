@@ -207,6 +207,7 @@ def test_gradients_that_do_not_fit_are_refused():
         SGD(optimizer.params, lr=0.1, nesterov=True)
 
 
+@pytest.mark.cpu  # tracemalloc does not see the memory of a GPU
 def test_a_step_needs_no_memory_to_speak_of():
     p, g = parameter(np.zeros((1000, 1000), np.float32)), Tensor(np.ones((1000, 1000), np.float32))
     optimizer = AdamW([p])
@@ -217,6 +218,7 @@ def test_a_step_needs_no_memory_to_speak_of():
     assert peak < p.data.nbytes / 4
 
 
+@pytest.mark.cpu  # on a GPU, an array is one block
 @pytest.mark.parametrize("shape, count", [
     ((), 1), ((0,), 1), ((0, 9), 1), ((7,), 1), ((32_768,), 1), ((32_769,), 2), ((100_001,), 4),
     ((40_000, 3), 4), ((3, 50_000), 3), ((1, 200_000), 1),

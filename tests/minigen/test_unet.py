@@ -52,8 +52,8 @@ def test_it_starts_as_zero_and_its_blocks_as_nothing():
     unet = UNet(1, **SMALL, attention=(0,), rng=backend.rng(0))
     assert not unet(draw(2, 1, 8, 8), np.array([1, 2])).data.any()
     x = draw(2, 8, 4, 4)
-    np.testing.assert_array_equal(ResBlock(8, 8, rng=backend.rng(0))(Tensor(x)).data, x)
-    np.testing.assert_array_equal(SelfAttention2d(8, 2, rng=backend.rng(0))(Tensor(x)).data, x)
+    np.testing.assert_array_equal(ResBlock(8, 8, rng=backend.rng(0))(Tensor(x)).numpy(), x)
+    np.testing.assert_array_equal(SelfAttention2d(8, 2, rng=backend.rng(0))(Tensor(x)).numpy(), x)
 
 
 def test_every_parameter_matters():
@@ -72,10 +72,10 @@ def test_every_parameter_matters():
 def test_time_is_seen_per_image():
     unet = shaken(UNet(1, **SMALL, rng=backend.rng(0)))
     x = draw(1, 1, 8, 8).repeat(3, axis=0)
-    y = unet(x, np.array([1, 500, 1])).data
+    y = unet(x, np.array([1, 500, 1])).numpy()
     np.testing.assert_allclose(y[0], y[2], atol=1e-5)
     assert np.abs(y[0] - y[1]).max() > 0.01
-    other = unet(x, np.array([500, 1, 7])).data
+    other = unet(x, np.array([500, 1, 7])).numpy()
     np.testing.assert_allclose(other[:2], y[1::-1], atol=1e-5)  # images do not see each other
 
 
@@ -122,11 +122,11 @@ def test_pytorch_gives_the_same_output_and_gradients(arguments, size):
     x = draw(3, 2, *size)
     t = np.array([1, 77, 1000]) if arguments.get("time", True) else None
     y, y_twin = unet(x, t), twin(torch.tensor(x), None if t is None else torch.tensor(t))
-    np.testing.assert_allclose(y.data, y_twin.detach().numpy(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(y.numpy(), y_twin.detach().numpy(), rtol=1e-4, atol=1e-4)
 
     u = draw(*y.shape, seed=3)
     y_twin.backward(torch.tensor(u))
     expected = {name: p.grad.numpy() for name, p in twin.named_parameters()}
     for (name, _), g in zip(unet.named_parameters(), grad(y, unet.parameters(), Tensor(u))):
         scale = np.abs(expected[name]).max()
-        np.testing.assert_allclose(g.data, expected[name], rtol=1e-3, atol=1e-4 * max(scale, 1.0), err_msg=name)
+        np.testing.assert_allclose(g.numpy(), expected[name], rtol=1e-3, atol=1e-4 * max(scale, 1.0), err_msg=name)

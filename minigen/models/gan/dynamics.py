@@ -32,12 +32,12 @@ def play(rule, f, w, eta, steps):
 
 
 def field(f):
-    """The function v(w) = (df/dx, -df/dy)."""
+    """The function v(w) = (df/dx, -df/dy), from NumPy array to NumPy array."""
 
     def v(w):
         x, y = (parameter(part) for part in w)
         g_x, g_y = grad(f(x, y), [x, y])
-        return np.stack([g_x.data, -g_y.data])
+        return np.stack([g_x.numpy(), -g_y.numpy()])
 
     return v
 

@@ -18,7 +18,7 @@ def log_likelihood(model, x):
     z, dz = np.linspace(-9, 9, 2001, retstep=True)
     h = model.decoder(np.float32(z)[:, None]).data  # (2001, D size)
     observed, _ = model.likelihood.observe(model.rows(x), rng())
-    log_p_x = np.stack([np.float64(model.likelihood.log_prob(row, h).data).sum(axis=1) for row in observed])
+    log_p_x = np.stack([np.float64(model.likelihood.log_prob(row, h).numpy()).sum(axis=1) for row in observed])
     log_joint = log_p_x - 0.5 * z**2 - 0.5 * np.log(2 * np.pi)  # (N, 2001)
     return np.logaddexp.reduce(log_joint + np.log(dz), axis=1)
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit
 
 from autograd import Tensor, conv_transpose2d, grad, leaky_relu, softplus
-from autograd.backend import rng
+from autograd.backend import rng, to_numpy
 from minigen import data, recipes
 from minigen.ema import EMA
 from minigen.models.gan import GAN, ConvDiscriminator, ConvGenerator
@@ -101,10 +101,10 @@ def test_the_same_networks_in_another_implementation(shape, training):
     leaves = {}
 
     def tensor(p):
-        return None if p is None else leaves.setdefault(id(p), torch.tensor(np.array(p.data), requires_grad=True))
+        return None if p is None else leaves.setdefault(id(p), torch.tensor(p.numpy(), requires_grad=True))
 
     def normalized(layer, x):
-        mean, var = (torch.tensor(np.array(a)) for a in (layer.running_mean, layer.running_var))
+        mean, var = (torch.tensor(to_numpy(a)) for a in (layer.running_mean, layer.running_var))
         return F.batch_norm(x, mean, var, tensor(layer.weight), tensor(layer.bias), training)
 
     h = F.linear(torch.tensor(z), tensor(G.project.weight)).reshape(-1, *G.first)
@@ -137,15 +137,15 @@ def test_each_side_of_a_batch_is_normalized_on_its_own():
     model = GAN(ConvGenerator(4, (1, 8, 8), 4, rng=rng(0)), ConvDiscriminator((1, 8, 8), 4, rng=rng(0)), 17)
     x = data.load("digits").x[:20]
     first, second = (model.discriminator_loss((x, None), rng(seed))["D(x)"].item() for seed in (1, 2))
-    assert first == second == pytest.approx(expit(model.discriminator(model.real(x)).data).mean(), rel=1e-6)
+    assert first == second == pytest.approx(expit(model.discriminator(model.real(x)).numpy()).mean(), rel=1e-6)
 
 
 def test_in_use_samples_do_not_depend_on_each_other():
     G = ConvGenerator(4, (1, 8, 8), 4, rng=rng(0))
     z = rng(1).standard_normal((30, 4), dtype=np.float32)
-    assert np.abs(G(z).data[:5] - G(z[:5]).data).max() > 1e-3  # in training they do
+    assert np.abs(G(z).numpy()[:5] - G(z[:5]).numpy()).max() > 1e-3  # in training they do
     G.eval()
-    np.testing.assert_allclose(G(z).data[:5], G(z[:5]).data, atol=1e-6)
+    np.testing.assert_allclose(G(z).numpy()[:5], G(z[:5]).numpy(), atol=1e-6)
 
 
 def trained(dataset, steps, recipe):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, backend, grad, parameter
+from autograd.backend import to_numpy
 from minigen.diffusion import Schedule, ancestral, bits_per_dim, cosine, ddim, denoiser, linear
 from minigen.metrics import Figure
 from minigen.models.diffusion import DDPM, ddpm
@@ -35,7 +36,7 @@ def test_algorithm_1_line_by_line():
     beta = np.linspace(1e-4, 0.02, 20) * 50  # the thousand steps' noise in twenty
     alpha_bar = np.cumprod(1 - beta)[t - 1].reshape(5, 1, 1, 1)
     x_t = np.float32(np.sqrt(alpha_bar) * (x / 8 - 1) + np.sqrt(1 - alpha_bar) * eps)
-    expected = ((eps - model.network(Tensor(x_t), t).data) ** 2).mean()
+    expected = ((eps - model.network(Tensor(x_t), t).numpy()) ** 2).mean()
     assert model.loss((x, None), backend.rng(3))["L_simple"].item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -48,10 +49,10 @@ def test_an_untrained_network_says_nothing():
 @pytest.mark.parametrize("schedule", [linear(20), cosine(20)], ids=repr)
 def test_algorithm_2_is_the_ancestral_sampler(schedule):
     model = build(schedule)
-    x_0 = model.generate(6, backend.rng(4))
+    x_0 = to_numpy(model.generate(6, backend.rng(4)))
     rng = backend.rng(4)
     x_T = backend.normal(rng, (6, 1, 8, 8))
-    expected = ancestral(denoiser(model.network, schedule, "eps"), x_T, schedule, rng=rng)
+    expected = to_numpy(ancestral(denoiser(model.network, schedule, "eps"), x_T, schedule, rng=rng))
     np.testing.assert_allclose(x_0, expected, rtol=1e-3, atol=2e-3 * np.abs(expected).max())
 
 
@@ -89,17 +90,18 @@ def pixels(n, rng):
 def test_training_finds_the_best_network(trained):
     a2 = trained.schedule.alpha_bar[1:]
     w = np.sqrt(1 - a2) / (a2 * SIGMA**2 + 1 - a2)
-    np.testing.assert_allclose(trained.network.w.data[1:], w, rtol=0.05)
-    np.testing.assert_allclose(trained.network.b.data[1:], -w * np.sqrt(a2) * MU, atol=0.05)
+    np.testing.assert_allclose(trained.network.w.numpy()[1:], w, rtol=0.05)
+    np.testing.assert_allclose(trained.network.b.numpy()[1:], -w * np.sqrt(a2) * MU, atol=0.05)
 
 
 def test_samples_have_the_moments_of_the_reverse_process(trained):
     """Mean and variance carried through the T steps of eq. 11; 50 steps with variance beta end 12 % too wide."""
     schedule, mean, variance = trained.schedule, 0.0, 1.0
+    w, b = trained.network.w.numpy(), trained.network.b.numpy()
     for t in range(50, 0, -1):
         alpha, pull = schedule.alpha[t], schedule.beta[t] / np.sqrt(1 - schedule.alpha_bar[t])
-        mean = (mean - pull * (trained.network.w.data[t] * mean + trained.network.b.data[t])) / np.sqrt(alpha)
-        variance *= (1 - pull * trained.network.w.data[t]) ** 2 / alpha
+        mean = (mean - pull * (w[t] * mean + b[t])) / np.sqrt(alpha)
+        variance *= (1 - pull * w[t]) ** 2 / alpha
         variance += schedule.beta[t] if t > 1 else 0.0
     x = 2 * trained.sample(20_000, backend.rng(6)) - 1
     assert x.mean() == pytest.approx(mean, abs=4 * np.sqrt(variance / 20_000))

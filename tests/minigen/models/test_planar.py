@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, grad, gradcheck, no_grad
+from autograd.backend import asarray
 from autograd.backend import rng as generator
 from minigen.data import Batches, load, log_density
 from minigen.models.flows import Planar, PlanarOnEnergy
@@ -25,7 +26,7 @@ def bent(model, scale=1.0):
     """The model with parameters far from their initial values, so that every layer folds the plane sharply."""
     rng = generator(5)
     for p in model.parameters():
-        p.data += scale * rng.standard_normal(p.shape, dtype=np.float32)
+        p.data += asarray(scale * rng.standard_normal(p.shape, dtype=np.float32))
     return model
 
 
@@ -41,7 +42,7 @@ def test_one_layer_by_hand():
     """w = (1, 0), b = 0, u = (1, 1): m = log(1 + e) - 1, u_hat = (m, 1), f(z) = z + u_hat tanh(z1)."""
     layer = PlanarLayers(1, rng=generator(0))
     for p, value in zip((layer.w, layer.u, layer.b), ([[1, 0]], [[1, 1]], [0])):
-        p.data[...] = value
+        p.data[...] = asarray(value)
     m, h = math.log(1 + math.e) - 1, math.tanh(0.7)
     z, logdet = layer(Tensor([[0.7, -0.2]]))
     np.testing.assert_allclose(z.numpy(), [[0.7 + m * h, -0.2 + h]], rtol=1e-6)

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from autograd import Tensor, grad, gradcheck, gradgradcheck, no_grad, parameter
-from autograd.backend import rng
+from autograd import Tensor, as_tensor, grad, gradcheck, gradgradcheck, no_grad, parameter
+from autograd.backend import asarray, rng
 from minigen import data, recipes
 from minigen.ema import EMA
 from minigen.models.gan import WGANGP, ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
@@ -34,7 +34,7 @@ class Keeps(Module):
         self.a, self.shown = parameter(np.float32([0.6, 0.8])), []
 
     def forward(self, x):
-        self.shown = [*self.shown, np.array(x.data)]
+        self.shown = [*self.shown, as_tensor(x).numpy()]
         return x @ self.a
 
 
@@ -107,7 +107,7 @@ def test_gradient_of_the_penalty_to_second_order(name):
     second check is one of third order. Both in random directions, against central differences."""
     make, shape = CRITICS[name]
     x = np.random.default_rng(1).standard_normal((3, *shape))
-    weights = [np.float64(p.data) for p in make().parameters()]
+    weights = [np.float64(p.numpy()) for p in make().parameters()]
     assert gradcheck(penalty_of(make, x), weights) < 1e-6
     assert gradgradcheck(penalty_of(make, x), weights) < 1e-6
 
@@ -121,7 +121,7 @@ def test_penalty_and_its_gradient_are_those_of_another_implementation():
     params = critic.parameters()
     gradients = grad(penalty, params, allow_unused=True)  # biases move the kinks only: no part of the slope
 
-    *convolutions, weight, bias = [torch.tensor(p.data, requires_grad=True) for p in params]
+    *convolutions, weight, bias = [torch.tensor(p.numpy(), requires_grad=True) for p in params]
     leaf = torch.tensor(x, requires_grad=True)
     h = leaf
     for w, b in zip(convolutions[::2], convolutions[1::2]):
@@ -158,11 +158,11 @@ def test_loss_of_the_critic_is_eq_3():
     x = rng(1).standard_normal((50, 2), dtype=np.float32)
     terms = {name: term.item() for name, term in model.critic_loss((x, None), rng(2)).items()}
     fake = model.fake(50, rng(2))  # drawn first, so by the same noise
-    expected = model.critic(Tensor(x)).data.mean() - model.critic(fake).data.mean()
+    expected = model.critic(Tensor(x)).numpy().mean() - model.critic(fake).numpy().mean()
     assert terms["distance"] == pytest.approx(expected, rel=1e-5)
     assert terms["loss"] == pytest.approx(7 * terms["penalty"] - terms["distance"], rel=1e-5)
     g_loss = model.generator_loss((x, None), rng(2))["-f"].item()
-    assert g_loss == pytest.approx(-model.critic(fake).data.mean(), rel=1e-5)
+    assert g_loss == pytest.approx(-model.critic(fake).numpy().mean(), rel=1e-5)
 
 
 def trained_critic(model, draw, steps, lr=1e-2):
@@ -193,7 +193,7 @@ def test_critic_estimates_the_distance_of_distributions():
     """N((2, 0), I) and N(0, I) are 2 apart; the penalty lets slopes exceed 1, by 2 / 20 if all were at two points."""
     model = WGANGP(MLPGenerator(2, (2,), (), rng=rng(0)), MLPDiscriminator((2,), (32, 32), rng=rng(0)), None)
     weight, bias = model.generator.parameters()
-    weight.data[...], bias.data[...] = np.eye(2), 0  # G(z) = z
+    weight.data[...], bias.data[...] = asarray(np.eye(2)), 0  # G(z) = z
     seen = trained_critic(model, lambda g: np.float32([2, 0]) + g.standard_normal((256, 2), dtype=np.float32), 300)
     assert 1.95 < seen < 2.3
 
