@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from autograd import grad
-from autograd.backend import rng
+from autograd.backend import rng, to_numpy
 from minigen import data
 from minigen.models.autoencoders import LinearAutoencoder
 from minigen.models.autoencoders.linear_ae import largest_angle, pca
@@ -17,7 +17,8 @@ LATENT, STEPS = 6, 1000
 
 digits = data.load("digits")
 model = LinearAutoencoder(digits.image_shape, digits.levels, LATENT, rng=rng(0)).center(digits.x)
-mean, axes_of_pca = pca(model.unit(digits.x), LATENT)  # (D,), (D, Z)
+x = to_numpy(model.unit(digits.x))  # (N, D)
+mean, axes_of_pca = pca(x, LATENT)  # (D,), (D, Z)
 
 optimizer = Adam(model.parameters(), cosine(0.03, STEPS))
 angles = []
@@ -26,9 +27,9 @@ for _ in range(STEPS):
     optimizer.step(grad(loss, optimizer.params))
     angles.append(largest_angle(model.decoder.weight.data, axes_of_pca))
 print(f"largest angle between the planes: {angles[0]:.3f} rad at first, {angles[-1]:.1e} rad at the end")
-print(f"loss {loss.item():.5f}, and {((model.unit(digits.x) - mean) ** 2).sum(1).mean():.5f} without a code")
+print(f"loss {loss.item():.5f}, and {((x - mean) ** 2).sum(1).mean():.5f} without a code")
 
-columns = model.decoder.weight.data  # (D, Z)
+columns = model.decoder.weight.numpy()  # (D, Z)
 orthonormal, _ = np.linalg.qr(columns)
 rows = {"axes of PCA": axes_of_pca,
         "columns of W_d": columns / np.linalg.norm(columns, axis=0),

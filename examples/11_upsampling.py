@@ -7,10 +7,9 @@ kinds of pixels that see different weights, so even 4 x 4 draw a pattern, which 
 draw none. Bottom: after training. Writes 11_upsampling.png.
 """
 import matplotlib.pyplot as plt
-import numpy as np
 
 from autograd import grad, interpolate, max_pool2d, max_unpool2d, no_grad, relu
-from autograd.backend import rng
+from autograd.backend import rng, xp
 from minigen import data
 from minigen.nn import Conv2d, ConvTranspose2d, Module
 from minigen.optim import Adam, cosine
@@ -45,7 +44,7 @@ figure, panels = plt.subplots(3, 5, figsize=(12.5, 8), layout="constrained")
 for column, (way, k) in zip(panels.T, WAYS.items()):
     plain = Codec(way, 1, rng(0))  # its convolutions change nothing, and its stamps are even
     for name, p in plain.named_parameters():
-        p.data[...] = 0 if name.endswith("bias") else 4 / k**2 if k and "up" in name else np.eye(9)[4].reshape(3, 3)
+        p.data[...] = 0 if name.endswith("bias") else 4 / k**2 if k and "up" in name else xp.eye(9)[4].reshape(3, 3)
     codec, batches = Codec(way, 4, rng(0)), data.Batches(train, 64, rng(1))
     adam = Adam(codec.parameters(), cosine(1e-2, STEPS))
     with no_grad():

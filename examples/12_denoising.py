@@ -7,7 +7,7 @@ for the digit is a smear at first, and then more and more often one. Writes 12_d
 """
 import numpy as np
 
-from autograd.backend import rng
+from autograd.backend import rng, to_numpy
 from minigen import data, plot, recipes
 from minigen.train import train
 
@@ -24,7 +24,7 @@ train(model, data.Batches(digits, recipe.batch_size, noise), {"autoencoder": opt
 print(test.note)
 print(model.evaluate(test.x, test.y, noise)[0])
 
-variances = np.linalg.eigvalsh(np.cov(model.unit(digits.x).T))  # along the principal axes
+variances = np.linalg.eigvalsh(np.cov(to_numpy(model.unit(digits.x)).T))  # along the principal axes
 print(f"Wiener's filter  {(variances * model.sigma**2 / (variances + model.sigma**2)).sum():.2f}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import softmax
 
 from autograd import silu
-from autograd.backend import rng
+from autograd.backend import rng, to_numpy
 from minigen import data
 from minigen.models.autoencoders import DenoisingAutoencoder
 from minigen.nn import MLP
@@ -34,14 +34,15 @@ def exact(x):
     return (softmax(-0.5 * apart / SIGMA**2, axis=1) @ points.x - x) / SIGMA**2
 
 
-x = model.spoil(points.x[:1000], noise)
-truth, error = exact(x), model.score(x) - exact(x)
+x = to_numpy(model.spoil(points.x[:1000], noise))
+truth, error = exact(x), to_numpy(model.score(x)) - exact(x)
 print(f"relative error of the score where noisy points are: {np.sqrt((error**2).sum() / (truth**2).sum()):.1%}")
 
 at = np.stack(np.meshgrid(np.linspace(-4, 4, 27), np.linspace(-2.6, 2.6, 18)), axis=-1).reshape(-1, 2)
 at = at.astype(np.float32)
 figure, panels = plt.subplots(1, 3, figsize=(17, 3.9), layout="constrained")
-fields = {"what the denoiser says: (r(x) - x) / sigma^2": model.score(at), "exact: grad log p_sigma(x)": exact(at)}
+said = to_numpy(model.score(at))
+fields = {"what the denoiser says: (r(x) - x) / sigma^2": said, "exact: grad log p_sigma(x)": exact(at)}
 for axes, (title, field) in zip(panels, fields.items()):
     axes.scatter(*points.x[:2000].T, s=3, color="0.8")
     length = np.linalg.norm(field, axis=1)

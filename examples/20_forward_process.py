@@ -7,7 +7,7 @@ schedule was made to lose it evenly. Writes 20_forward_process.png.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from autograd.backend import rng
+from autograd.backend import asarray, normal, rng, to_numpy
 from minigen import data, plot
 from minigen.diffusion import cosine, linear
 
@@ -25,15 +25,15 @@ for t in range(1, T + 1):
     beta = schedules["linear"].beta[t]
     x_t = np.sqrt(1 - beta) * x_t + np.sqrt(beta) * noise.standard_normal(len(pixels))
     if t in (10, 100, 1000):
-        jump = schedules["linear"].q_sample(pixels, t, noise.standard_normal(len(pixels)))
+        jump = schedules["linear"].q_sample(asarray(pixels), t, normal(noise, pixels.shape, pixels.dtype))
         print(f"a pixel of 0.5 after {t:4} steps: mean {x_t.mean():.3f}, variance {x_t.var():.3f}; "
               f"in one jump: {jump.mean():.3f}, {jump.var():.3f}")
 
 figure = plt.figure(figsize=(13, 6), layout="constrained")
 top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.1])
 for axes, (name, schedule) in zip(top.subplots(2, 1), schedules.items()):
-    eps = rng(1).standard_normal(x_0.shape)  # the same noise at every t
-    path = np.concatenate([x_0] + [schedule.q_sample(x_0, t, eps) for t in SHOWN])
+    eps = normal(rng(1), x_0.shape)  # the same noise at every t
+    path = np.concatenate([x_0] + [to_numpy(schedule.q_sample(asarray(x_0), t, eps)) for t in SHOWN])
     axes.imshow(plot.sheet((path + 1) / 2, columns=len(path)), interpolation="nearest")
     axes.set(title=f"{name}:  t = 0, " + ", ".join(map(str, SHOWN)), xticks=[], yticks=[])
 

@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from autograd.backend import to_numpy
+
 from .checkpoint import write
 
 TRAIN, VALID, GREY = "#2a6fb0", "#e07b28", "#9a9a9a"  # told apart also by those who do not see red and green
@@ -59,7 +61,7 @@ def gif(frames, path, columns=None, seconds=5.0) -> None:
 def sheet(images, columns=None):
     """Images (N, C, H, W), values in [0, 1], row by row in one picture (high, wide, 3), with white gaps
     between."""
-    images = np.asarray(images)
+    images = to_numpy(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"grid: images has shape {images.shape}, expected (N, 1 or 3, H, W) with N >= 1")
     N, C, H, W = images.shape

@@ -53,21 +53,21 @@ class DenoisingAutoencoder(Module):
 
     def spoil(self, x, rng):
         """x~ for examples x of any shape, on the scale that the model works on."""
-        return x + self.sigma * normal(rng, x.shape)
+        return asarray(x) + self.sigma * normal(rng, x.shape)
 
     def denoise(self, x):
         """r(x) for rows x (N, D)."""
         with no_grad():
-            return self.network(x).data
+            return self.network(asarray(x)).data
 
     def score(self, x):
         """grad log p_sigma at rows x (N, D), in nats per unit of x."""
-        return (self.denoise(x) - x) / self.sigma**2
+        return (self.denoise(x) - asarray(x)) / self.sigma**2
 
     def walk(self, x, steps, rng):
         """Langevin's walk from rows x (N, D): rows distributed as p_sigma, if it was long enough. Its steps are so
         short that along directions in which the data do not vary, its variance is 1/15 too large."""
-        delta = 0.25 * self.sigma**2
+        x, delta = asarray(x), 0.25 * self.sigma**2
         for _ in range(steps):
             x = x + 0.5 * delta * self.score(x) + math.sqrt(delta) * normal(rng, x.shape)
         return x
