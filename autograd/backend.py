@@ -86,7 +86,8 @@ def _cupy():
 
 
 def _names(cupy):
-    return {name: KeepsOrder(value) if isinstance(value, cupy.ufunc) else value for name, value in vars(cupy).items()}
+    one_result = lambda value: isinstance(value, cupy.ufunc) and value.nout == 1
+    return {name: KeepsOrder(value) if one_result(value) else value for name, value in vars(cupy).items()}
 
 
 class KeepsOrder:

@@ -31,7 +31,7 @@ for name in LOSSES:
     for _ in range(STEPS):
         adam.step(grad(D.loss(next(batches), noise)["-V"], D.params))
         g = grad(G.loss(next(batches), noise)[name], G.params)
-        norms[name].append(np.sqrt(sum((p.data**2).sum() for p in g)))
+        norms[name].append(np.sqrt(sum((p.numpy() ** 2).sum() for p in g)))
     first, *_, last = norms[name]
     print(f"{name:14} norm of G's gradient {first:.3f} after one step of D, {last:.2g} after {STEPS}")
 

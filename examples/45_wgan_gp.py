@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from autograd import Tensor, grad, parameter, sigmoid, softplus
-from autograd.backend import rng
+from autograd.backend import asarray, rng
 from minigen.models.gan import GAN, WGANGP, MLPDiscriminator, MLPGenerator
 from minigen.optim import Adam, cosine
 
@@ -23,7 +23,7 @@ def trained(Model, gap):
     noise = rng(0)
     generator, network = MLPGenerator(2, (2,), (), rng=noise), MLPDiscriminator((2,), (64, 64), rng=noise)
     for p, value in zip(generator.parameters(), (SIGMA * np.eye(2), 0.0)):  # G(z) = SIGMA z, and stays so
-        p.data[...] = value
+        p.data[...] = asarray(value)
     player, history = Model(generator, network, None).players()[0], []
     adam = Adam(player.params, cosine(3e-3, STEPS), betas=(0.5, 0.9))
     for _ in range(STEPS):

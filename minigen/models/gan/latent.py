@@ -13,6 +13,8 @@ Symbols: N images, Z latent, t from 0 to 1. Read before this: dcgan.py.
 """
 import numpy as np
 
+from autograd.backend import to_numpy
+
 TRIED = 500  # z that are decoded at a time
 
 
@@ -36,7 +38,7 @@ def slerp(z0, z1, t):
 def interpolate(model, z0, z1, steps=8, path=slerp):
     """A row of images per pair z0, z1 (N, Z), at t from 0 to 1: (N * steps, C, H, W) for plot.grid with `steps`
     columns. path: slerp, or another function of (z0, z1, t)."""
-    t = np.linspace(0, 1, steps)[:, None]
+    z0, z1, t = to_numpy(z0), to_numpy(z1), np.linspace(0, 1, steps)[:, None]
     return model.decode(path(z0[:, None], z1[:, None], t).reshape(-1, z0.shape[-1]))
 
 
