@@ -354,8 +354,8 @@ def _running_statistics(op, C, running_mean, running_var, needed):
     arrays = [t.data if isinstance(t, Tensor) else t for t in (running_mean, running_var)]
     for name, array in zip(("running_mean", "running_var"), arrays):
         if not isinstance(array, xp.ndarray):
-            raise TypeError(f"{op}: {name} is {type(array).__module__}.{type(array).__name__}, expected an array on the "
-                            "device in use, which is written to: see backend.asarray")
+            raise TypeError(f"{op}: {name} is {type(array).__module__}.{type(array).__name__}, expected an array on "
+                            "the device in use, which is written to: see backend.asarray")
         if array.shape != (C,):
             raise ValueError(f"{op}: {name} has shape {array.shape}, expected ({C},), one per channel")
     return arrays

@@ -64,8 +64,8 @@ def in_parts(f, *arrays):
 
 
 def shared_matmul(a, b):
-    """a @ b for a (..., M, K) and b (..., K, N): each core computes a part of the batch, or of the rows or columns of one
-    product, whichever are more, as each core reads all of the other matrix."""
+    """a @ b for a (..., M, K) and b (..., K, N): each core computes a part of the batch, or of the rows or columns of
+    one product, whichever are more, as each core reads all of the other matrix."""
     numbers = a.size * b.shape[-1] // PRODUCTS
     if threads() == 1 or numbers < WORTHWHILE or b.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
         return xp.matmul(a, b)

@@ -55,7 +55,7 @@ for step in range(STEPS):
 
 x, mask = scenes(data.load("mnist10k", "test"), SAMPLES, rng(1))
 with no_grad():
-    predicted = np.concatenate([unet(x[i : i + 50]).data > 0 for i in range(0, len(x), 50)])
+    predicted = np.concatenate([unet(x[i : i + 50]).numpy() > 0 for i in range(0, len(x), 50)])
 print(f"IoU on {SAMPLES} test scenes: {iou(predicted, mask):.3f}; of the baseline: {iou(x > 0.5, mask):.3f}")
 plot.sheets({"scenes": x[:25], "digit": mask[:25], "predicted": predicted[:25]}, "24_unet_segmentation.png")
 print("wrote 24_unet_segmentation.png")

@@ -139,7 +139,7 @@ FLOW_ELSEWHERE = {
 def ddpm(dataset, rng):
     """A network of 0.2 M parameters for the 8x8 digits; of about 1 M, on squares of four pixels, for larger images.
     There a third level, of 4x4 such squares, costs little and sees the whole image. The schedule is Improved DDPM's,
-    for small images: alpha_bar is below 0.01 in a third of the linear one's steps, in which there is little to learn."""
+    for small images: alpha_bar is below 0.01 in a third of the linear one's steps, where there is little to learn."""
     C, H, _ = dataset.image_shape
     small, large = {"width": 16, "multipliers": (1, 2)}, {"width": 24, "multipliers": (1, 2, 3), "attention": (1,)}
     network = UNet(C, **(small if H < 16 else large | {"patch": 2}), blocks=1, rng=rng)

@@ -170,7 +170,9 @@ static bool all_arrived(State state, int first, int last, const char* what) {
     ++expected;
     if (fibers[i].state == state) {
       line = waiting++ ? line : fibers[i].line;
-      if (fibers[i].line != line && !EXITS_ALLOWED) fail("divergent %s: threads wait at lines %d and %d", what, line, fibers[i].line);
+      if (fibers[i].line != line && !EXITS_ALLOWED) {
+        fail("divergent %s: threads wait at lines %d and %d", what, line, fibers[i].line);
+      }
     }
   }
   if (waiting && waiting < expected) {
