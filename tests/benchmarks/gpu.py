@@ -66,6 +66,7 @@ def main():
             times = {library: [by_row[name] for by_row in runs[library]] for library in runs}
             results["rows"][name] = row = summary(times)
             print(line(name, row), flush=True)
+        results["rows"] = {name: results["rows"][name] for name in ROWS if name in results["rows"]}
         if not options.words:
             (ROOT / "docs" / "gpu.json").write_text(json.dumps(results, indent=1) + "\n")
             (ROOT / "docs" / "gpu.md").write_text(page(results))
