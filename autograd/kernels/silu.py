@@ -16,7 +16,8 @@ def silu_gradient(x, g):
 
 
 def _launch(name, result, **arrays):
+    shape = arrays["x"].shape  # () is none that ascontiguousarray keeps
     arrays = {key: xp.ascontiguousarray(a) for key, a in arrays.items()}
     y = xp.empty_like(arrays["x"])
     load("silu.cu", y.dtype).launch(name, (-(-y.size // THREADS),), (THREADS,), size=y.size, **arrays, **{result: y})
-    return y
+    return y.reshape(shape)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import autograd as ag
+from autograd.backend import asarray
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle of these tests")
 from hypothesis import HealthCheck, given, settings  # noqa: E402
@@ -114,7 +115,7 @@ class Draw:
 def leaf(x):
     """A parameter whose data keeps the strides of x."""
     y = ag.parameter(x)
-    y.data = x
+    y.data = asarray(x)
     return y
 
 

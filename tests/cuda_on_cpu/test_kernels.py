@@ -83,6 +83,7 @@ def test_silu_keeps_the_memory_order():
     for y in (silu.silu(x), silu.silu_gradient(x, g), silu.silu_gradient(x, np.ascontiguousarray(g))):
         assert y.transpose(0, 2, 3, 1).flags.c_contiguous
     assert_close(silu.silu(x), ag.silu(x).data, 2e-6)
+    assert silu.silu(normal()).shape == ()
     assert_close(silu.silu_gradient(x, np.ascontiguousarray(g)), silu.silu_gradient(x, g), 0)
 
 
