@@ -1,6 +1,6 @@
 """CuPy itself, without a GPU: every check that needs CuPy's own rules, on any Linux machine with g++ and a network.
 
-    python tests/cupy_on_cpu/build.py FOLDER [PACKAGE ...]      # once, three minutes; PACKAGEs such as PyTorch come too
+    python tests/cupy_on_cpu/build.py FOLDER [PACKAGE ...]      # once, some minutes; PACKAGEs such as PyTorch come too
     FOLDER/run python -m minigen check                          # the table of gradient checks, on both devices
     FOLDER/run python -m pytest -m gpu tests/gpu                # seven minutes
     MINIGEN_DEVICE=cuda FOLDER/run python -m pytest tests/autograd

@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -402,8 +403,8 @@ API int nvrtcDestroyProgram(Program** program) { return delete *program, SUCCESS
 API int nvrtcAddNameExpression(Program*, const char*) { return fail(NOT_SUPPORTED, "templates named at run time"); }
 API int nvrtcCompileProgram(Program* program, int count, const char** options) {
   constexpr int COMPILATION = 6;
-  char folder[] = "/tmp/cupy_on_cpu_XXXXXX";
-  const std::string at = mkdtemp(folder);
+  std::string at = std::filesystem::temp_directory_path() / "cupy_on_cpu_XXXXXX";
+  if (!mkdtemp(&at[0])) return COMPILATION;
   std::string all;
   for (int i = 0; i < count; ++i) all += options[i] + std::string("\n");
   write(at + "/kernel.cu", program->source);
