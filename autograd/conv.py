@@ -24,18 +24,19 @@ Read before this: ops.py. Read next: columns.py, resample.py.
 """
 import math
 
-from . import columns, kernels
+from . import gpu
 from .backend import by_device
+from .cpu import columns
 from .geometry import Geometry, pair, places
 from .shape import reshape
 from .tensor import as_tensor, broadcast_to, record
 
 # The maps on arrays: on a GPU, kernels
 
-convolve = by_device(columns.convolve, kernels.convolution.convolve)
-transpose = by_device(columns.transpose, kernels.convolution.transpose)
-weigh_filters = by_device(columns.filter_gradient, kernels.convolution.filter_gradient)
-image_sums = by_device(columns.image_sums, kernels.convolution.image_sums)
+convolve = by_device(columns.convolve, gpu.convolution.convolve)
+transpose = by_device(columns.transpose, gpu.convolution.transpose)
+weigh_filters = by_device(columns.filter_gradient, gpu.convolution.filter_gradient)
+image_sums = by_device(columns.image_sums, gpu.convolution.image_sums)
 
 # The trio
 

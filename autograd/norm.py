@@ -24,15 +24,15 @@ import math
 
 import numpy as np
 
-from . import kernels
+from . import gpu
 from .backend import by_device, xp
-from .columns import along_rows
+from .cpu.columns import along_rows
 from .conv import channel_sums, image_sums
 from .ops import sqrt
 from .reduce import mean
 from .shape import reshape, transpose
 from .tensor import Tensor, as_tensor, broadcast_to, record, recording
-from .threads import over_threads
+from .cpu.threads import parallel_for
 
 # Norms of images, with a weight and a bias per channel
 
@@ -83,20 +83,20 @@ def _normalize_groups_composed(x, w, b, groups, eps):
 
 
 def _normalize_groups_by_kernel(x, w, b, groups, eps):
-    if x.dtype not in kernels.REALS:
+    if x.dtype not in gpu.REALS:
         return _normalize_groups_composed(x, w, b, groups, eps)
     arrays = [t if t is None else t.data for t in (w, b)]
-    y, *statistics = kernels.norm.group_norm(x.data, *arrays, groups, eps)
+    y, *statistics = gpu.norm.group_norm(x.data, *arrays, groups, eps)
 
     @functools.lru_cache(maxsize=1)  # the gradients of w and b are called with one g
     def sums(g):
-        return [Tensor(t) for t in kernels.norm.channel_sums(x.data, g.data, *statistics)]
+        return [Tensor(t) for t in gpu.norm.channel_sums(x.data, g.data, *statistics)]
 
     def pullback(g, i):
         if recording():
             return _group_gradients_in_ops(x, w, g, groups, eps)[i]
         if i == 0:
-            return Tensor(kernels.norm.group_norm_gradient(x.data, arrays[0], g.data, *statistics))
+            return Tensor(gpu.norm.group_norm_gradient(x.data, arrays[0], g.data, *statistics))
         return sums(g)[i - 1]
 
     return record(y, *((t, lambda g, i=i: pullback(g, i)) for i, t in enumerate((x, w, b)) if t is not None))
@@ -153,7 +153,7 @@ def _center_images(x, over_set):
     def work(part):
         xp.subtract(x.data[part], _spread(means, x.data, part), out=value[part])
 
-    over_threads(work, len(value), value.size)
+    parallel_for(work, len(value), value.size)
     return record(value, (x, lambda g: _center_images(g, over_set)))
 
 
@@ -169,7 +169,7 @@ def _scale_images(d, w, b, over_set, eps):
         if b is not None:
             y[part] += along_rows(b.data, y)
 
-    over_threads(work, len(y), y.size)
+    parallel_for(work, len(y), y.size)
 
     @functools.lru_cache(maxsize=1)  # the gradients of d and of w both need it, and are called with one g
     def product_means(g):
@@ -191,7 +191,7 @@ def _scale_images(d, w, b, over_set, eps):
             xp.multiply(d.data[part], _spread(of_d, dd, part), out=dd[part])
             dd[part] += g.data[part] * _spread(scale, g.data, part)
 
-        over_threads(work, len(dd), dd.size)
+        parallel_for(work, len(dd), dd.size)
         return Tensor(dd)
 
     def pullback_w(g):
@@ -212,7 +212,7 @@ def _pixel_means(x, by=None, scratch=None):
         values = x[part] if by is None else xp.multiply(x[part], by[part], out=scratch[part])
         means[part] = image_sums(values) / (x.shape[2] * x.shape[3])
 
-    over_threads(work, len(x), x.size)
+    parallel_for(work, len(x), x.size)
     return means
 
 

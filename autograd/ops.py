@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from . import kernels
+from . import gpu
 from .backend import by_device, special, xp
 from .tensor import Tensor, add, as_tensor, elementwise, operands, record, recording
-from .threads import in_parts, shared_matmul
+from .cpu.threads import map_chunks, shared_matmul
 
 # Arithmetic
 
@@ -233,7 +233,7 @@ def softplus(x):
 def relu(x):
     """max(x, 0); the derivative at 0 is 0."""
     x = as_tensor(x)
-    value = in_parts(lambda x: xp.maximum(x, 0), x.data)
+    value = map_chunks(lambda x: xp.maximum(x, 0), x.data)
     return record(value, (x, lambda g, y: _zero_where(y.data <= 0, g)), keep_output=True)
 
 
@@ -248,7 +248,7 @@ def _zero_where(drop, g):
         kept &= g.view(bits)
         return kept.view(g.dtype)
 
-    return record(in_parts(masked, g.data, drop), (g, lambda h: _zero_where(drop, h)))
+    return record(map_chunks(masked, g.data, drop), (g, lambda h: _zero_where(drop, h)))
 
 
 def leaky_relu(x, negative_slope=0.01):
@@ -264,7 +264,7 @@ def leaky_relu(x, negative_slope=0.01):
         return factor
 
     def scaled(z):
-        return record(in_parts(value, z.data, positive), (z, scaled))
+        return record(map_chunks(value, z.data, positive), (z, scaled))
 
     return scaled(x)
 
@@ -309,7 +309,7 @@ def _silu_composed(x):
         y *= x
         return y
 
-    return in_parts(value, x)
+    return map_chunks(value, x)
 
 
 def _silu_gradient_composed(x, g):
@@ -324,21 +324,21 @@ def _silu_gradient_composed(x, g):
         y *= g
         return y
 
-    return in_parts(gradient, x, g)
+    return map_chunks(gradient, x, g)
 
 
 def _where_real(kernel, composed):
     """The kernel for arrays of the dtypes that it is written for, composed for others."""
-    return lambda x, *g: (kernel if x.dtype in kernels.REALS else composed)(x, *g)
+    return lambda x, *g: (kernel if x.dtype in gpu.REALS else composed)(x, *g)
 
 
-_silu = by_device(_silu_composed, _where_real(kernels.silu.silu, _silu_composed))
-_silu_gradient = by_device(_silu_gradient_composed, _where_real(kernels.silu.silu_gradient, _silu_gradient_composed))
+_silu = by_device(_silu_composed, _where_real(gpu.silu.silu, _silu_composed))
+_silu_gradient = by_device(_silu_gradient_composed, _where_real(gpu.silu.silu_gradient, _silu_gradient_composed))
 
 
 # Matrix multiplication
 
-_product = by_device(shared_matmul, kernels.gemm.matmul)
+_product = by_device(shared_matmul, gpu.gemm.matmul)
 
 
 def matmul(a, b):

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from . import kernels
+from . import gpu
 from .backend import by_device, xp
 from .ops import exp, power, sqrt, where
 from .shape import expand_dims, flip, named, reshape
@@ -155,15 +155,15 @@ def _softmax_composed(x, axis):
 
 
 def _softmax_by_kernel(x, axis):
-    if axis not in (-1, x.ndim - 1) or x.size == 0 or x.dtype not in kernels.REALS:
+    if axis not in (-1, x.ndim - 1) or x.size == 0 or x.dtype not in gpu.REALS:
         return _softmax_composed(x, axis)
 
     def pullback(g, y):
         if recording():
             return y * (g - sum(g * y, -1, keepdims=True))
-        return Tensor(kernels.softmax.softmax_gradient(y.data, g.data))
+        return Tensor(gpu.softmax.softmax_gradient(y.data, g.data))
 
-    return record(kernels.softmax.softmax(x.data), (x, pullback), keep_output=True)
+    return record(gpu.softmax.softmax(x.data), (x, pullback), keep_output=True)
 
 
 _softmax = by_device(_softmax_composed, _softmax_by_kernel)

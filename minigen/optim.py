@@ -17,9 +17,9 @@ import math
 
 import numpy as np
 
-from autograd import Tensor, kernels
+from autograd import Tensor, gpu
 from autograd.backend import by_device, device, to_numpy, xp
-from autograd.threads import over_threads
+from autograd.cpu.threads import parallel_for
 
 from .nn.module import copy_into
 
@@ -61,7 +61,7 @@ class Optimizer:
             for theta, g, *state in work[part]:
                 self.update(theta, g if scale == 1.0 else g * scale, *state, lr=lr, t=t)
 
-        over_threads(update, len(work), sum(theta.size for theta, *_ in arrays))
+        parallel_for(update, len(work), sum(theta.size for theta, *_ in arrays))
 
     def update(self, theta, g, *state, lr, t) -> None:
         """The rule: writes step t into theta and the state, in place."""
@@ -134,7 +134,7 @@ class Adam(Optimizer):
     def apply_by_kernel(self, grads, scale, lr, t, lr_now=None, t_now=None) -> None:
         """`apply` for all parameters at once. lr_now, t_now: arrays (1,) in device memory in the place of lr and t."""
         beta1, beta2 = self.betas
-        kernels.adam.adam([p.data for p in self.params], grads, self.state["m"], self.state["v"], lr=lr, t=t,
+        gpu.adam.adam([p.data for p in self.params], grads, self.state["m"], self.state["v"], lr=lr, t=t,
                           scale=scale, beta1=beta1, beta2=beta2, eps=self.eps, decay=self.weight_decay,
                           lr_now=lr_now, t_now=t_now)
 

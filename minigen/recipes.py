@@ -24,11 +24,11 @@ from .models.classifiers import CNN, sample_judge
 from .models.diffusion import DDPM
 from .models.flows import Glow, Planar, PlanarOnEnergy, RealNVP
 from .models.flows.realnvp import network
-from .models.gan import GAN, WGANGP, ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
-from .models.gan.judge import mode_judge
+from .models.adversarial import GAN, WGANGP, ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
+from .adversarial.judge import mode_judge
 from .nn import MLP, Sequential, UNet
 from .nn.autoencoder import conv_pair
-from .nn.dequantization import UniformDequantization, VariationalDequantization
+from .flows.dequantization import UniformDequantization, VariationalDequantization
 from .optim import Adam, AdamW, cosine, linear_warmup, step_decay
 
 IMAGES, POINTS = tuple(IMAGE_SETS), tuple(TOYS)  # what a recipe may accept

@@ -23,8 +23,6 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +32,7 @@ from autograd import backend, grad
 
 from . import checkpoint, plot
 from .optim import clip_factor
+from .player import Player as Player
 
 CHECKPOINT = "checkpoint.safetensors"
 SAVE_SECONDS = 15  # between checkpoints
@@ -41,20 +40,6 @@ DRAW_SECONDS = 15  # between sample grids
 NOTE_SECONDS = 15  # between lines in a log
 TIMED_STEPS = 5  # measured before the line that says how long the run will take
 VALID_WINDOWS = 32  # validation once in so many windows of the history
-
-
-@dataclass
-class Player:
-    """One side of the game: it changes `params` so that its loss falls, `repeat` times in every step.
-
-    loss(batch, rng) -> {name: scalar Tensor}: the first is minimized, the others are shown beside it. batch
-    is the (x, y) of data.Batches, in the data's own units. In eval mode it must leave the model as it was.
-    """
-
-    name: str
-    params: list
-    loss: Callable
-    repeat: int = 1
 
 
 class NonFiniteLoss(ArithmeticError):

@@ -1,91 +1,50 @@
-"""The layers: a file imports only from lower levels, so circles cannot exist; and what the design says of files.
+"""The floors of the house: a file imports only from lower floors, or from its own without going round in circles.
 
-LEVELS is the table: a file has the level of the first line that matches it, and a new one gets a line of its own
-where the general ones do not fit. A package's `__init__` only re-exports: to import from it is to import from the
-file that defines the name, or, for the package as a whole, from its highest one.
+FLOORS is the table, the lowest first: names of files and folders, with a sentence that says what lives there. A file is
+on the floor of the longest line that it begins with. docs/architecture.md is this table as a map; `python
+tests/test_architecture.py` writes it anew. A package's `__init__` only re-exports: to import from it is to import from
+the file that defines the name, or, for the package as a whole, from its highest one.
 """
 import ast
 import configparser
-import fnmatch
 import pathlib
 import subprocess
 import sys
 
 import pytest
 
-import autograd
-import minigen
+if __name__ == "__main__":  # tests/ itself, which is first on the path then, has a folder minigen too
+    sys.path[0] = str(pathlib.Path(__file__).parents[1])
+
+import autograd  # noqa: E402
+import minigen  # noqa: E402
 
 ROOTS = {module.__name__: pathlib.Path(module.__file__).parent for module in (autograd, minigen)}
 SETUP = pathlib.Path(__file__).parents[1] / "setup.cfg"
-LONGEST = 600  # lines; the files worth imitating have 60 to 300
+MAP = pathlib.Path(__file__).parents[1] / "docs" / "architecture.md"
+LONGEST, LONGEST_MODEL = 400, 230  # lines
 
-LEVELS = {
-    "autograd/backend": 0,
-    "autograd/tensor": 1,
-    "autograd/geometry": 1,
-    "autograd/threads": 1,
-    "autograd/windows": 1.2,
-    "autograd/kernels/launch": 1.2,
-    "autograd/kernels/tiles": 1.2,
-    "autograd/kernels/norm": 1.3,
-    "autograd/kernels/*": 1.5,
-    "autograd/ops": 2,
-    "autograd/shape": 2,
-    "autograd/squares": 2,
-    "autograd/winograd": 2,
-    "autograd/columns": 2.5,
-    "autograd/anomaly": 2,
-    "autograd/reduce": 3,
-    "autograd/linalg": 3,
-    "autograd/conv": 3,
-    "autograd/resample": 3,
-    "autograd/norm": 4,
-    "autograd/attention": 4,
-    "autograd/functional": 4,
-    "autograd/gradcheck": 4,
-    "autograd/cases": 4.5,
-    "autograd/check": 4.6,
-    "minigen/__init__": 5,
-    "minigen/densities": 5,
-    "minigen/nn/module": 5,
-    "minigen/nn/init": 5,
-    "minigen/nn/layers": 6,
-    "minigen/nn/conv": 6,
-    "minigen/nn/norms": 6,
-    "minigen/nn/flows": 6,
-    "minigen/nn/attention": 6.5,
-    "minigen/nn/autoencoder": 6.5,
-    "minigen/nn/masked": 6.5,
-    "minigen/nn/blocks": 7,
-    "minigen/nn/unet": 7.5,
-    "minigen/nn/transformer": 7.5,
-    "minigen/nn/*": 8,
-    "minigen/diffusion/schedule": 5,
-    "minigen/diffusion/philox": 5,
-    "minigen/diffusion/predict": 5.5,
-    "minigen/diffusion/fused": 6.2,
-    "minigen/diffusion/loop": 6.6,
-    "minigen/diffusion/*": 6,
-    "minigen/optim": 6,
-    "minigen/ema": 6.5,
-    "minigen/checkpoint": 6,
-    "minigen/metrics": 6,
-    "minigen/plot": 6.5,
-    "minigen/data/images": 6.5,
-    "minigen/data/toys": 6.5,
-    "minigen/data/catalog": 6.6,
-    "minigen/data/*": 6,
-    "minigen/train": 7,
-    "minigen/models/gan/judge": 8.5,
-    "minigen/models/gan/implicit": 8.6,
-    "minigen/models/*/latent": 8.5,
-    "minigen/models/*/dynamics": 8.5,
-    "minigen/models/*": 9,  # models never import each other
-    "minigen/recipes": 10,
-    "minigen/cli": 11,
-    "minigen/__main__": 12,
-}
+FLOORS = [
+    ("the ground: the array library, sizes of windows, the graph and its sweep",
+     ["autograd/backend", "autograd/geometry", "autograd/tensor", "autograd/anomaly"]),
+    ("how arrays are convolved on a CPU, and shared among its cores", ["autograd/cpu/"]),
+    ("CUDA kernels, a subject each, and what lays out their launches", ["autograd/gpu/"]),
+    ("ops: what a reader reads", ["autograd/"]),
+    ("the proof", ["autograd/gradcheck", "autograd/cases", "autograd/check"]),
+    ("tools that know no model", ["minigen/__init__", "minigen/player", "minigen/densities", "minigen/checkpoint",
+                                  "minigen/metrics"]),
+    ("layers and networks", ["minigen/nn/"]),
+    ("what moves weights, and what shows results", ["minigen/optim", "minigen/ema", "minigen/plot", "minigen/latents"]),
+    ("data: named columns, spaces, streams", ["minigen/data/"]),
+    ("what the models of a family share", ["minigen/diffusion/", "minigen/flows/", "minigen/adversarial/",
+                                           "minigen/autoregressive/", "minigen/quantize/"]),
+    ("the noise-prediction loop as CUDA graphs", ["minigen/diffusion/captured/"]),
+    ("the models, a paper per file; none imports another", ["minigen/models/"]),
+    ("training: stages, a plan, the one loop", ["minigen/journal", "minigen/train"]),
+    ("what is measured on samples", ["minigen/judges", "minigen/evaluate"]),
+    ("recipes: a name for each thing that can be trained", ["minigen/recipes/", "minigen/recipes"]),
+    ("runs in their folders, and the command line", ["minigen/runs", "minigen/cli", "minigen/__main__"]),
+]
 
 # importlib may import these in a function: they may be absent, or are slow to import
 LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL", "threadpoolctl"}
@@ -139,22 +98,51 @@ def origin(imported):
     return module
 
 
-def level(name):
+def path_of(name):
+    return name.replace(".", "/") + ("/__init__" if is_package(name) else "")
+
+
+def line_of(name):
+    """(the number of the floor that a file is on, the line of the table that says so)."""
+    path = path_of(name)
+    lines = [(len(line), i, line) for i, (_, lines) in enumerate(FLOORS) for line in lines
+             if path == line or line.endswith("/") and path.startswith(line)]
+    if not lines:
+        pytest.fail(f"{path} is on no floor: give it a line in FLOORS")
+    _, floor, line = max(lines)
+    return floor, line
+
+
+def floor(name):
     """That of the table; of a package that is imported as a whole, the highest of what it re-exports."""
-    path = name.replace(".", "/")
-    if is_package(name) and f"{path}/__init__" not in LEVELS:
-        return max((level(o) for o in map(origin, imports(name, SOURCES[name])) if o and o != name), default=0)
-    path = f"{path}/__init__" if is_package(name) else path
-    for pattern, value in LEVELS.items():
-        if fnmatch.fnmatchcase(path, pattern):
-            return value
-    pytest.fail(f"{path} is not in LEVELS: give it the lowest level above all that it imports")
+    if is_package(name) and name != "minigen":
+        origins = [origin(imported) for imported in imports(name, SOURCES[name])]
+        return max([floor(o) for o in origins if o and o != name], default=line_of(name)[0])
+    return line_of(name)[0]
 
 
 def upward(name, source):
-    """What a file imports from its own level or a higher one."""
+    """What a file imports from a higher floor; and of models, and of families, what they import from each other."""
     origins = {origin(imported) for imported in imports(name, source)} - {None, name}
-    return sorted(o for o in origins if level(o) >= level(name))
+    own, line = line_of(name)
+    family = path_of(name).split("/")[:-1]
+    wrong = set()
+    for o in origins:
+        beside = floor(o) == own and (line_of(o)[1] != line or line == "minigen/models/" and not is_package(name))
+        if floor(o) > own or beside and line.endswith("/") and path_of(o) != "/".join([*family, "__init__"]):
+            wrong.add(o)
+    return sorted(wrong)
+
+
+def circles():
+    """The files that can be reached from themselves, following imports."""
+    below = {name: {origin(i) for i in imports(name, SOURCES[name])} - {None, name} for name in FILES}
+    below = {name: {o for o in found if not is_package(o) or o == "minigen"} for name, found in below.items()}
+    while True:  # take away what imports nothing, until nothing changes: circles are left
+        free = {name for name, found in below.items() if not found}
+        if not free:
+            return sorted(below)
+        below = {name: found - free for name, found in below.items() if name not in free}
 
 
 def inside_functions(source):
@@ -181,6 +169,10 @@ def test_imports_only_from_lower_levels(name):
         assert not upward(name, SOURCES[name])
 
 
+def test_no_circles():
+    assert circles() == []
+
+
 @every_file
 def test_no_imports_in_functions(name):
     assert not inside_functions(SOURCES[name])
@@ -188,7 +180,8 @@ def test_no_imports_in_functions(name):
 
 @every_file
 def test_files_are_short(name):
-    assert SOURCES[name].count("\n") <= LONGEST
+    model = line_of(name)[1] == "minigen/models/"
+    assert SOURCES[name].count("\n") <= (LONGEST_MODEL if model else LONGEST)
 
 
 @every_file
@@ -205,30 +198,49 @@ def test_files_say_what_they_are(name):
 
 
 def test_lines_of_the_table_are_used():
-    used = set()
-    for name in FILES:
-        path = name.replace(".", "/") + ("/__init__" if is_package(name) else "")
-        used.add(next((pattern for pattern in LEVELS if fnmatch.fnmatchcase(path, pattern)), None))
-    planned = {"minigen/nn/masked", "minigen/nn/transformer", "minigen/nn/*",
-               "minigen/diffusion/*"}
-    assert set(LEVELS) - used <= planned
+    used = {line_of(name)[1] for name in FILES}
+    planned = {"minigen/autoregressive/", "minigen/quantize/"}
+    assert {line for _, lines in FLOORS for line in lines} - used <= planned
 
 
 def test_the_rules_can_fail():
     assert upward("autograd.tensor", "from .ops import exp") == ["autograd.ops"]
     assert upward("autograd.tensor", "import autograd.ops") == ["autograd.ops"]
-    assert upward("autograd.ops", "from .shape import reshape") == ["autograd.shape"]  # the same level
-    assert upward("minigen.nn.module", "from . import layers") == ["minigen.nn.layers"]
+    assert upward("autograd.cpu.threads", "from ..shape import reshape") == ["autograd.shape"]
     assert upward("minigen.nn.module", "from .. import train") == ["minigen.train"]
     assert upward("minigen.nn.module", "from ..data import Batches") == ["minigen.data.batches"]
-    assert upward("minigen.nn.module", "from .. import data") == ["minigen.data"]
-    assert upward("minigen.nn.module", "def f():\n    from .layers import Linear") == ["minigen.nn.layers"]
+    assert upward("minigen.nn.module", "from .. import data")
+    assert upward("minigen.nn.module", "def f():\n    from ..train import Run") == ["minigen.train"]
+    assert upward("minigen.flows.layers", "from ..diffusion import schedule") == ["minigen.diffusion.schedule"]
+    assert upward("minigen.models.flows.glow", "from .realnvp import RealNVP") == ["minigen.models.flows.realnvp"]
     assert upward("autograd.reduce", "import autograd as ag") == ["autograd"]
     assert upward("minigen.optim", "import autograd as ag, numpy\nfrom autograd import exp") == []
     assert inside_functions("def f():\n    import os")
     assert inside_functions("class A:\n  def f(self):\n    from . import b")
     assert inside_functions("f = lambda: importlib.import_module('torch')")
     assert not inside_functions("import os\ndef f():\n    return importlib.import_module(f'matplotlib.{x}')")
+
+
+# The map
+
+
+def architecture():
+    """The text of docs/architecture.md: each floor, the highest first, with its files and their first lines."""
+    text = ["# The house", "",
+            "A file imports from lower floors only, or from its own without a circle; `tests/test_architecture.py` "
+            "holds it to that.", "This map is made from its table and from the first line of each file: "
+            "`python tests/test_architecture.py`.", ""]
+    for number, (what, _) in reversed(list(enumerate(FLOORS))):
+        names = [name for name in FILES if line_of(name)[0] == number and not is_package(name)]
+        if names:
+            text += [f"## {what}", ""]
+            text += [f"- `{path_of(name)}.py`: {ast.get_docstring(ast.parse(SOURCES[name])).splitlines()[0]}"
+                     for name in names] + [""]
+    return "\n".join(text)
+
+
+def test_the_map_is_fresh():
+    assert MAP.read_text(encoding="utf-8") == architecture(), "run: python tests/test_architecture.py"
 
 
 # Dependencies and metadata
@@ -274,3 +286,8 @@ def test_importing_is_light(module, without):
     code = f"import {module}, sys; print(*sorted({without!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+if __name__ == "__main__":
+    MAP.write_text(architecture(), encoding="utf-8")
+    print(f"wrote {MAP}")

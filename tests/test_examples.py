@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("[0-9][0-9]_*.py"))
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*/[0-9][0-9]_*.py"))
 SHORT = {"STEPS": 30, "SAMPLES": 20}
 
 

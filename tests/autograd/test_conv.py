@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd import columns
+from autograd.cpu import columns
 from autograd.conv import convolution, filter_gradient, transposed_convolution
 from autograd.geometry import Geometry, places
 from autograd.gradcheck import gradcheck, gradgradcheck

@@ -214,7 +214,7 @@ def torch_timer():
 def minigen_conv(shape, which, tf32):
     from autograd import backend
     from autograd.geometry import Geometry
-    from autograd.kernels import convolution
+    from autograd.gpu import convolution
 
     backend.use("cuda", tf32=tf32)
     N, C, H, O = map(int, shape.split(","))
@@ -292,7 +292,7 @@ def minigen_network(size, tf32):
 
 def minigen_training(size, tf32):
     from autograd import Tensor, backend, grad, mse_loss
-    from minigen.diffusion.loop import TrainingLoop
+    from minigen.diffusion.captured.loop import TrainingLoop
     from minigen.optim import Adam
 
     net, forward, image = minigen_network(size, tf32)
@@ -310,7 +310,7 @@ def minigen_training(size, tf32):
 
 
 def minigen_sampling(size, tf32):
-    from minigen.diffusion.loop import SamplingLoop
+    from minigen.diffusion.captured.loop import SamplingLoop
     from minigen.diffusion.samplers import move_ddim
 
     net, forward, image = minigen_network(size, tf32)

@@ -97,7 +97,7 @@ def vae(rng):
 
 
 def dcgan(rng):
-    from minigen.models.gan import GAN, ConvDiscriminator, ConvGenerator
+    from minigen.models.adversarial import GAN, ConvDiscriminator, ConvGenerator
 
     shape = 1, 28, 28
     return GAN(ConvGenerator(64, shape, width=32, rng=rng), ConvDiscriminator(shape, width=32, rng=rng), 256)
@@ -134,7 +134,7 @@ def raster_mask(with_centre):
 
 def realnvp(rng):
     from minigen.models.flows import RealNVP
-    from minigen.nn.dequantization import UniformDequantization
+    from minigen.flows.dequantization import UniformDequantization
 
     model = RealNVP((1, 8, 8), UniformDequantization(17), rng=rng)
     model.loss((images(256, (1, 8, 8), 17)(rng), None), rng)  # a first batch sets the activation normalization

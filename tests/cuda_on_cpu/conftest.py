@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from autograd import backend
-from autograd.kernels import launch
+from autograd.gpu import launch
 
 GLUE = runpy.run_path(str(Path(__file__).with_name("glue.py")))
 

@@ -1,4 +1,4 @@
-// CUDA on a CPU: as much of it as the kernels of autograd/kernels use, one thread at a time, to notice their mistakes.
+// CUDA on a CPU: as much of it as the kernels of autograd/gpu use, one thread at a time, to notice their mistakes.
 //
 // Every CUDA thread is a fiber: a stack of its own, and a switch by hand instead of by the operating system. A block's
 // fibers run one after the other, each up to its next barrier, where it gives way. That makes the order of events

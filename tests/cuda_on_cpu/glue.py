@@ -1,6 +1,6 @@
 """Compiles the text of a .cu file with g++ and runs its kernels on NumPy arrays, in the place of CuPy's RawModule.
 
-    function = compile_source(source, options)          # as autograd.kernels.launch.compile_source
+    function = compile_source(source, options)          # as autograd.gpu.launch.compile_source
     function("name")(grid, block, arguments)            # RuntimeError tells what a kernel did wrong
 
 Every array is copied for the launch to lie between two pages that cannot be accessed, as far back as its alignment

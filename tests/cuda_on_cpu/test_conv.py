@@ -2,10 +2,11 @@
 import numpy as np
 import pytest
 
-from autograd import backend, columns
+from autograd import backend
+from autograd.cpu import columns
 from autograd.geometry import Geometry, places
-from autograd.kernels import convolution, launch, tiles
-from autograd.kernels.launch import load, vector
+from autograd.gpu import convolution, launch, tiles
+from autograd.gpu.launch import load, vector
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 

@@ -2,8 +2,9 @@
 import numpy as np
 import pytest
 
-from autograd import kernels
-from minigen.diffusion import fused, philox, samplers, schedule
+from autograd import gpu
+from minigen.diffusion import samplers, schedule
+from minigen.diffusion.captured import fused, philox
 from minigen.diffusion.predict import PREDICTIONS
 
 SEED = 0x123456789ABCDEF  # both halves in use
@@ -50,7 +51,7 @@ class TestKernels:
         return request.param
 
     def both(self, name, *arguments, **keywords):
-        return [f(*arguments, **keywords) for f in (getattr(kernels.diffusion, name), getattr(fused, f"_{name}"))]
+        return [f(*arguments, **keywords) for f in (getattr(gpu.diffusion, name), getattr(fused, f"_{name}"))]
 
     def test_times(self):
         np.testing.assert_array_equal(*self.both("draw_times", SEED, np.array([5], np.int32), 300, 1000))
@@ -76,7 +77,7 @@ class TestKernels:
 
     def test_normals(self, dtype):
         x = np.zeros((3, 7), dtype)
-        kernels.diffusion.draw_normal(x, SEED, np.array([4], np.int32))
+        gpu.diffusion.draw_normal(x, SEED, np.array([4], np.int32))
         np.testing.assert_allclose(x, philox.normals(SEED, 4, x.shape, dtype), atol=self.tolerance[dtype])
 
     @pytest.mark.parametrize("guided", [False, True])
@@ -95,10 +96,10 @@ class TestKernels:
         row, t = np.array([1], np.int32), np.zeros(3, np.int32)
         step = np.array([6], np.int32)
         expected = fused._reverse_step(x_t, q, None, table, row, SEED, step)
-        assert kernels.diffusion.reverse_step(x_t, q, None, table, row, SEED, step, out=x_t) is x_t
+        assert gpu.diffusion.reverse_step(x_t, q, None, table, row, SEED, step, out=x_t) is x_t
         np.testing.assert_allclose(x_t, expected, atol=1e-5)
-        kernels.diffusion.advance(row)
-        kernels.diffusion.set_times(t, times, row)
+        gpu.diffusion.advance(row)
+        gpu.diffusion.set_times(t, times, row)
         assert row[0] == 2 and (t == times[2]).all()
 
 

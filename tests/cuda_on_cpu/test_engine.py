@@ -6,8 +6,9 @@ import autograd as ag
 from autograd import backend, parameter
 from autograd.gradcheck import gradcheck, gradgradcheck
 from minigen import optim
-from minigen.diffusion import loop, samplers, schedule
-from minigen.diffusion.loop import SamplingLoop, TrainingLoop
+from minigen.diffusion import samplers, schedule
+from minigen.diffusion.captured import loop
+from minigen.diffusion.captured.loop import SamplingLoop, TrainingLoop
 from minigen.nn.unet import UNet
 
 
@@ -51,8 +52,8 @@ def test_gradients(name, order):
 def test_kernels_are_used(as_cuda, monkeypatch):
     """Or the checks above would say nothing of them."""
     used = []
-    launch = ag.kernels.launch.Module.launch
-    monkeypatch.setattr(ag.kernels.launch.Module, "launch",
+    launch = ag.gpu.launch.Kernels.launch
+    monkeypatch.setattr(ag.gpu.launch.Kernels, "launch",
                         lambda self, name, *a, **k: (used.append(name), launch(self, name, *a, **k)))
     x, w = parameter(np.ones((2, 4, 5, 5), np.float32)), parameter(np.ones((4, 4, 3, 3), np.float32))
     y = ag.silu(ag.group_norm(ag.conv2d(x, w), 2))

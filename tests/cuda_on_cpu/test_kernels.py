@@ -6,7 +6,7 @@ import autograd as ag
 from autograd import Tensor, grad, parameter
 from autograd import norm as norms
 from autograd import reduce as reductions
-from autograd.kernels import adam, gemm, norm, silu, softmax, tiles
+from autograd.gpu import adam, gemm, norm, silu, softmax, tiles
 from minigen import optim
 
 pytestmark = pytest.mark.usefixtures("on_cpu")

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from autograd import kernels
-from autograd.kernels.launch import Module
+from autograd import gpu
+from autograd.gpu.launch import Kernels
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 
@@ -24,7 +24,7 @@ extern "C" __global__ void reverse(const T* x, // (n)
 def reverse(source, n=50, room=None):
     x = np.arange(n, dtype=np.float32)
     y = np.zeros(n, np.float32)
-    Module(source, np.float32, {}).launch("reverse", (1,), (64,), x=x, y=y, n=n)
+    Kernels(source, np.float32, {}).launch("reverse", (1,), (64,), x=x, y=y, n=n)
     return x, y
 
 
@@ -78,7 +78,7 @@ extern "C" __global__ void warp_sums(const T* x, // (n)
 def test_lanes_exchange_numbers(dtype):
     x = np.random.default_rng(0).integers(0, 100, 150).astype(dtype)
     y = np.zeros_like(x)
-    Module(SUM, dtype, {}).launch("warp_sums", (3,), (64,), x=x, y=y, n=150)
+    Kernels(SUM, dtype, {}).launch("warp_sums", (3,), (64,), x=x, y=y, n=150)
     padded = np.concatenate([x, np.zeros(10, dtype)]).reshape(-1, 32)
     np.testing.assert_array_equal(y, np.repeat(padded.sum(axis=1), 32)[:150])
 
@@ -86,7 +86,7 @@ def test_lanes_exchange_numbers(dtype):
 def test_a_divergent_shuffle_is_noticed():
     source = SUM.replace("for (", "if (i % 32 < 16) for (")
     with pytest.raises(RuntimeError, match="divergent warp operation: 16 of 32"):
-        Module(source, np.float32, {}).launch(
+        Kernels(source, np.float32, {}).launch(
             "warp_sums", (1,), (64,), x=np.zeros(64, np.float32), y=np.zeros(64, np.float32), n=64)
 
 
@@ -110,9 +110,9 @@ extern "C" __global__ void through_shared(const T* x, // (n)
 def test_asynchronous_copies():
     x = np.arange(1, 101, dtype=np.float32)
     y = np.zeros_like(x)
-    Module(COPY, np.float32, {}).launch("through_shared", (1,), (64,), x=x, y=y, n=100)
+    Kernels(COPY, np.float32, {}).launch("through_shared", (1,), (64,), x=x, y=y, n=100)
     np.testing.assert_array_equal(y, [*x[4:], 0, 0, 0, 0])
-    Module(COPY.replace("wait_for_copies<0>();", ""), np.float32, {}).launch(
+    Kernels(COPY.replace("wait_for_copies<0>();", ""), np.float32, {}).launch(
         "through_shared", (1,), (64,), x=x, y=y, n=100)
     assert np.isnan(y).all()
 
@@ -139,13 +139,13 @@ def test_a_tensor_core_multiplies():
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((16, 8), np.float32), rng.standard_normal((8, 8), np.float32)
     c = np.zeros((16, 8), np.float32)
-    Module(TENSOR_CORE, np.float32, {}).launch("product", (1,), (32,), a=a, b=b, c=c, n=8)
+    Kernels(TENSOR_CORE, np.float32, {}).launch("product", (1,), (32,), a=a, b=b, c=c, n=8)
     error = np.abs(c - a @ b) / (np.abs(a) @ np.abs(b))
     assert 1e-5 < error.max() < 2**-10  # each factor is rounded by up to 2^-11
 
 
 def test_what_a_launch_refuses(monkeypatch):
-    module = Module(REVERSE, np.float32, {})
+    module = Kernels(REVERSE, np.float32, {})
     x, y = np.zeros(50, np.float32), np.zeros(50, np.float32)
     launch = lambda **changed: module.launch("reverse", (1,), (64,), **{**dict(x=x, y=y, n=50), **changed})
     launch()
@@ -163,9 +163,9 @@ def test_what_a_launch_refuses(monkeypatch):
     with pytest.raises(ValueError, match="more than a GPU takes"):
         module.launch("reverse", (1, 70000), (64,), x=x, y=y, n=50)
     with pytest.raises(ValueError, match="array x has no shape in its signature"):
-        Module(REVERSE.replace("// (n)", "", 1), np.float32, {})
+        Kernels(REVERSE.replace("// (n)", "", 1), np.float32, {})
     with pytest.raises(TypeError, match="written for float32 and float64, not float16"):
-        Module(REVERSE, np.float16, {})
-    monkeypatch.setattr(kernels.launch, "MOST_ELEMENTS", 49)
+        Kernels(REVERSE, np.float16, {})
+    monkeypatch.setattr(gpu.launch, "MOST_ELEMENTS", 49)
     with pytest.raises(ValueError, match="reverse: x has 50 elements, more than an int32 counts"):
-        Module(REVERSE.replace("// (n)", "// (50)"), np.float32, {}).launch("reverse", (1,), (64,), x=x, y=y, n=49)
+        Kernels(REVERSE.replace("// (n)", "// (50)"), np.float32, {}).launch("reverse", (1,), (64,), x=x, y=y, n=49)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograd.kernels import adam, convolution, launch, tiles
+from autograd.gpu import adam, convolution, launch, tiles
 
 NVRTC = runpy.run_path(str(Path(__file__).with_name("nvrtc.py")))
 pytestmark = pytest.mark.skipif(NVRTC["library"]() is None, reason='needs NVRTC: pip install ".[nvrtc]"')

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 import autograd as ag
-from autograd import Tensor, backend, columns, parameter
+from autograd import Tensor, backend, parameter
+from autograd.cpu import columns
 from autograd.backend import asarray, to_numpy
 from autograd.geometry import Geometry, places
-from autograd.kernels import adam, convolution, gemm
+from autograd.gpu import adam, convolution, gemm
 from minigen import data
-from minigen.diffusion import fused, philox, samplers, schedule
-from minigen.diffusion.loop import SamplingLoop, TrainingLoop
+from minigen.diffusion import samplers, schedule
+from minigen.diffusion.captured import fused, philox
+from minigen.diffusion.captured.loop import SamplingLoop, TrainingLoop
 from minigen.nn.unet import UNet
 from minigen.optim import AdamW
 from minigen.recipes import RECIPES

@@ -1,6 +1,5 @@
-"""Autoencoders, from the linear one to the VAE. Read linear_ae.py, ae.py, denoising_ae.py, vae.py, latent.py in turn;
+"""Autoencoders, from the linear one to the VAE. Read linear_ae.py, ae.py, denoising_ae.py, vae.py, in turn;
 their networks, convolutions among them, are in nn/autoencoder.py."""
-from . import latent as latent
 from .ae import Autoencoder as Autoencoder
 from .denoising_ae import DenoisingAutoencoder as DenoisingAutoencoder
 from .linear_ae import LinearAutoencoder as LinearAutoencoder

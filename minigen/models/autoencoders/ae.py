@@ -23,7 +23,7 @@ from ...data import to_unit
 from ...metrics import Figure, mean_interval
 from ...nn import Module
 from ...nn.autoencoder import mlp_pair
-from ...train import Player
+from ...player import Player
 
 
 class Autoencoder(Module):

@@ -30,7 +30,7 @@ from autograd.backend import asarray, default_dtype, normal, to_numpy, xp
 from ...data import to_unit
 from ...metrics import Figure, mean_interval
 from ...nn import Module
-from ...train import Player
+from ...player import Player
 
 
 class DenoisingAutoencoder(Module):

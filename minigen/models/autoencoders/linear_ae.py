@@ -28,7 +28,7 @@ from autograd.backend import asarray, default_dtype, to_numpy, xp
 from ...data import to_unit
 from ...metrics import Figure, mean_interval
 from ...nn import Linear, Module
-from ...train import Player
+from ...player import Player
 
 
 class LinearAutoencoder(Module):

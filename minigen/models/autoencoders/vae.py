@@ -36,7 +36,7 @@ from ...densities import kl_standard_normal, log_bernoulli, log_categorical, log
 from ...metrics import Figure, mean_interval
 from ...nn import Module
 from ...nn.autoencoder import mlp_pair
-from ...train import Player
+from ...player import Player
 
 CHUNK = 2**20  # numbers h that evaluation holds at a time
 

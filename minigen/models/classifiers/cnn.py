@@ -22,7 +22,7 @@ from ... import checkpoint
 from ...data import to_unit
 from ...metrics import Figure, mean_interval, sample_figures
 from ...nn import BatchNorm2d, Conv2d, Linear, Module, Sequential
-from ...train import Player
+from ...player import Player
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 SHIPPED = {  # data set -> file, shape and levels of the images that it was trained on

@@ -24,7 +24,7 @@ from ...data import to_signed, to_unit
 from ...diffusion import bits_per_dim, clipped, denoiser
 from ...metrics import Figure, mean_interval
 from ...nn import Module
-from ...train import Player
+from ...player import Player
 
 CHUNK = 250  # images that are drawn or evaluated at a time
 EVALUATED = 1000  # images at most

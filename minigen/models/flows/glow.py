@@ -16,8 +16,8 @@ rotation, and is as cheap. The half z_a that leaves a level is Gaussian given th
 N(mu(h), sigma(h)^2), in the authors' code; as a layer that is one more coupling, (z_a - mu(h)) / sigma(h),
 and then all latents are N(0, I).
 
-Samples look best at a temperature below 1: z ~ N(0, T^2 I) (section 6). The parts are in nn/flows.py, the
-loss and sampling in nn/normalizing_flow.py.
+Samples look best at a temperature below 1: z ~ N(0, T^2 I) (section 6). The parts are in flows/layers.py, the
+loss and sampling in flows/normalizing_flow.py.
 
 Deviations: a Logit in front and s = alpha tanh(...) in the couplings, both as in Real NVP; the authors have
 x / 256 - 1/2 and sigmoid(... + 2). Their last convolutions have a learned scale, exp(3 logs), here they
@@ -29,9 +29,9 @@ Read next: examples/34_glow_anatomy.py.
 from autograd import relu
 
 from ...nn import MLP, Conv2d, Linear, Sequential
-from ...nn.flows import (ActNorm, Chain, ChannelCoupling, InvertibleConv1x1, Logit, MaskedCoupling, MultiScale,
+from ...flows.layers import (ActNorm, Chain, ChannelCoupling, InvertibleConv1x1, Logit, MaskedCoupling, MultiScale,
                          Squeeze, half_of, zero)
-from ...nn.normalizing_flow import NormalizingFlow
+from ...flows.normalizing_flow import NormalizingFlow
 
 
 class Glow(NormalizingFlow):

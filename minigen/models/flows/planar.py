@@ -24,7 +24,7 @@ a + m tanh(a + b) = w^T x (appendix A.1). It is solved numerically, and differen
 function theorem.
 
 Symbols: K layers, D = 2 dimensions, z_k after layer k; m = w^T u_hat of a layer. Read before this:
-nn/flows.py, data/energies.py. Read next: realnvp.py, whose inverse is in closed form.
+flows/layers.py, data/energies.py. Read next: realnvp.py, whose inverse is in closed form.
 """
 import math
 
@@ -37,12 +37,12 @@ from ...data.energies import EDGE, ENERGIES, LOG_Z, log_density
 from ...densities import log_standard_normal
 from ...metrics import Figure, mean_interval
 from ...nn import Module
-from ...nn.flows import Chain, Inverse
-from ...nn.normalizing_flow import NormalizingFlow
+from ...flows.layers import Chain, Inverse
+from ...flows.normalizing_flow import NormalizingFlow
 
 
 class PlanarLayers(Module):
-    """K maps f, one after the other: z_0 -> z_K. A layer as in nn/flows.py."""
+    """K maps f, one after the other: z_0 -> z_K. A layer as in flows/layers.py."""
 
     def __init__(self, K, D=2, *, rng):
         if K < 1:
@@ -155,7 +155,7 @@ class PlanarOnEnergy(NormalizingFlow):
 
 
 class ToSquare(Module):
-    """x = edge tanh(z / 2), onto (-edge, edge)^2. A layer as in nn/flows.py."""
+    """x = edge tanh(z / 2), onto (-edge, edge)^2. A layer as in flows/layers.py."""
 
     def __init__(self, edge):
         self.edge = edge

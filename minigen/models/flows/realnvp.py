@@ -16,22 +16,22 @@ What one coupling keeps the next one changes. For images, at each scale:
     half of the channels is done (eq. 14), the other half goes on to the next scale;
     the last scale has 4 checkerboard couplings and no more
 
-f maps data to latents; samples are f^-1(z), z ~ N(0, I). The parts are in nn/flows.py, the loss, -log p(x)
-itself or for images its bound by dequantization, and sampling in nn/normalizing_flow.py.
+f maps data to latents; samples are f^-1(z), z ~ N(0, I). The parts are in flows/layers.py, the loss, -log p(x)
+itself or for images its bound by dequantization, and sampling in flows/normalizing_flow.py.
 
 Deviations: the networks have no weight or batch normalization inside, and start at s = t = 0. Between
 couplings there is activation normalization (Glow, section 3.1) in the place of batch normalization (section
-3.7; nn/flows.py has both). The logit's alpha is a sixth of a gray level, not 0.05, which leaves black, most
+3.7; flows/layers.py has both). The logit's alpha is a sixth of a gray level, not 0.05, which leaves black, most
 of a drawn digit, on a sliver of the line.
 
-Symbols: N batch, C H W image, D numbers of an example, v pixels in [0, 1). Read before this: nn/flows.py.
+Symbols: N batch, C H W image, D numbers of an example, v pixels in [0, 1). Read before this: flows/layers.py.
 Read next: glow.py.
 """
 from autograd import pixel_shuffle, pixel_unshuffle, relu
 
 from ...nn import MLP, Conv2d, Linear, Module, ModuleList, Sequential
-from ...nn.flows import ActNorm, Chain, Logit, MaskedCoupling, MultiScale, Squeeze, checkerboard, half_of, zero
-from ...nn.normalizing_flow import NormalizingFlow
+from ...flows.layers import ActNorm, Chain, Logit, MaskedCoupling, MultiScale, Squeeze, checkerboard, half_of, zero
+from ...flows.normalizing_flow import NormalizingFlow
 
 
 class RealNVP(NormalizingFlow):

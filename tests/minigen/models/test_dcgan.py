@@ -9,8 +9,8 @@ from autograd import Tensor, conv_transpose2d, grad, leaky_relu, softplus
 from autograd.backend import rng, to_numpy
 from minigen import data, recipes
 from minigen.ema import EMA
-from minigen.models.gan import GAN, ConvDiscriminator, ConvGenerator
-from minigen.models.gan.dcgan import halvings, kernel
+from minigen.models.adversarial import GAN, ConvDiscriminator, ConvGenerator
+from minigen.models.adversarial.dcgan import halvings, kernel
 from minigen.nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear
 from minigen.train import in_use, train
 

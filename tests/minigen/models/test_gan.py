@@ -11,8 +11,8 @@ from autograd import Tensor, binary_cross_entropy_with_logits, grad, no_grad, pa
 from autograd.backend import rng
 from minigen import data, recipes
 from minigen.ema import EMA
-from minigen.models.gan import GAN, MLPDiscriminator, MLPGenerator
-from minigen.models.gan.gan import LOSSES, discriminator_loss, minimax, nonsaturating
+from minigen.models.adversarial import GAN, MLPDiscriminator, MLPGenerator
+from minigen.models.adversarial.gan import LOSSES, discriminator_loss, minimax, nonsaturating
 from minigen.nn import Module
 from minigen.optim import SGD, Adam, cosine
 from minigen.train import in_use, train

@@ -8,7 +8,7 @@ from autograd import Tensor, no_grad
 from autograd.backend import rng as generator
 from minigen.data import Batches, load
 from minigen.models.flows import Glow
-from minigen.nn.dequantization import UniformDequantization
+from minigen.flows.dequantization import UniformDequantization
 from minigen.optim import Adam, cosine
 from minigen.train import train
 from tests.minigen.test_flow_layers import jacobians

@@ -9,7 +9,7 @@ from autograd.backend import rng as generator
 from minigen.data import Batches, load, log_density
 from minigen.models.flows import RealNVP
 from minigen.models.flows.realnvp import ResNet, halvings
-from minigen.nn.dequantization import UniformDequantization, VariationalDequantization
+from minigen.flows.dequantization import UniformDequantization, VariationalDequantization
 from minigen.optim import Adam, cosine
 from minigen.train import train
 from tests.minigen.test_flow_layers import jacobians

@@ -6,8 +6,8 @@ from autograd import Tensor, as_tensor, grad, gradcheck, gradgradcheck, no_grad,
 from autograd.backend import asarray, rng
 from minigen import data, recipes
 from minigen.ema import EMA
-from minigen.models.gan import WGANGP, ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
-from minigen.models.gan.wgan_gp import gradient_penalty
+from minigen.models.adversarial import WGANGP, ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
+from minigen.models.adversarial.wgan_gp import gradient_penalty
 from minigen.nn import Conv2d, Linear, Module, Sequential
 from minigen.optim import Adam, cosine
 from minigen.train import in_use, train

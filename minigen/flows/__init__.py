@@ -1,0 +1,1 @@
+"""Normalizing flows: invertible layers, likelihoods by change of variables, dequantization. Start at layers.py."""

@@ -1,0 +1,105 @@
+"""GAN: a generator learns from a discriminator that learns to tell its samples from data.
+
+Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014 (arXiv:1406.2661); equation numbers are that paper's.
+
+    G(z), z ~ N(0, I)                     generator: its samples have a distribution p_g, which nobody can evaluate
+    D(x) = sigmoid(a(x))                  discriminator: the probability that x is data; a network gives the logit a
+    V(D, G) = E_data[log D(x)] + E_z[log(1 - D(G(z)))]             G minimizes it, D maximizes it          (eq. 1)
+
+If D were perfect, G would descend a divergence between p_g and the data:
+
+    D*(x) = p_data(x) / (p_data(x) + p_g(x)),   in logits a*(x) = log p_data(x) - log p_g(x)               (eq. 2)
+    V(D*, G) = 2 JSD(p_data || p_g) - log 4     -log 4 is the least, where p_g = p_data and D = 1/2        (eq. 6)
+
+But while G is bad, a good D knows its samples for sure, and the loss of eq. 1 is flat where G stands. The cure is to
+maximize the probability of the mistake instead (section 3). With dloss/da, the pull on the logit of a sample:
+
+    minimax          E_z[log(1 - D(G(z)))]     -D           0 where D is sure that the sample is none of the data
+    nonsaturating    -E_z[log D(G(z))]         -(1 - D)     -1 there; 0 where the sample passes for data
+
+In logits log D = -softplus(-a) and log(1 - D) = -softplus(a), finite for every a: D itself is never computed.
+
+Algorithm 1: k steps of D, each on new data, then one step of G. The networks below are plain MLPs (the paper's D has
+maxout units and dropout; here both have rectifiers); those of dcgan.py play the same game.
+
+Symbols: N examples, Z latent, a logit of D. Read before this: implicit.py, train.py.
+Read next: dcgan.py for images; wgan_gp.py for another game.
+"""
+import math
+
+from autograd import leaky_relu, relu, sigmoid, softplus, tanh
+
+from ...nn import MLP, Module
+from ...player import Player
+from ...adversarial.implicit import Implicit
+
+
+def discriminator_loss(a_data, a_fake):
+    """-V of eq. 1, in nats, from the logits of examples and of samples."""
+    return softplus(-a_data).mean() + softplus(a_fake).mean()
+
+
+def minimax(a_fake):
+    """E[log(1 - D(G(z)))]: what of V depends on G (eq. 1)."""
+    return -softplus(a_fake).mean()
+
+
+def nonsaturating(a_fake):
+    """-E[log D(G(z))] (section 3)."""
+    return softplus(-a_fake).mean()
+
+
+LOSSES = {"minimax": minimax, "nonsaturating": nonsaturating}
+
+
+class GAN(Implicit):
+    """generator, discriminator: Modules with `shape`; the first with `latent`, the second from examples to logits (N,).
+    levels: gray levels of images, None for points. loss: the generator's, a name in LOSSES. k: steps of D per step of
+    G. judge: see Implicit."""
+
+    def __init__(self, generator, discriminator, levels, loss="nonsaturating", k=1, judge=None):
+        super().__init__(generator, discriminator, levels, judge)
+        if loss not in LOSSES:
+            raise ValueError(f"GAN: loss is {loss!r}, expected one of {', '.join(LOSSES)}")
+        if k < 1:
+            raise ValueError(f"GAN: k is {k}, expected at least 1 step of the discriminator")
+        self.discriminator, self.loss, self.k = discriminator, LOSSES[loss], k
+
+    def players(self):
+        return [Player("D", self.discriminator.parameters(), self.discriminator_loss, repeat=self.k),
+                Player("G", self.generator.parameters(), self.generator_loss)]
+
+    def discriminator_loss(self, batch, rng):
+        x = self.real(batch[0])
+        a_data, a_fake = self.discriminator(x), self.discriminator(self.fake(len(x), rng))
+        return {"-V": discriminator_loss(a_data, a_fake),
+                "D(x)": sigmoid(a_data.detach()).mean(), "D(G(z))": sigmoid(a_fake.detach()).mean()}
+
+    def generator_loss(self, batch, rng):
+        a_fake = self.discriminator(self.generator(self.noise(len(batch[0]), rng)))
+        return {self.loss.__name__: self.loss(a_fake)}
+
+
+class MLPGenerator(Module):
+    """z (N, Z) -> points (N, 2), or images (N, C, H, W) in [-1, 1]. latent: Z. hidden: widths of the layers."""
+
+    def __init__(self, latent, shape, hidden=(128, 128), *, rng):
+        if latent < 1:
+            raise ValueError(f"MLPGenerator: latent is {latent}, expected at least 1")
+        self.latent, self.shape = latent, tuple(shape)
+        last = tanh if len(shape) > 1 else None
+        self.net = MLP((latent, *hidden, math.prod(shape)), relu, final_activation=last, rng=rng)
+
+    def forward(self, z):
+        return self.net(z).reshape(-1, *self.shape)
+
+
+class MLPDiscriminator(Module):
+    """Points or images (N, *shape) -> a number each (N,), in GAN the logit of D."""
+
+    def __init__(self, shape, hidden=(128, 128), *, rng):
+        self.shape = tuple(shape)
+        self.net = MLP((math.prod(shape), *hidden, 1), lambda x: leaky_relu(x, 0.2), rng=rng)
+
+    def forward(self, x):
+        return self.net(x.reshape(len(x), -1))[:, 0]

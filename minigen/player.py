@@ -1,0 +1,22 @@
+"""Player: one side of the game that training is.
+
+A VAE has one player, a GAN two, a CycleGAN four. This is all that training knows of a model.
+
+Read before this: autograd/tensor.py. Read next: train.py.
+"""
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass
+class Player:
+    """One side of the game: it changes `params` so that its loss falls, `repeat` times in every step.
+
+    loss(batch, rng) -> {name: scalar Tensor}: the first is minimized, the others are shown beside it. batch
+    is the (x, y) of data.Batches, in the data's own units. In eval mode it must leave the model as it was.
+    """
+
+    name: str
+    params: list
+    loss: Callable
+    repeat: int = 1

@@ -1,0 +1,77 @@
+"""Walks and arithmetic in the space of z, with a generator whose images say which z they are of."""
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+from minigen import latents
+
+
+class Shows:
+    """decode(z) is z itself, as an image of one row."""
+
+    latent = 6
+
+    def decode(self, z):
+        return np.asarray(z)[:, None, None, :]
+
+
+def z(n, seed=0, Z=6):
+    return np.random.default_rng(seed).standard_normal((n, Z))
+
+
+def test_slerp_is_the_rotation_from_one_to_the_other():
+    """By the matrix exponential of the plane's rotation."""
+    a, b = z(2)
+    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
+    angle = np.arccos(a @ b)
+    c = (b - (a @ b) * a) / np.sin(angle)  # a and c span the plane, at a right angle
+    for t in 0.0, 0.2, 0.5, 1.0:
+        rotated = expm(t * angle * (np.outer(c, a) - np.outer(a, c))) @ a
+        np.testing.assert_allclose(latents.slerp(a, b, t), rotated, atol=1e-12)
+
+
+def test_slerp_keeps_the_length_and_a_straight_line_does_not():
+    a, b = z(200, 1, 100), z(200, 2, 100)
+    a, b = (10 * x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
+    np.testing.assert_allclose(np.linalg.norm(latents.slerp(a, b, 0.5), axis=1), 10)
+    assert np.linalg.norm((a + b) / 2, axis=1).mean() == pytest.approx(10 / np.sqrt(2), rel=0.02)
+
+
+def test_slerp_ends_and_where_the_sphere_does_not_matter():
+    a, b = z(5, 1), 2 * z(5, 2)
+    np.testing.assert_allclose(latents.slerp(a, b, 0.0), a, atol=1e-12)
+    np.testing.assert_allclose(latents.slerp(a, b, 1.0), b, atol=1e-12)
+    np.testing.assert_allclose(latents.slerp(a, 3 * a, 0.25), 1.5 * a)  # one direction: the straight line
+    with pytest.raises(ValueError, match="slerp: z0 and z1 are opposite"):
+        latents.slerp(a, -a, 0.5)
+
+
+def test_interpolate_row_by_row():
+    a, b = z(3, 1), z(3, 2)
+    rows = latents.interpolate(Shows(), a, b, steps=5).reshape(3, 5, 6)
+    np.testing.assert_allclose(rows[:, 0], a)
+    np.testing.assert_allclose(rows[:, 4], b)
+    np.testing.assert_allclose(rows[:, 2], (a + b) / 2)
+    around = latents.interpolate(Shows(), a, b, steps=3, path=latents.slerp)
+    np.testing.assert_allclose(around.reshape(3, 3, 6)[:, 1], latents.slerp(a, b, 0.5))
+
+
+def test_draws_of_a_kind_have_the_distribution_of_that_kind():
+    """Wanted: z1 > 0. Then z1 is half normal, mean sqrt(2 / pi), and the others are as ever."""
+    drawn = latents.draw_like(Shows(), lambda x: x[:, 0, 0, 0] > 0, 2000, np.random.default_rng(0))
+    assert drawn.shape == (2000, 6) and drawn[:, 0].min() > 0
+    error = 4 / np.sqrt(2000)
+    assert abs(drawn[:, 0].mean() - np.sqrt(2 / np.pi)) < error and np.abs(drawn[:, 1:].mean(axis=0)).max() < error
+
+
+def test_what_is_never_drawn():
+    with pytest.raises(RuntimeError, match="only 0 of 1,000 samples are wanted, not 3; train the model longer"):
+        latents.draw_like(Shows(), lambda x: x[:, 0, 0, 0] > 100, 3, np.random.default_rng(0), most=1000)
+
+
+def test_arithmetic_of_means():
+    """Kinds that are N(m, I): what is left is m_A - m_B + m_C, to four standard errors of three means of 500."""
+    means = 3 * z(3, 7)
+    kinds = [m + z(500, seed) for seed, m in enumerate(means)]
+    a, b, c = means
+    assert np.abs(latents.arithmetic(*kinds) - (a - b + c)).max() < 4 * np.sqrt(3 / 500)
