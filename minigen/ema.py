@@ -1,8 +1,8 @@
 """A moving average of the weights along the way of training: often a better model than the last weights are.
 
-    ema = EMA(model, decay=0.999)
+    ema = EMA(model.generator, decay=0.999)
     ...; optimizer.step(grads); ema.update()        # once a step
-    with ema.average():                             # in here the model computes with the averaged weights
+    with evaluating(model, ema):                    # in here the model computes with the averaged weights
         images = model.sample(16, rng)
 
 Source: Polyak & Juditsky 1992 (averaging of iterates); this exponential form as in Ho et al. 2020 (DDPM).
@@ -14,29 +14,39 @@ import numpy as np
 
 from autograd.backend import to_numpy, xp
 
-from .nn.module import Module, copy_into
+from .nn.module import copy_into
 from .optim import blocks
 
 
 class EMA:
-    """Keeps bar <- bar + (1 - d) (theta - bar) for every parameter theta of a Module, or of a list.
+    """Keeps bar <- bar + (1 - d) (theta - bar) for every parameter theta of a Module: of what samples are drawn with.
 
     d = min(decay, (1 + t) / (10 + t)) at update t = 1, 2, ...: at first the average spans only about the last
     tenth of the way, so that a short run too forgets the initial weights (TensorFlow's rule for num_updates).
     Buffers, such as the running moments of batch normalization, are not averaged.
     """
 
-    def __init__(self, module_or_params, decay):
+    def __init__(self, module, decay):
         if not 0.0 <= decay < 1.0:
             raise ValueError(f"EMA: decay is {decay}, expected at least 0 and below 1")
-        if isinstance(module_or_params, Module):
-            self._params = dict(module_or_params.named_parameters())
-        else:
-            self._params = {str(i): p for i, p in enumerate(module_or_params)}
+        self._params = dict(module.named_parameters())
         self._bars = {name: p.data.copy() for name, p in self._params.items()}
         self._swapped = False  # whether the parameters hold the averages, and _bars the weights
         self.decay = decay
         self.updates = 0
+
+    def continue_from(self, earlier) -> None:
+        """Takes over the averages of an earlier EMA of the same module, which may have had fewer parameters."""
+        for name, bar in earlier._bars.items():
+            if name in self._bars and self._bars[name].shape == bar.shape:
+                self._bars[name][...] = bar
+        self.updates = earlier.updates
+
+    def settle(self) -> None:
+        """Makes the averages the weights."""
+        self._refuse_inside_average("settle")
+        for name, p in self._params.items():
+            p.data[...] = self._bars[name]
 
     def update(self) -> None:
         """Takes in the present weights."""
@@ -68,7 +78,7 @@ class EMA:
             raise RuntimeError(f"EMA.{caller}: the parameters hold the averages now; leave average() first")
 
     def state_dict(self) -> dict:
-        """"updates", and "average.<name>" of every parameter, numbered in a list: NumPy arrays, copies."""
+        """"updates", and "average.<name>" of every parameter: NumPy arrays, copies."""
         self._refuse_inside_average("state_dict")
         averages = {name: np.array(to_numpy(array)) for name, array in self._arrays().items()}
         return {"updates": np.array(self.updates), **averages}
@@ -82,3 +92,17 @@ class EMA:
 
     def _arrays(self):
         return {f"average.{name}": bar for name, bar in self._bars.items()}
+
+
+@contextlib.contextmanager
+def evaluating(model, ema=None):
+    """The model as it is used rather than trained: in eval mode, with the averaged weights of an EMA if there is one. On
+    leaving it, each of its modules is in the mode in which it was."""
+    modes = [(module, module.training) for _, module in model.named_modules()]
+    model.eval()
+    try:
+        with ema.average() if ema else contextlib.nullcontext():
+            yield model
+    finally:
+        for module, mode in modes:
+            module.training = mode

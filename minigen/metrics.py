@@ -1,28 +1,34 @@
-"""Figures: a measured number together with what one must know to read it; and how drawn images compare with real ones.
+"""Measures: a measured number together with what one must know to read it; and how sets of samples compare with data.
 
 Drawn and real images are compared as a classifier sees them: by its features (N, D) and its probabilities (N, K). The
 numbers depend on the classifier, on N and on the real images they are held against, so they mean something only beside
 the same numbers for real images: those of the training set against those of the test set, as many of each, are the
-floor that a perfect model would reach. `sample_figures` prints both.
+floor that a perfect model would reach. judges.py prints both.
+
+Points and images as they are can be compared too, by the energy distance; and where the modes of the data are known,
+they can be counted: samples that are all perfect copies of one mode are all good, and a wide cloud covers every mode,
+so only both numbers together say that a generator works.
 
 Sources: Heusel et al. 2017 (Frechet distance), Binkowski et al. 2018 (kernel distance), Kynkaanniemi et al. 2019
-(precision and recall). Symbols: N images, D features, K classes.
-Read before this: nothing. Used by: every model's `evaluate`, and the command line, which prints them.
+(precision and recall), Naeem et al. 2020 (density and coverage), Szekely & Rizzo 2013 (energy distance).
+Symbols: N samples, M examples, D features or dimensions, K classes or modes. Read before this: nothing. Used by: every
+model's `measure`, and judges.py.
 """
 import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from autograd import Tensor
 from autograd.backend import to_numpy
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measure:
     """One result. half_width: half of its 95 % confidence interval, None where the value is exact.
 
-    unit: "nats" or "bits/dim" (per example and per dimension), "" for a pure number. note: whatever else
+    unit: "nats" or "bits/dim" (per example and per dimension), "" for a pure number. detail: whatever else
     decides the value, e.g. "k = 500" or "exact".
     """
 
@@ -30,13 +36,13 @@ class Figure:
     value: float
     half_width: float | None = None
     unit: str = ""
-    note: str = ""
+    detail: str = ""
 
     def __str__(self):
         """For instance `-ELBO  96.71 ± 0.83 nats  (10 draws of z)`."""
-        return f"{self.name}  {self.measure()}" + (f"  ({self.note})" if self.note else "")
+        return f"{self.name}  {self.number()}" + (f"  ({self.detail})" if self.detail else "")
 
-    def measure(self) -> str:
+    def number(self) -> str:
         """Value, interval and unit, rounded to two significant digits of the interval."""
         if self.half_width is None:
             number = f"{self.value:,}" if isinstance(self.value, int) else f"{self.value:.5g}"
@@ -60,33 +66,7 @@ def mean_interval(values) -> tuple[float, float]:
     return float(values.mean()), float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))
 
 
-# Drawn images against real ones
-
-
-def sample_figures(judge, samples, train, test) -> list:
-    """Figures of drawn images beside those of real ones, all from the same number of images.
-
-    judge(images) -> (features (N, D), probabilities (N, K)), for instance a classifier's. samples, train, test: images
-    on [0, 1], (N, C, H, W); only the first n of each are used, n the number of the fewest.
-    """
-    n = min(len(samples), len(train), len(test))
-    (drawn, p), (seen, p_seen), (held, _) = (judge(images[:n]) for images in (samples, train, test))
-    about = lambda floor: f"N = {n:,} against the test set; the training set: {floor}"
-    frechet, frechet_floor = frechet_distance(drawn, held), frechet_distance(seen, held)
-    kernel, (kernel_floor, half_width) = kernel_distance(drawn, held), kernel_distance(seen, held)
-    (precision, recall), (precision_floor, recall_floor) = precision_recall(held, drawn), precision_recall(held, seen)
-    counts = class_histogram(p)
-    return [
-        Figure("Frechet distance", frechet, None, "", about(f"{frechet_floor:.4g}")),
-        Figure("kernel distance", *kernel, "", about(f"{kernel_floor:.2g} ± {half_width:.2g}")),
-        Figure("precision", precision, None, "", about(f"{precision_floor:.3f}")),
-        Figure("recall", recall, None, "", about(f"{recall_floor:.3f}")),
-        Figure("legibility", *mean_interval(legible(p)), "",
-               f"share given >= 0.9 to one class, N = {n:,}; the training set: {legible(p_seen).mean():.3f}"),
-        Figure("classes", int((counts > 0).sum()), None, "",
-               f"of {len(counts)}; counts {' '.join(map(str, counts))}; the training set: "
-               f"{' '.join(map(str, class_histogram(p_seen)))}"),
-    ]
+# Drawn images against real ones, by their features
 
 
 def frechet_distance(a, b) -> float:
@@ -100,7 +80,7 @@ def frechet_distance(a, b) -> float:
     root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
     # C_a C_b has the eigenvalues of root C_b root, which is symmetric
     product = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ C_b @ root), 0.0)).sum()
-    return float(mean @ mean + np.trace(C_a) + np.trace(C_b) - 2.0 * product)
+    return max(0.0, float(mean @ mean + np.trace(C_a) + np.trace(C_b) - 2.0 * product))  # but for rounding, never negative
 
 
 def kernel_distance(a, b, block=None) -> tuple[float, float]:
@@ -131,8 +111,14 @@ def precision_recall(real, drawn, k=3) -> tuple[float, float]:
 
 
 def _share_inside(points, reference, k):
-    radius = np.concatenate([np.partition(d, k, axis=1)[:, k] for d in _distances(reference, reference)])  # 0 is itself
+    radius = _radius(reference, k)
     return float(np.mean(np.concatenate([(d <= radius).any(axis=1) for d in _distances(points, reference)])))
+
+
+def _radius(points, k):
+    """The squared distance from each of the points to its k-th neighbour among them, (N,)."""
+    k = min(k, len(points) - 1)
+    return np.concatenate([np.partition(d, k, axis=1)[:, k] for d in _distances(points, points)])  # number 0 is itself
 
 
 def _distances(a, b, rows=1000):
@@ -140,6 +126,19 @@ def _distances(a, b, rows=1000):
     for start in range(0, len(a), rows):
         x = a[start : start + rows]
         yield np.maximum((x * x).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2.0 * x @ b.T, 0.0)
+
+
+def density_coverage(real, drawn, k=5) -> tuple[float, float]:
+    """How densely the drawn lie where the real ones do, 1 for equal sets; and the share of real ones that have a drawn
+    one near: features (N, D).
+
+    Near is within the ball around a real one that reaches its k-th real neighbour. Unlike precision, density is not
+    fooled by one far outlier whose ball is large; unlike recall, coverage is 0 for a generator that collapsed.
+    """
+    real, drawn = _features(real, drawn, "density_coverage")
+    radius = _radius(real, k)
+    near = np.concatenate([d <= radius for d in _distances(drawn, real)])  # (drawn, real)
+    return float(near.sum() / (k * len(drawn))), float(near.any(axis=0).mean())
 
 
 def legible(probabilities, threshold=0.9):
@@ -151,6 +150,32 @@ def class_histogram(probabilities):
     """How many images are given to each class, (K,) integers. probabilities (N, K)."""
     probabilities = np.asarray(probabilities)
     return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
+
+
+# Points, and images as vectors of pixels
+
+
+def energy_distance(x, y):
+    """2 E|x - y| - E|x - x'| - E|y - y'|, x and x' independent draws of one distribution, y and y' of the other.
+
+    It is 0 if the two are the same, and only then. Unbiased: around 0 it can be negative. x (N, ...) and y (M, ...),
+    two or more of each.
+    """
+    x, y = (np.float64(a).reshape(len(a), -1) for a in (x, y))
+    within = lambda a: cdist(a, a).sum() / (len(a) * (len(a) - 1))  # pairs of different ones
+    return 2 * cdist(x, y).mean() - within(x) - within(y)
+
+
+def modes(samples, centres, sigma, radius=3.0):
+    """(good, covered) of points (N, D) for a mixture of K equal Gaussians, centres (K, D), standard deviation sigma.
+
+    good (N,): whether a sample is within `radius` sigma of a centre; of the mixture itself, 98.9 % are for D = 2 and
+    radius 3. covered (K,): whether a mode has at least a tenth of its fair share, N / K, in good samples.
+    """
+    distance = cdist(samples, centres)  # (N, K)
+    near = distance <= radius * sigma
+    nearest = near & (distance == distance.min(axis=1, keepdims=True))
+    return near.any(axis=1), nearest.sum(axis=0) >= 0.1 * len(samples) / len(centres)
 
 
 def _features(a, b, caller):

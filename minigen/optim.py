@@ -1,19 +1,23 @@
 """Optimizers in order of complexity: SGD, with momentum, Adam, AdamW; then clipping and schedules.
 
-    adam = Adam(model.parameters(), lr=linear_warmup(cosine(1e-3, 5000), 100))
+    adam = Adam(model.parameters(), lr=linear_warmup(cosine_decay(1e-3), 0.02))
     grads = grad(loss, adam.params)
     factor, norm = clip_factor(grads, max_norm=1.0)
-    adam.step(grads, scale=factor)
+    adam.step(grads, scale=factor, done=step / steps)
 
 An optimizer holds a list of parameters and, for each, some arrays of its shape: the state (m and v in Adam).
 A step hands `update` one block of rows of a parameter at a time, with these rows of its gradient and state. A
 block fits into the processor's cache: temporaries stay there, and the rule can be written as in the paper. The cores
 share the blocks.
 
+A learning rate is a number, or a function of `done`, how much of the training is over, from 0 to 1: train.py's clock.
+So a schedule is right for a run of any length.
+
 Symbols: theta parameters, g gradient, t = 1, 2, ... the number of this step, lr learning rate (alpha or gamma
 in the papers). Read before this: autograd/tensor.py. Read next: ema.py.
 """
 import math
+from functools import partial
 
 import numpy as np
 
@@ -27,7 +31,7 @@ BLOCK = 2**15  # elements; the arrays that Adam's rule goes through then take ab
 
 
 class Optimizer:
-    """What all have in common. lr: a number, or a schedule, a function from the step (0, 1, ...) to one."""
+    """What all have in common. lr: a number, or a schedule, a function from done in [0, 1] to one."""
 
     slots = ()  # the names of the state arrays that each parameter has
 
@@ -35,33 +39,44 @@ class Optimizer:
         self.params = list(params)
         if not self.params:
             raise ValueError(f"{type(self).__name__}: params is empty; pass module.parameters()")
-        self.lr = lr if callable(lr) else constant(lr)
+        self.lr = lr
         self.steps = 0
         self.state = {slot: [xp.zeros_like(p.data) for p in self.params] for slot in self.slots}
 
-    def step(self, grads, scale=1.0, at=None) -> None:
+    def rate(self, done=None) -> float:
+        """The learning rate when so much of the training is over. ValueError if it is a schedule, and done is None."""
+        if callable(self.lr) and done is None:
+            raise ValueError(f"{type(self).__name__}: lr is a schedule, a function of how much of the training is over; "
+                             "pass done=step / steps")
+        return float(self.lr(done) if callable(self.lr) else self.lr)  # a NumPy float64 would widen the arithmetic
+
+    def step(self, grads, scale=1.0, done=None) -> None:
         """Updates the parameters in place.
 
-        grads: a Tensor or array per parameter, in the order of params; they are multiplied by scale, and not
-        written to. at: where on the schedule this step is; None for the number of steps before it. ValueError if
-        the number of gradients or a shape is wrong.
+        grads: a Tensor or array per parameter, in the order of params, or None for one that took no part and stays as it
+        is; they are multiplied by scale, and not written to. done: how much of the training is over, for a schedule.
+        ValueError if the number of gradients or a shape is wrong.
         """
         grads = [g.data if isinstance(g, Tensor) else g for g in grads]
         self._check(grads)
-        lr = float(self.lr(self.steps if at is None else at))  # a NumPy float64 would widen the arithmetic below
+        lr = self.rate(done)
         self.steps += 1
         self.apply(grads, scale, lr, self.steps)
 
     def apply(self, grads, scale, lr, t) -> None:
-        """Step t for all parameters."""
-        arrays = [(p.data, g, *state) for p, g, *state in zip(self.params, grads, *self.state.values())]
-        work = [[array[rows] for array in group] for group in arrays for rows in blocks(group[0])]
+        """Step t for all parameters that have a gradient."""
+        work = [[array[rows] for array in group] for group in self._rows(grads) for rows in blocks(group[0])]
 
         def update(part):
             for theta, g, *state in work[part]:
                 self.update(theta, g if scale == 1.0 else g * scale, *state, lr=lr, t=t)
 
-        parallel_for(update, len(work), sum(theta.size for theta, *_ in arrays))
+        parallel_for(update, len(work), sum(theta.size for theta, *_ in work))
+
+    def _rows(self, grads):
+        """(theta, g, *state) of each parameter that has a gradient."""
+        rows = zip(self.params, grads, *self.state.values())
+        return [(p.data, g, *state) for p, g, *state in rows if g is not None]
 
     def update(self, theta, g, *state, lr, t) -> None:
         """The rule: writes step t into theta and the state, in place."""
@@ -87,9 +102,13 @@ class Optimizer:
             raise ValueError(f"{name}.step: {len(grads)} gradients for {len(self.params)} parameters; "
                              "pass one per parameter, in the order of params")
         for i, (p, g) in enumerate(zip(self.params, grads)):
-            if np.shape(g) != p.shape:
-                found = "is None" if g is None else f"has shape {np.shape(g)}"
-                raise ValueError(f"{name}.step: grads[{i}] {found}, its parameter has shape {p.shape}")
+            if g is not None and np.shape(g) != p.shape:
+                raise ValueError(f"{name}.step: grads[{i}] has shape {np.shape(g)}, its parameter has shape {p.shape}")
+
+    def describe(self) -> dict:
+        """What kind of optimizer this is, in plain numbers: for comparison with another."""
+        rates = [self.rate(done) for done in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        return {"kind": type(self).__name__, "rates": rates, "parameters": len(self.params)}
 
 
 class SGD(Optimizer):
@@ -131,21 +150,14 @@ class Adam(Optimizer):
         super().__init__(params, lr)
         self.betas, self.eps = betas, eps
 
-    def apply_by_kernel(self, grads, scale, lr, t, lr_now=None, t_now=None) -> None:
-        """`apply` for all parameters at once. lr_now, t_now: arrays (1,) in device memory in the place of lr and t."""
+    def _apply_by_kernel(self, grads, scale, lr, t) -> None:
+        rows = self._rows(grads)
+        theta, grads, m, v = ([row[i] for row in rows] for i in range(4))
         beta1, beta2 = self.betas
-        gpu.adam.adam([p.data for p in self.params], grads, self.state["m"], self.state["v"], lr=lr, t=t,
-                          scale=scale, beta1=beta1, beta2=beta2, eps=self.eps, decay=self.weight_decay,
-                          lr_now=lr_now, t_now=t_now)
+        gpu.adam.adam(theta, grads, m, v, lr=lr, t=t, scale=scale, beta1=beta1, beta2=beta2, eps=self.eps,
+                      decay=self.weight_decay)
 
-    apply = by_device(Optimizer.apply, apply_by_kernel)
-
-    def apply_on_device(self, grads, lr, t) -> None:
-        """`apply` with lr and t from arrays (1,) on the device, as a captured training step needs it."""
-        self._apply_from_arrays(grads, lr, t)
-
-    _apply_from_arrays = by_device(lambda self, grads, lr, t: self.apply(grads, 1.0, float(lr[0]), int(t[0])),
-                                   lambda self, grads, lr, t: self.apply_by_kernel(grads, 1.0, 0.0, 0, lr, t))
+    apply = by_device(Optimizer.apply, _apply_by_kernel)  # on a GPU lr and t may be arrays (1,) in its memory
 
     def update(self, theta, g, m, v, *, lr, t):
         beta1, beta2 = self.betas
@@ -183,36 +195,46 @@ def blocks(array):
 
 def clip_factor(grads, max_norm):
     """(factor, norm): the norm of all gradients together, and what to multiply them by so that it is at most
-    max_norm. The norm is inf or NaN where a gradient is. Pascanu et al. 2013, algorithm 1."""
-    norms = [xp.linalg.norm(g.data if isinstance(g, Tensor) else g) for g in grads]
-    norm = float(xp.linalg.norm(xp.stack(norms)))
+    max_norm. The norm is inf or NaN where a gradient is; None counts as 0. Pascanu et al. 2013, algorithm 1."""
+    norms = [xp.linalg.norm(g.data if isinstance(g, Tensor) else g) for g in grads if g is not None]
+    norm = float(xp.linalg.norm(xp.stack(norms))) if norms else 0.0
     return (max_norm / norm if norm > max_norm else 1.0), norm
 
 
-# Schedules: functions from the step (0, 1, ...) to the learning rate.
+# Optimizers that still wait for their parameters: what a recipe names.
 
 
-def constant(lr):
-    """lr at every step."""
-    return lambda step: lr
+def sgd(lr, **settings):
+    """params -> SGD(params, lr, ...)."""
+    return partial(SGD, lr=lr, **settings)
 
 
-def step_decay(lr, every, factor=0.1):
-    """lr, multiplied by factor each time so many steps are done."""
-    return lambda step: lr * factor ** (step // every)
+def adam(lr, **settings):
+    """params -> Adam(params, lr, ...)."""
+    return partial(Adam, lr=lr, **settings)
 
 
-def linear_decay(lr, start, end):
-    """lr up to step start, then down a straight line to 0 at step end."""
-    return lambda step: lr * min(1.0, max(0.0, (end - step) / (end - start)))
+def adamw(lr, **settings):
+    """params -> AdamW(params, lr, ...)."""
+    return partial(AdamW, lr=lr, **settings)
 
 
-def cosine(lr, steps, final=0.0):
-    """From lr to final along half a cosine in so many steps, then final. Loshchilov & Hutter 2017, eq. 5."""
-    return lambda step: final + 0.5 * (lr - final) * (1.0 + math.cos(math.pi * min(step / steps, 1.0)))
+# Schedules: functions from done, how much of the training is over, to the learning rate.
 
 
-def linear_warmup(schedule, steps):
-    """Another schedule (or a number), multiplied by 1/steps, 2/steps, ..., 1 in its first steps."""
-    schedule = schedule if callable(schedule) else constant(schedule)
-    return lambda step: schedule(step) * min(1.0, (step + 1) / steps)
+def step_decay(lr, at, factor=0.1):
+    """lr, multiplied by factor each time that one of these shares of the training is over."""
+    return lambda done: lr * factor ** sum(done >= share for share in at)
+
+
+def cosine_decay(lr, final=0.0):
+    """From lr to final along half a cosine. Loshchilov & Hutter 2017, eq. 5."""
+    return lambda done: final + 0.5 * (lr - final) * (1.0 + math.cos(math.pi * done))
+
+
+def linear_warmup(schedule, share):
+    """Another schedule (or a number), multiplied by what rises from 0 to 1 in the first share of the training."""
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"linear_warmup: share is {share}, expected a part of the training, above 0 and at most 1")
+    follow = schedule if callable(schedule) else lambda done: schedule
+    return lambda done: follow(done) * min(1.0, done / share)

@@ -17,11 +17,11 @@ from minigen.models.classifiers.cnn import WEIGHTS
 
 for folder in sys.argv[1:]:
     tensors, settings = checkpoint.load(Path(folder) / "checkpoint.safetensors")
-    weights = checkpoint.part("model", tensors)
+    weights = checkpoint.with_prefix("model", tensors)
     name, test = settings["data"], data.load(settings["data"], "test")
-    model = CNN(test.image_shape, test.levels, rng=np.random.default_rng(0))
+    model = CNN(test.spaces["x"], rng=np.random.default_rng(0))
     model.load_state_dict(weights)
-    figures = [str(figure) for figure in model.eval().evaluate(test.x, test.y, np.random.default_rng(0))]
+    figures = [str(measure) for measure in model.eval().measure(test.columns, np.random.default_rng(0))]
     WEIGHTS.mkdir(exist_ok=True)
     command = f"python -m minigen train classifier --data {name} --seed {settings['seed']}"
     path = WEIGHTS / f"{name}_classifier.safetensors"

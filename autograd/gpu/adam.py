@@ -9,11 +9,13 @@ ARRAYS = np.dtype([(name, np.uint64, MOST) for name in ("theta", "g", "m", "v")]
                   + [(name, np.int32, MOST) for name in ("size", "end")], align=True)
 
 
-def adam(theta, g, m, v, *, lr, t, scale=1.0, beta1, beta2, eps, decay=0.0, lr_now=None, t_now=None):
+def adam(theta, g, m, v, *, lr, t, scale=1.0, beta1, beta2, eps, decay=0.0):
     """Writes step t into the arrays of the lists theta, m and v. g: their gradients, in any layout.
 
-    lr_now, t_now: arrays (1,) with the learning rate and t (int32) in device memory, in the place of lr and t.
+    lr, t: numbers, or arrays (1,) of float and int32 in device memory, which a captured graph reads when it runs.
     """
+    lr_now, t_now = (a if isinstance(a, xp.ndarray) else None for a in (lr, t))
+    lr, t = (0 if isinstance(a, xp.ndarray) else a for a in (lr, t))
     rows = [_as_it_lies(*row) for row in zip(theta, g, m, v)]  # copies, if any, live until the launch
     for dtype in dict.fromkeys(row[0].dtype for row in rows):
         alike = [row for row in rows if row[0].dtype == dtype and row[0].size]

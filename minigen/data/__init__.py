@@ -1,15 +1,16 @@
-"""Data: datasets by name, 2-D densities that are known in closed form, batches, and pixel scalings."""
+"""Data: sets by name, as named columns; 2-D densities that are known in closed form; streams of batches."""
 
 from .batches import Batches as Batches
+from .batches import Together as Together
 from .catalog import load as load
 from .catalog import names as names
 from .dataset import SPLITS as SPLITS
 from .dataset import Dataset as Dataset
+from .dataset import Unpaired as Unpaired
 from .pixels import binarize as binarize
 from .pixels import dequantize as dequantize
 from .pixels import threshold as threshold
-from .pixels import to_signed as to_signed
-from .pixels import to_unit as to_unit
+from .space import Space as Space
 from .toys import EIGHT_CENTRES as EIGHT_CENTRES
 from .toys import EIGHT_SIGMA as EIGHT_SIGMA
 from .toys import log_density as log_density

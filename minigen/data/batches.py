@@ -1,26 +1,24 @@
-"""Batches: an endless stream of minibatches over a Dataset, which can be resumed exactly.
+"""Batches: an endless stream of minibatches over a Dataset, which can be resumed exactly. Together: several at once.
 
-Each epoch's order comes from one integer seed drawn from `rng`. So the position of the loader is three
-integers (epoch, position, seed) and not a permutation of the whole data set.
+Each epoch's order comes from one integer seed drawn from `rng`. So the position of the stream is three integers
+(epoch, position, seed) and not a permutation of the whole data set. Read before this: dataset.py.
 """
-
 import numpy as np
 
 
 class Batches:
-    """Endless iterator: next(batches) -> (x, y), NumPy arrays whose first axis is the batch.
+    """Endless iterator: next(batches) -> {column: NumPy array (batch_size, ...)} in the data's own units.
 
-    x keeps the dataset's units and dtype; y is None where the dataset has no labels.
-    With drop_last the tail of an epoch that does not fill a batch is left out (another one each epoch,
-    when shuffled). Without shuffle the order is the stored one and `rng` is not touched.
-    Raises ValueError if batch_size is below 1, or above the dataset's size with drop_last.
+    With drop_last the tail of an epoch that does not fill a batch is left out (another one each epoch, when shuffled).
+    Without shuffle the order is the stored one and `rng` is not touched.
+    ValueError if batch_size is below 1, or above the dataset's size with drop_last.
     """
 
     def __init__(self, dataset, batch_size, rng, shuffle=True, drop_last=True):
         if batch_size < 1 or (drop_last and batch_size > len(dataset)):
             raise ValueError(f"batch_size={batch_size}: {dataset.name} {dataset.split} has {len(dataset)} "
                              f"examples; choose 1..{len(dataset)}")
-        self.dataset, self.batch_size, self.rng = dataset, batch_size, rng
+        self.dataset, self.batch_size, self.rng = dataset, int(batch_size), rng
         self.shuffle, self.drop_last = shuffle, drop_last
         self.epoch = 0
         self._start_epoch()
@@ -38,10 +36,8 @@ class Batches:
             self.epoch += 1
             self._start_epoch()
         start = self.position * self.batch_size
-        chosen = self.order[start:start + self.batch_size]
         self.position += 1
-        x, y = self.dataset.x, self.dataset.y
-        return x[chosen], None if y is None else y[chosen]
+        return self.dataset.batch(self.order[start:start + self.batch_size])
 
     def _start_epoch(self):
         self.position = 0  # in batches
@@ -60,7 +56,7 @@ class Batches:
     def load_state_dict(self, state):
         """Continue from `state`: with `rng` restored too, the future is the same bit for bit.
 
-        Raises ValueError if the state is that of another dataset size, batch size or shuffling.
+        ValueError if the state is that of another dataset size, batch size or shuffling.
         """
         here = self.state_dict()
         for key in ("examples", "batch_size"):
@@ -71,3 +67,37 @@ class Batches:
             raise ValueError(f"cannot resume: shuffle={self.shuffle} differs from the saved run's")
         self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
         self._set_order()
+
+
+class Together:
+    """Several streams side by side, each in its own order: next -> {"a": ..., "b": ...}, the x of each under the
+    stream's name; another column y of stream a is "a_y"."""
+
+    def __init__(self, **streams):
+        self.streams = streams
+
+    def __len__(self):
+        """Batches until the shortest has been seen once."""
+        return min(map(len, self.streams.values()))
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return {renamed(name, column): values
+                for name, stream in self.streams.items() for column, values in next(stream).items()}
+
+    def state_dict(self):
+        return {name: stream.state_dict() for name, stream in self.streams.items()}
+
+    def load_state_dict(self, state):
+        """As that of Batches, for each."""
+        if state.keys() != self.streams.keys():
+            raise ValueError(f"cannot resume: the saved run had sets {list(state)}, this one has {list(self.streams)}")
+        for name, stream in self.streams.items():
+            stream.load_state_dict(state[name])
+
+
+def renamed(name, column):
+    """What a column of the set of this name is called beside the columns of others."""
+    return name if column == "x" else f"{name}_{column}"

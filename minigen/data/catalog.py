@@ -7,6 +7,7 @@ import numpy as np
 from . import toys
 from .dataset import SPLITS, Dataset, check_split, describe
 from .images import IMAGE_SETS
+from .space import Space
 
 TOY_SIZES = {"train": 20_000, "valid": 5_000, "test": 5_000}
 
@@ -26,14 +27,18 @@ def load(name, split="train", root=None):
     """
     check_split(split)
     if name in IMAGE_SETS:
-        read, levels, source = IMAGE_SETS[name]
+        read, levels, source, classes = IMAGE_SETS[name]
         x, y = read(split, root)
     elif name in toys.TOYS:
         rng = np.random.default_rng([SPLITS.index(split), *name.encode()])  # no seed that a user would choose
         x, y = toys.sample_toy(name, TOY_SIZES[split], rng)
-        levels, source = None, "sampled with a fixed seed"
+        levels, source, classes = None, "sampled with a fixed seed", ()
     else:
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names())}"
         raise ValueError(f"unknown data set {name!r}: {hint}")
-    return Dataset(name, split, x, y, levels, describe(name, split, x, levels, source))
+    space = Space(x.shape[1:], levels)
+    columns, spaces = {"x": x}, {"x": space}
+    if y is not None:
+        columns["y"], spaces["y"] = y, Space((), len(classes) or toys.TOYS[name].components, classes)
+    return Dataset(name, split, columns, spaces, describe(name, split, x, space, source))

@@ -1,13 +1,19 @@
-"""Dataset: one split of one data set, in memory, in the data's own units.
+"""Dataset: one split of one data set, in memory: named columns of one length, in the data's own units.
 
-Symbols: N examples, C channels, H W height and width; levels = number of values a pixel can take.
-Pixels stay integers 0..levels-1: what a model makes of them (bits, [0, 1], [-1, 1]) is the model's
-choice and is written in the model; pixels.py has the scalings.
+    {"x"}            images, or points in the plane                            p(x)
+    {"x", "y"}       and labels                                                p(x | y)
+    {"x", "text"}    and captions, as tokens (N, T)                            p(x | text)
+    {"x", "source"}  and the images to translate                               p(x | source)
+    {"a", "b"}       two sets that are not paired: Unpaired, one Dataset each
+
+Pixels stay integers 0..levels-1: what a model makes of them is the model's choice, and Space has the scalings.
+Read before this: space.py. Read next: batches.py.
 """
-
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from .batches import Batches, Together, renamed
 
 SPLITS = ("train", "valid", "test")
 
@@ -16,51 +22,100 @@ SPLITS = ("train", "valid", "test")
 class Dataset:
     """One split.
 
-    x:      uint8 images (N, C, H, W) with values 0..levels-1, or float32 points (N, 2)
-    y:      int64 labels (N,), or None
-    levels: number of values of a pixel; None for points
-    note:   one line for printed results: split, size, source
-    Raises ValueError where these do not hold.
+    columns: name -> array (N, ...). spaces: name -> Space of its entries. note: one line for printed results: split,
+    size, source. Real numbers are float32, images uint8, other integers int64. ValueError where these do not hold.
     """
 
     name: str
     split: str
-    x: np.ndarray
-    y: np.ndarray | None
-    levels: int | None
+    columns: dict
+    spaces: dict
     note: str
 
     def __post_init__(self):
         check_split(self.split)
-        x, y = self.x, self.y
-        if self.levels is None:
-            if x.dtype != np.float32 or x.shape[1:] != (2,):
-                raise ValueError(f"{self.name}: points must be float32 (N, 2), got {x.dtype} {x.shape}; "
-                                 "images need levels=")
-            if not np.isfinite(x).all():
-                row = np.flatnonzero(~np.isfinite(x).all(axis=1))[0]
-                raise ValueError(f"{self.name}: point {row} is {x[row]}; leave out what is NaN or infinite")
-        elif x.dtype != np.uint8 or x.ndim != 4:
-            raise ValueError(f"{self.name}: images must be uint8 (N, C, H, W), got {x.dtype} {x.shape}")
-        elif x.size and x.max() >= self.levels:
-            raise ValueError(f"{self.name}: levels={self.levels} allows values 0..{self.levels - 1}, "
-                             f"found {x.max()}")
-        if len(x) == 0:
+        if not self.columns or self.columns.keys() != self.spaces.keys():
+            raise ValueError(f"{self.name}: columns are {list(self.columns)}, spaces {list(self.spaces)}; give a Space "
+                             "for each column")
+        for name, values in self.columns.items():
+            space = self.spaces[name]
+            space.check(values, f"{self.name}: column '{name}'")
+            dtype = "float32" if space.levels is None else "uint8" if space.is_image else "int64"
+            if values.dtype != dtype:
+                raise ValueError(f"{self.name}: column '{name}' has dtype {values.dtype}, expected {dtype}")
+            if space.levels is None and not np.isfinite(values).all():
+                row = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0]
+                raise ValueError(f"{self.name}: entry {row} of column '{name}' is {values[row]}; leave out what is NaN "
+                                 "or infinite")
+            if len(values) != len(self):
+                raise ValueError(f"{self.name}: column '{name}' has {len(values)} entries, others have {len(self)}")
+        if len(self) == 0:
             raise ValueError(f"{self.name}: the {self.split} split is empty")
-        if y is not None and (y.dtype != np.int64 or y.shape != (len(x),)):
-            raise ValueError(f"{self.name}: labels must be int64 ({len(x)},), got {y.dtype} {y.shape}")
 
     def __len__(self):
-        return len(self.x)
+        return len(next(iter(self.columns.values())))
 
-    @property
-    def image_shape(self):
-        """Shape of one example: (C, H, W), or (2,) for points."""
-        return self.x.shape[1:]
+    def __getitem__(self, column):
+        """The whole column of this name."""
+        return self.columns[column]
+
+    def batch(self, rows) -> dict:
+        """These rows of every column."""
+        return {name: values[rows] for name, values in self.columns.items()}
+
+    def first(self, n):
+        """The Dataset of the first n examples; all for None."""
+        return self if n is None else replace(self, columns=self.batch(slice(n)))
+
+    def batches(self, batch_size, rng, shuffle=True, drop_last=True):
+        """An endless stream of minibatches: see Batches."""
+        return Batches(self, batch_size, rng, shuffle, drop_last)
 
     def __repr__(self):
-        labels = "no labels" if self.y is None else f"{len(np.unique(self.y))} classes"
-        return f"<Dataset {self.note}; {labels}>"
+        columns = ", ".join(f"{name} {values.shape}" for name, values in self.columns.items())
+        return f"<Dataset {self.note}; {columns}>"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Unpaired:
+    """Two or more sets whose examples have nothing to do with each other: sets, name -> Dataset with a column x.
+
+    The x of set a is column "a", its y column "a_y". The sets may differ in size; the smallest counts.
+    """
+
+    name: str
+    split: str
+    sets: dict
+    note: str
+
+    def __len__(self):
+        return min(map(len, self.sets.values()))
+
+    @property
+    def spaces(self):
+        return {renamed(a, column): space for a, data in self.sets.items() for column, space in data.spaces.items()}
+
+    @property
+    def columns(self):
+        """As many entries of each as the smallest set has."""
+        return self.batch(slice(len(self)))
+
+    def __getitem__(self, column):
+        return self.columns[column]
+
+    def batch(self, rows) -> dict:
+        return {renamed(a, column): values[rows] for a, data in self.sets.items()
+                for column, values in data.columns.items()}
+
+    def first(self, n):
+        return self if n is None else replace(self, sets={a: data.first(n) for a, data in self.sets.items()})
+
+    def batches(self, batch_size, rng, shuffle=True, drop_last=True):
+        """Each set in an order of its own."""
+        return Together(**{a: data.batches(batch_size, rng, shuffle, drop_last) for a, data in self.sets.items()})
+
+    def __repr__(self):
+        return f"<Unpaired {self.note}; {', '.join(f'{a} {len(data)}' for a, data in self.sets.items())}>"
 
 
 def check_split(split):
@@ -69,10 +124,10 @@ def check_split(split):
         raise ValueError(f"split={split!r}: expected one of {', '.join(SPLITS)}")
 
 
-def describe(name, split, x, levels, source):
+def describe(name, split, x, space, source):
     """The `note` of a Dataset, e.g. 'digits test split, 447 images 8x8, 17 levels (UCI, CC BY 4.0)'."""
-    if levels is None:
+    if not space.is_image:
         return f"{name} {split} split, {len(x):,} points ({source})"
-    C, H, W = x.shape[1:]
+    C, H, W = space.shape
     size = f"{H}x{W}" if C == 1 else f"{C}x{H}x{W}"
-    return f"{name} {split} split, {len(x):,} images {size}, {levels} levels ({source})"
+    return f"{name} {split} split, {len(x):,} images {size}, {space.levels} levels ({source})"

@@ -113,15 +113,20 @@ class ImageSet(NamedTuple):
     load: Callable  # (split, root) -> x, y
     levels: int
     source: str
+    classes: tuple = ()  # their names; none where there are no labels
 
+
+NUMERALS = tuple("0123456789")
+CLOTHES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 IMAGE_SETS = {
-    "digits": ImageSet(digits, 17, "UCI, CC BY 4.0"),
-    "mnist10k": ImageSet(mnist10k, 256, "from MNIST's first 10,000 training images"),
-    "mnist": ImageSet(mnist, 256, "LeCun et al. 1998"),
-    "fashion_mnist": ImageSet(fashion_mnist, 256, "Xiao et al. 2017"),
+    "digits": ImageSet(digits, 17, "UCI, CC BY 4.0", NUMERALS),
+    "mnist10k": ImageSet(mnist10k, 256, "from MNIST's first 10,000 training images", NUMERALS),
+    "mnist": ImageSet(mnist, 256, "LeCun et al. 1998", NUMERALS),
+    "fashion_mnist": ImageSet(fashion_mnist, 256, "Xiao et al. 2017", CLOTHES),
     "binarized_mnist": ImageSet(binarized_mnist, 2, "fixed binarization, Larochelle & Murray 2011"),
-    "cifar10": ImageSet(cifar10, 256, "Krizhevsky 2009"),
+    "cifar10": ImageSet(cifar10, 256, "Krizhevsky 2009", THINGS),
 }
 
 

@@ -148,12 +148,13 @@ def log_checkerboard(x):
 class Toy(NamedTuple):
     sample: Callable  # (n, rng) -> x float64 (n, 2), y (n,) or None
     log_density: Callable  # x float64 (n, 2) -> (n,)
+    components: int = 0  # how many y there are
 
 
 TOYS = {
-    "two_moons": Toy(two_moons, log_two_moons),
-    "eight_gaussians": Toy(eight_gaussians, log_eight_gaussians),
-    "pinwheel": Toy(pinwheel, log_pinwheel),
+    "two_moons": Toy(two_moons, log_two_moons, 2),
+    "eight_gaussians": Toy(eight_gaussians, log_eight_gaussians, 8),
+    "pinwheel": Toy(pinwheel, log_pinwheel, WHEEL_ARMS),
     "checkerboard": Toy(checkerboard, log_checkerboard),
     "swiss_roll": Toy(swiss_roll, log_swiss_roll),
     "ring": Toy(ring, log_ring),

@@ -1,9 +1,17 @@
-"""Diffusion: noise schedules, what networks predict, samplers, and the variational bound. Start at schedule.py."""
+"""Diffusion: levels of noise, schedules, what networks predict, guidance, samplers, the variational bound. Start at
+levels.py."""
 from .bound import bits_per_dim as bits_per_dim
 from .bound import decoder_term as decoder_term
 from .bound import log_discretized_normal as log_discretized_normal
 from .bound import prior_term as prior_term
 from .bound import step_term as step_term
+from .guidance import by_classifier as by_classifier
+from .guidance import classifier_free as classifier_free
+from .levels import CLEAN as CLEAN
+from .levels import Level as Level
+from .levels import karras_levels as karras_levels
+from .levels import noised as noised
+from .levels import straight_levels as straight_levels
 from .predict import PREDICTIONS as PREDICTIONS
 from .predict import clipped as clipped
 from .predict import convert as convert
@@ -13,6 +21,9 @@ from .predict import training_target as training_target
 from .samplers import ancestral as ancestral
 from .samplers import ancestral_tilde as ancestral_tilde
 from .samplers import ddim as ddim
+from .samplers import dpm_pp as dpm_pp
+from .samplers import euler as euler
+from .samplers import heun as heun
 from .schedule import Schedule as Schedule
-from .schedule import cosine as cosine
-from .schedule import linear as linear
+from .schedule import cosine_schedule as cosine_schedule
+from .schedule import linear_schedule as linear_schedule

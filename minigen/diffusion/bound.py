@@ -54,7 +54,7 @@ def decoder_term(denoise, x_0, schedule, levels, rng, variance=None):
 
 def _guess(denoise, x_0, t, schedule, rng):
     """The denoiser's x_0 from a draw of q(x_t | x_0)."""
-    return denoise(schedule.q_sample(x_0, t, normal(rng, x_0.shape, x_0.dtype)), t)
+    return denoise(schedule.q_sample(x_0, t, normal(rng, x_0.shape, x_0.dtype)), schedule.level(t))
 
 
 def bits_per_dim(denoise, x_0, schedule, levels, rng, strata=None, variance=None):

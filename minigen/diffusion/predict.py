@@ -1,7 +1,6 @@
 """What a network may predict about x_t, and how each prediction gives the others.
 
-x_t = a x_0 + s eps with a = sqrt(alpha_bar_t), s = sqrt(1 - alpha_bar_t): two unknowns, one equation. Whoever knows
-any one of these knows all:
+x_t = a x_0 + s eps: two unknowns, one equation. Whoever knows any one of these knows all:
 
     x0      the image itself
     eps     the noise in it                                   DDPM
@@ -11,17 +10,21 @@ any one of these knows all:
 They differ in what a mean squared error in them means: one in eps weighs an error in x_0 by (a / s)^2, so that coarse
 shapes, decided at large t, count for little. And x_0 from eps divides by a, which is nearly 0 at t = T.
 
-A *denoiser* is a function denoise(x_t, t) -> x_0: arrays (N, ...) in and out, no graph, t a NumPy array (N,) of
-integers 1..T. It is the one interface between networks and samplers, as in Karras et al. 2022: whatever changes a
-prediction is a function from denoiser to denoiser, and no sampler knows of it.
+A *denoiser* is a function denoise(x_t, level) -> x_0: arrays (N, ...) in and out, no graph, a Level as in levels.py. It
+is the one interface between networks and samplers, as in Karras et al. 2022: whatever changes a prediction is a function
+from denoiser to denoiser, and no sampler knows of it.
 
-Read before this: schedule.py. Read next: samplers.py.
+Read before this: levels.py. Read next: guidance.py, samplers.py.
 """
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from autograd import Tensor, no_grad
 from autograd.backend import xp
+
+from .levels import signal_and_noise
 
 
 class Prediction(NamedTuple):
@@ -39,17 +42,17 @@ PREDICTIONS = {
 }
 
 
-def convert(quantity, source, target, x_t, t, schedule):
+def convert(quantity, source, target, x_t, level):
     """A prediction of one kind as one of another kind: names of PREDICTIONS. Arrays or Tensors of x_t's shape."""
     to_x_0, to_target = _kind(source, "source").x_0, _kind(target, "target").target
-    a, s = schedule.signal_and_noise(t, x_t)
+    a, s = signal_and_noise(level, x_t)
     x_0 = to_x_0(quantity, x_t, a, s)
-    return to_target(x_0, (x_t - a * x_0) / s, a, s)
+    return x_0 if target == "x0" else to_target(x_0, (x_t - a * x_0) / s, a, s)
 
 
-def training_target(kind, x_0, eps, t, schedule):
+def training_target(kind, x_0, eps, level):
     """What a network that predicts this kind should say about the x_t made of x_0 and eps."""
-    return _kind(kind, "kind").target(x_0, eps, *schedule.signal_and_noise(t, x_0))
+    return _kind(kind, "kind").target(x_0, eps, *signal_and_noise(level, x_0))
 
 
 def _kind(name, argument):
@@ -61,29 +64,30 @@ def _kind(name, argument):
 # Denoisers
 
 
-def denoiser(network, schedule, kind="eps"):
-    """The denoiser of a network: network(Tensor x_t, t) -> Tensor, a prediction of this kind (one of PREDICTIONS)."""
+def denoiser(network, kind="eps", **condition):
+    """The denoiser of a network: network(Tensor x_t, t (N,), **condition) -> Tensor, a prediction of this kind (one of
+    PREDICTIONS)."""
     _kind(kind, "kind")
 
-    def denoise(x_t, t):
+    def denoise(x_t, level):
         with no_grad():
-            quantity = network(Tensor(x_t), t).data
-        return convert(quantity, kind, "x0", x_t, t, schedule)
+            quantity = network(Tensor(x_t), np.full(len(x_t), level.t), **condition).data
+        return convert(quantity, kind, "x0", x_t, level)
 
     return denoise
 
 
 def clipped(denoise, low=-1.0, high=1.0):
     """denoise, with its x_0 limited to where images are. An x_0 from eps can leave it far behind at large t."""
-    return lambda x_t, t: xp.clip(denoise(x_t, t), low, high)
+    return lambda x_t, level: xp.clip(denoise(x_t, level), low, high)
 
 
 def recorded(denoise, frames):
-    """denoise, which also appends every (t, x_t, x_0) to the list frames: what happens inside a sampler."""
+    """denoise, which also appends every (level, x_t, x_0) to the list frames: what happens inside a sampler."""
 
-    def denoise_and_record(x_t, t):
-        x_0 = denoise(x_t, t)
-        frames.append((int(t[0]), x_t, x_0))
+    def denoise_and_record(x_t, level):
+        x_0 = denoise(x_t, level)
+        frames.append((level, x_t, x_0))
         return x_0
 
     return denoise_and_record

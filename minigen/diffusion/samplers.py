@@ -1,56 +1,116 @@
-"""Samplers: from noise x_T back to an image x_0, by a denoiser.
+"""Samplers: from noise back to an image, by a denoiser, down a list of levels. All have one signature,
 
-All have one signature,
+    sampler(denoise, x, levels, *, rng) -> x_0
 
-    sampler(denoise, x_T, schedule, steps=None, *, rng) -> x_0
+for every noise process: denoise(x_t, level) -> x_0 as in predict.py; x an array (N, ...), distributed as x_t is at
+levels[0]; levels as in levels.py, from there down to (a, s) = (1, 0), e.g. schedule.levels(50).
 
-denoise(x_t, t) -> x_0 as in predict.py; x_T ~ N(0, I), an array (N, ...); steps: how many of the schedule's T steps to
-take, evenly spaced, all of them for None. They differ in one line: given x_t and the denoiser's x_0, the mean and the
-deviation of x_s, the next one on the way down (s = t - 1 if no step is left out).
+Three of them are linear but for the denoiser. They differ in one line, the *move*: given x_t and the denoiser's x_0,
+what x_s is, at the next level s.
 
-    ancestral        q(x_s | x_t, x_0), with the variance beta of q(x_t | x_s) for that of the posterior
-    ancestral_tilde  q(x_s | x_t, x_0) itself: its variance is beta_tilde
+    ancestral        q(x_s | x_t, x_0), with the variance of q(x_t | x_s) for that of the posterior
+    ancestral_tilde  q(x_s | x_t, x_0) itself
     ddim             x_0 and eps put together anew with the noise of level s, a share eta of it fresh
 
-DDPM (Ho et al. 2020), section 3.2: beta is the right variance if x_0 is itself N(0, I), beta_tilde if it is one point;
-they agree over many steps. Over few, beta is much too large, and leaves its noise in the picture.
+DDPM (Ho et al. 2020), section 3.2: the first variance is right if x_0 is itself N(0, I), the second if it is one point;
+they agree over many steps. Over few, the first is much too large, and leaves its noise in the picture.
 
-Sources: DDPM, algorithm 2; DDIM (Song, Meng & Ermon 2021), eqs. 12 and 16. Read before this: predict.py.
+Without fresh noise, eta = 0, x_0 is a function of x: ddim follows an ordinary differential equation, whose solution has
+at each level the distribution of x_t. In x / a and sigma = s / a it is simply
+
+    d(x / a) / d sigma = eps(x, level),   eps = (x - a x_0) / s
+
+and ddim is Euler's method for it. So are these, with smaller errors for as many steps:
+
+    euler            ddim with eta = 0, by its other name
+    heun             the mean of the slopes at both ends: two calls of the denoiser a step
+    dpm_pp           x_0, not the slope, goes on as it went in the last step: one call a step
+
+Sources: DDPM, algorithm 2; DDIM (Song, Meng & Ermon 2021), eqs. 12 and 16; EDM (Karras et al. 2022), algorithm 1;
+DPM-Solver++ (Lu et al. 2022), algorithm 2 (2M). Read before this: predict.py.
 """
 import math
-
-import numpy as np
+from itertools import pairwise
 
 from autograd.backend import normal
 
 
-def ancestral(denoise, x_T, schedule, steps=None, *, rng):
+def ancestral(denoise, x, levels, *, rng):
     """Algorithm 2 of DDPM with sigma_t^2 = beta_t: x_s = mu_tilde(x_t, x_0) + sqrt(beta) z."""
-    return _descend(move_ancestral, denoise, x_T, schedule, steps, rng)
+    return _descend(move_ancestral, denoise, x, levels, rng)
 
 
-def ancestral_tilde(denoise, x_T, schedule, steps=None, *, rng):
+def ancestral_tilde(denoise, x, levels, *, rng):
     """Algorithm 2 of DDPM with sigma_t^2 = beta_tilde_t: x_s ~ q(x_s | x_t, x_0)."""
-    return _descend(move_ancestral_tilde, denoise, x_T, schedule, steps, rng)
+    return _descend(move_ancestral_tilde, denoise, x, levels, rng)
 
 
-def ddim(denoise, x_T, schedule, steps=None, *, rng=None, eta=0.0):
-    """DDIM, eqs. 12 and 16. eta = 0 adds no noise: x_0 is a function of x_T. eta = 1 is ancestral_tilde."""
-    return _descend(move_ddim(eta), denoise, x_T, schedule, steps, rng)
+def ddim(denoise, x, levels, *, rng=None, eta=0.0):
+    """DDIM, eqs. 12 and 16. eta = 0 adds no noise: x_0 is a function of x. eta = 1 is ancestral_tilde."""
+    return _descend(move_ddim(eta), denoise, x, levels, rng)
 
 
-# Moves: (schedule, t, s) -> (k_0, k_t, sigma), with x_s = k_0 x_0 + k_t x_t + sigma z
+euler = ddim
 
 
-def move_ancestral(schedule, t, s):
-    c_0, c_t, _ = schedule.posterior(t, s)
-    beta = 1.0 - schedule.alpha_bar[t] / schedule.alpha_bar[s]  # of the steps from s to t as one
-    return float(c_0), float(c_t), math.sqrt(beta) if s > 0 else 0.0  # z = 0 in the last step
+def heun(denoise, x, levels, *, rng=None):
+    """Algorithm 1 of EDM: Euler's step, and then a better one with the mean of the slopes at its two ends.
+
+    Where one end has no slope, pure noise (a = 0) or none (s = 0), Euler's step stays.
+    """
+    for t, s in pairwise(levels):
+        x_0 = denoise(x, t)
+        eps = (x - t.a * x_0) / t.s
+        x_s = s.a * x_0 + s.s * eps
+        if t.a > 0 and s.s > 0:
+            eps_s = (x_s - s.a * denoise(x_s, s)) / s.s
+            x_s = s.a * (x / t.a + (s.s / s.a - t.s / t.a) * 0.5 * (eps + eps_s))
+        x = x_s
+    return x
 
 
-def move_ancestral_tilde(schedule, t, s):
-    c_0, c_t, variance = schedule.posterior(t, s)
-    return float(c_0), float(c_t), math.sqrt(variance)
+def dpm_pp(denoise, x, levels, *, rng=None):
+    """DPM-Solver++(2M): ddim's move with D, the x_0 half way, in the place of x_0.
+
+    D = x_0 + (x_0 - x_0 of the step before) / (2 r),   r = h before / h,   h the step in lambda = log(a / s)
+    The first step, and the last, which is infinitely long in lambda, are ddim's.
+    """
+    before = None  # (x_0, h) of the step before
+    for t, s in pairwise(levels):
+        x_0 = D = denoise(x, t)
+        h = _log_snr(s) - _log_snr(t)
+        if before and math.isfinite(h) and math.isfinite(before[1]):
+            D = x_0 + (x_0 - before[0]) * (0.5 * h / before[1])
+        k_0, k_t, _ = move_ddim()(t, s)
+        x, before = k_0 * D + k_t * x, (x_0, h)
+    return x
+
+
+def _log_snr(level):
+    return math.log(level.a / level.s) if level.a > 0 and level.s > 0 else math.inf if level.a > 0 else -math.inf
+
+
+# Moves: (level t, level s below it) -> (k_0, k_t, sigma), with x_s = k_0 x_0 + k_t x_t + sigma z
+
+
+def posterior(t, s):
+    """(c_0, c_t, variance, variance of x_t given x_s), with q(x_s | x_t, x_0) = N(c_0 x_0 + c_t x_t, variance I).
+
+    From s to t the process multiplies by t.a / s.a and adds noise; for DDPM's levels these are its eqs. 6 and 7.
+    """
+    ratio = t.a / s.a
+    added = t.s**2 - (ratio * s.s) ** 2
+    return s.a * added / t.s**2, ratio * (s.s / t.s) ** 2, added * (s.s / t.s) ** 2, added
+
+
+def move_ancestral(t, s):
+    c_0, c_t, _, added = posterior(t, s)
+    return c_0, c_t, math.sqrt(max(0.0, added)) if s.s > 0 else 0.0  # z = 0 in the last step
+
+
+def move_ancestral_tilde(t, s):
+    c_0, c_t, variance, _ = posterior(t, s)
+    return c_0, c_t, math.sqrt(max(0.0, variance))
 
 
 def move_ddim(eta=0.0):
@@ -58,31 +118,25 @@ def move_ddim(eta=0.0):
     if not 0.0 <= eta <= 1.0:
         raise ValueError(f"ddim: eta is {eta}, expected 0 (no fresh noise) to 1 (as much as the ancestral sampler)")
 
-    def move(schedule, t, s):
-        alpha_bar_t, alpha_bar_s = float(schedule.alpha_bar[t]), float(schedule.alpha_bar[s])
-        sigma = eta * math.sqrt((1 - alpha_bar_s) / (1 - alpha_bar_t)) * math.sqrt(1 - alpha_bar_t / alpha_bar_s)
-        direction = math.sqrt(max(0.0, 1 - alpha_bar_s - sigma**2))  # "pointing to x_t": times eps, which is
-        k_t = direction / math.sqrt(1 - alpha_bar_t)  # (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)
-        return math.sqrt(alpha_bar_s) - k_t * math.sqrt(alpha_bar_t), k_t, sigma
+    def move(t, s):
+        sigma = eta * math.sqrt(max(0.0, posterior(t, s)[2])) if eta else 0.0
+        direction = math.sqrt(max(0.0, s.s**2 - sigma**2))  # "pointing to x_t": times eps, which is (x_t - a x_0) / s
+        k_t = direction / t.s
+        return s.a - k_t * t.a, k_t, sigma
 
     return move
 
 
-def descent(schedule, steps=None):
-    """The pairs (t, s) on the way down: T first, s = 0 last."""
-    times = [0, *schedule.subsequence(steps).tolist()]
-    return list(zip(times[:0:-1], times[-2::-1]))
+MOVES = {ancestral: move_ancestral, ancestral_tilde: move_ancestral_tilde, ddim: move_ddim()}
 
 
-def _descend(move, denoise, x_T, schedule, steps, rng):
-    """x_T -> ... -> x_t -> x_s -> ... -> x_0."""
-    x_t = x_T
-    for t, s in descent(schedule, steps):
-        x_0 = denoise(x_t, np.full(len(x_t), t))
-        k_0, k_t, sigma = move(schedule, t, s)
-        x_t = k_0 * x_0 + k_t * x_t
+def _descend(move, denoise, x, levels, rng):
+    """x -> ... -> x_t -> x_s -> ... -> x_0."""
+    for t, s in pairwise(levels):
+        k_0, k_t, sigma = move(t, s)
+        x = k_0 * denoise(x, t) + k_t * x
         if sigma > 0.0:
             if rng is None:
                 raise ValueError("this sampler adds noise in every step; pass rng=")
-            x_t = x_t + sigma * normal(rng, x_t.shape, x_t.dtype)
-    return x_t
+            x = x + sigma * normal(rng, x.shape, x.dtype)
+    return x

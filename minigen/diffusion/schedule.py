@@ -12,13 +12,13 @@ that t; entry 0 is the image without noise: beta_0 = 0, alpha_bar_0 = 1. This is
 An x is an array or a Tensor (N, ...), of any shape per example; its t is an integer, or a NumPy array (N,) of them.
 
 Sources: Ho, Jain & Abbeel 2020, "Denoising diffusion probabilistic models" (DDPM), whose equation numbers these are;
-Nichol & Dhariwal 2021, "Improved DDPM" (the cosine schedule). Read before this: autograd/backend.py. Next: predict.py.
+Nichol & Dhariwal 2021, "Improved DDPM" (the cosine schedule). Read before this: levels.py. Read next: predict.py.
 """
 import math
 
 import numpy as np
 
-from autograd.backend import asarray
+from .levels import CLEAN, Level, noised
 
 BETA_MAX = 0.999  # a step that destroys everything could not be undone: alpha_t would be 0, and is divided by
 
@@ -41,27 +41,28 @@ class Schedule:
 
     def q_sample(self, x_0, t, eps):
         """x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, a draw of q(x_t | x_0) for eps ~ N(0, I) (eq. 4)."""
-        if x_0.shape != eps.shape:
-            raise ValueError(f"q_sample: x_0 has shape {x_0.shape}, eps {eps.shape}; pass noise of x_0's shape")
-        a, s = self.signal_and_noise(t, x_0)
-        return a * x_0 + s * eps
+        level = self.level(t)
+        if np.ndim(t) == 1 and len(t) != len(x_0):
+            raise ValueError(f"t has shape {np.shape(t)}, expected one number, or one per example of {x_0.shape}")
+        return noised(x_0, eps, level)
 
-    def signal_and_noise(self, t, x):
-        """a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), as arrays of x's dtype that broadcast against it.
+    def level(self, t) -> Level:
+        """a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), numbers or arrays of t's shape.
 
-        TypeError or ValueError if t is not made of integers from 1 to T, one for all of x (N, ...) or N of them.
+        TypeError or ValueError if t is not an integer from 1 to T, or an array (N,) of them.
         """
         t = np.asarray(t)
         if t.dtype.kind not in "iu":
             raise TypeError(f"t has dtype {t.dtype}, expected integers from 1 to T = {self.T}")
         if t.size and not (1 <= t.min() and t.max() <= self.T):
             raise ValueError(f"t runs from {t.min()} to {t.max()}, expected 1 to T = {self.T}")
-        if t.ndim > 1 or t.ndim == 1 and len(t) != x.shape[0]:
-            raise ValueError(f"t has shape {t.shape}, expected one number, or one per example of {x.shape}")
-        if x.dtype.kind != "f":
-            raise TypeError(f"diffusion needs floating point images, got dtype {x.dtype}; scale them: data.to_signed")
-        alpha_bar = self.alpha_bar[t].reshape((-1,) + (1,) * (x.ndim - 1))
-        return asarray(np.sqrt(alpha_bar), x.dtype), asarray(np.sqrt(1.0 - alpha_bar), x.dtype)
+        if t.ndim > 1:
+            raise ValueError(f"t has shape {t.shape}, expected one number, or one per example")
+        return Level(np.sqrt(self.alpha_bar[t]), np.sqrt(1.0 - self.alpha_bar[t]), t)
+
+    def levels(self, steps=None) -> list:
+        """The way down in so many of the T steps, evenly spaced, all of them for None: steps + 1 levels."""
+        return [*(Level(*(number.item() for number in self.level(t))) for t in self.subsequence(steps)[::-1]), CLEAN]
 
     def posterior(self, t, s=None):
         """q(x_s | x_t, x_0) = N(c_0 x_0 + c_t x_t, variance I) for 0 <= s < t; s is t - 1 if left out.
@@ -89,22 +90,22 @@ class Schedule:
         return f"Schedule(T={self.T}, beta {beta[1]:.3g} .. {beta[-1]:.3g}, alpha_bar_T {alpha_bar_T:.3g})"
 
 
-def linear(T=1000, beta_1=1e-4, beta_T=0.02):
+def linear_schedule(T=1000, beta_1=1e-4, beta_T=0.02):
     """beta_t in a straight line from beta_1 to beta_T: DDPM, section 4, where T = 1000.
 
     The two values mean a thousand steps. For another T they are multiplied by 1000 / T (and kept below BETA_MAX), so
     that the same noise has been added by the same fraction of the way.
     """
-    _check_T(T, "linear")
+    _check_T(T, "linear_schedule")
     return Schedule(np.minimum(np.linspace(beta_1, beta_T, T) * (1000.0 / T), BETA_MAX))
 
 
-def cosine(T=1000, s=0.008):
+def cosine_schedule(T=1000, s=0.008):
     """alpha_bar_t = f(t) / f(0), f(t) = cos^2((t / T + s) / (1 + s) pi / 2): Improved DDPM, eq. 17.
 
     Slower than the linear one to destroy small images, and at the ends. s keeps beta_1 from vanishing.
     """
-    _check_T(T, "cosine")
+    _check_T(T, "cosine_schedule")
     f = np.cos((np.arange(T + 1) / T + s) / (1.0 + s) * (math.pi / 2.0)) ** 2
     return Schedule(np.minimum(1.0 - f[1:] / f[:-1], BETA_MAX))
 

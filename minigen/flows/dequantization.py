@@ -14,7 +14,7 @@ with it.
                   cell p puts its mass, and the bound is tighter
 
 Symbols: N images, D numbers of an image, u in [0, 1) the place in the cell.
-Read before this: flows.py, data/pixels.py. Read next: normalizing_flow.py.
+Read before this: layers.py, data/pixels.py. Read next: normalizing_flow.py.
 """
 import math
 
@@ -23,22 +23,23 @@ import numpy as np
 from autograd import as_tensor, sigmoid, softplus
 from autograd.backend import asarray, default_dtype, normal, xp
 
-from ..data import dequantize, to_signed
+from ..data import dequantize
 from ..densities import log_standard_normal
 from .layers import MaskedCoupling, checkerboard
 from ..nn.module import Module, ModuleList
 
 
 class UniformDequantization(Module):
-    """levels: how many values a pixel can take, at most 256."""
+    """space: of an image, with at most 256 levels."""
 
-    note = "uniform dequantization"
+    detail = "uniform dequantization"
 
-    def __init__(self, levels):
-        self.levels = _checked(levels, "UniformDequantization")
+    def __init__(self, space):
+        self.space, self.levels = space, _levels(space, "UniformDequantization")
 
     def forward(self, x, rng):
         """v (N, C, H, W) in [0, 1) and log q(v | x) (N,), for integers x."""
+        self.space.check(x)
         v = as_tensor(asarray(dequantize(x, self.levels, rng)))
         return v, as_tensor(xp.full(len(x), v[0].size * math.log(self.levels), default_dtype))
 
@@ -46,20 +47,20 @@ class UniformDequantization(Module):
 class VariationalDequantization(Module):
     """u = sigmoid(couplings(eps; x)), eps ~ N(0, I): checkerboard couplings whose networks see x as well.
 
-    shape: (C, H, W). net: a function (channels in, channels out) -> network. couplings: how many.
+    space: of an image. net: a function (channels in, channels out) -> network. couplings: how many.
     """
 
-    note = "variational dequantization"
+    detail = "variational dequantization"
 
-    def __init__(self, shape, levels, net, couplings=4):
-        self.levels = _checked(levels, "VariationalDequantization")
-        C, H, W = shape
+    def __init__(self, space, net, couplings=4):
+        self.space, self.levels = space, _levels(space, "VariationalDequantization")
+        C, H, W = space.shape
         self.couplings = ModuleList(MaskedCoupling(checkerboard(H, W, first=i % 2), net(2 * C, 2 * C))
                                     for i in range(couplings))
 
     def forward(self, x, rng):
         """v (N, C, H, W) in [0, 1] and log q(v | x) (N,), for integers x; gradients flow into q."""
-        seen = as_tensor(asarray(to_signed(x, self.levels)))
+        seen = as_tensor(self.space.signed(x))
         u = as_tensor(normal(rng, x.shape))  # eps
         log_q = _total(log_standard_normal(u))
         for coupling in self.couplings:
@@ -75,7 +76,7 @@ def _total(per_element):
     return per_element.sum(axis=(1, 2, 3))
 
 
-def _checked(levels, name):
-    if levels is None or not 2 <= levels <= 256:
-        raise ValueError(f"{name}: levels is {levels}, expected 2 to 256, how many values a pixel can take")
-    return levels
+def _levels(space, name):
+    if space.levels is None or not 2 <= space.levels <= 256:
+        raise ValueError(f"{name}: levels is {space.levels}, expected 2 to 256, how many values a pixel can take")
+    return space.levels

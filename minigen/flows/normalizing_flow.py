@@ -12,7 +12,7 @@ from the cell (dequantization.py), and what is minimized and reported is a bound
 A model says what its flow is; the rest is here. The latents have as many numbers as the data, and nothing is
 lost on the way to them.
 
-Symbols: N examples, D numbers of an example, z latents. Read before this: flows.py, dequantization.py.
+Symbols: N examples, D numbers of an example, z latents. Read before this: layers.py, dequantization.py.
 Read next: models/flows/realnvp.py.
 """
 import math
@@ -24,21 +24,23 @@ from autograd import as_tensor, no_grad
 from autograd.backend import asarray, default_dtype, normal
 
 from ..densities import log_standard_normal
-from ..metrics import Figure, mean_interval
-from ..player import Player
+from ..metrics import Measure, mean_interval
 from ..nn.module import Module
+from ..player import Player
 
 CHUNK = 100_000  # numbers of data that are worked on at a time
 
 
 class NormalizingFlow(Module):
-    """flow: a layer from v (N, *shape) to z (N, D). dequantization: of images; None for points."""
+    """flow: a layer from v (N, *shape) to z (N, D). space: of the examples. dequantization: of images; None for points."""
 
-    def __init__(self, flow, shape, dequantization=None):
-        self.flow = flow
-        self.dequantization = dequantization
-        self.shape, self.D = tuple(shape), math.prod(shape)
-        self.latent, self.levels = self.D, dequantization and dequantization.levels
+    def __init__(self, flow, space, dequantization=None):
+        if space.levels is not None and dequantization is None:
+            raise ValueError(f"{type(self).__name__}: images {space.shape} hold integers, which have no density; pass "
+                             "UniformDequantization(space)")
+        self.flow, self.dequantization = flow, dequantization
+        self.space, self.D = space, space.size
+        self.latent, self.levels = self.D, space.levels
 
     def log_prob(self, v):
         """log p(v) in nats, (N,): of points v (N, 2), or of images v (N, C, H, W) with real values in [0, 1)."""
@@ -47,13 +49,8 @@ class NormalizingFlow(Module):
 
     def bound(self, x, rng):
         """In nats, (N,): log p(x) of points; of integer images one draw of the lower bound on log P(x)."""
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"{type(self).__name__}: x has shape {x.shape}, expected {('N', *self.shape)}")
         if self.dequantization is None:
-            return self.log_prob(asarray(x, default_dtype))
-        if x.size and x.max() >= self.levels:
-            raise ValueError(f"{type(self).__name__}: x holds values up to {x.max()}, and the model was made for "
-                             f"gray levels 0 to {self.levels - 1}")
+            return self.log_prob(self.space.unit(x))
         v, log_q = self.dequantization(x, rng)
         return self.log_prob(v) - log_q
 
@@ -61,13 +58,14 @@ class NormalizingFlow(Module):
         return [Player("flow", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
-        nats = -self.bound(batch[0], rng).mean()
+        nats = -self.bound(batch["x"], rng).mean()
         if self.levels is None:
             return {"NLL": nats}
         return {"nats": nats, "bits/dim": nats / (self.D * math.log(2))}
 
     def encode(self, x):
         """z (N, D) of points or integer images x, a NumPy array. An image is taken at the middle of its cell."""
+        self.space.check(x)
         v = x if self.levels is None else (np.float32(x) + 0.5) / self.levels
         with no_grad():
             return self._in_chunks(lambda v: self.flow(as_tensor(v))[0].numpy(), asarray(v, default_dtype))
@@ -78,7 +76,7 @@ class NormalizingFlow(Module):
             v = self._in_chunks(lambda z: self.flow.inverse(as_tensor(z)).numpy(), asarray(z, default_dtype))
         if self.levels is None:
             return v
-        return np.floor(v * self.levels).clip(0, self.levels - 1) / np.float32(self.levels - 1)
+        return self.space.from_unit(np.floor(v * self.levels) / np.float32(self.levels - 1))
 
     def reconstruct(self, x):
         """decode(encode(x)): x itself, up to rounding."""
@@ -88,19 +86,20 @@ class NormalizingFlow(Module):
         """temperature: scales z. Below 1 samples are likelier and more alike (Glow, section 6)."""
         return self.decode(temperature * normal(rng, (n, self.D)))
 
-    def evaluate(self, x, y, rng, draws=4):
+    def measure(self, batch, rng, draws=4):
         """The bound over examples x, each with so many draws of the noise; exact for points."""
+        x = batch["x"]
         if self.levels is None:
             with no_grad():
                 nats = -self._in_chunks(lambda x: self.bound(x, rng).numpy(), x)
-            return [Figure("NLL", *mean_interval(nats), "nats", "exact")]
+            return [Measure("NLL", *mean_interval(nats), "nats", "exact")]
         with no_grad():
             nats = [-self._in_chunks(lambda x: self.bound(x, rng).numpy(), x) for _ in range(draws)]
         nats = np.mean(nats, axis=0)
         bits = nats / (self.D * math.log(2))
-        note = f"{self.dequantization.note}, {draws} draws"
-        return [Figure("-bound", *mean_interval(nats), "nats", note),
-                Figure("-bound", *mean_interval(bits), "bits/dim", f"of {math.log2(self.levels):.2f}; {note}")]
+        detail = f"{self.dequantization.detail}, {draws} draws"
+        return [Measure("-bound", *mean_interval(nats), "nats", detail),
+                Measure("-bound", *mean_interval(bits), "bits/dim", f"of {math.log2(self.levels):.2f}; {detail}")]
 
     def _in_chunks(self, f, x):
         size = max(1, CHUNK // self.D)

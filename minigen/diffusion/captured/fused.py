@@ -20,7 +20,7 @@ and replayed, and `advance` moves them on. Arrays are float32 or float64; noise 
 NCHW array, whatever the memory's. Read before this: samplers.py, philox.py. Read next: loop.py,
 autograd/gpu/diffusion.cu.
 """
-import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,7 +29,6 @@ from autograd.backend import asarray, by_device, xp
 
 from . import philox
 from ..predict import PREDICTIONS
-from ..samplers import descent
 
 
 def _draw_times(seed, step, n, last):
@@ -84,17 +83,14 @@ def signal_table(schedule, dtype=np.float32):
     return asarray(np.sqrt(schedule.alpha_bar), dtype), asarray(np.sqrt(1.0 - schedule.alpha_bar), dtype)
 
 
-def reverse_table(schedule, move, kind="eps", steps=None, dtype=np.float32):
+def reverse_table(levels, move, kind="eps", dtype=np.float32):
     """(times, table): t of each step down (steps,) int32, and its five numbers (steps, 5).
 
-    move: one of samplers.py, (schedule, t, s) -> (k_0, k_t, sigma). kind: what the network predicts.
+    levels: of a discrete schedule. move: one of samplers.py, (t, s) -> (k_0, k_t, sigma). kind: what the network predicts.
     """
-    rows, times = [], []
-    for t, s in descent(schedule, steps):
-        a, noise = math.sqrt(schedule.alpha_bar[t]), math.sqrt(1.0 - schedule.alpha_bar[t])
-        x_0 = PREDICTIONS[kind].x_0  # linear in both: its numbers are its values at (0, 1) and (1, 0)
-        rows.append([x_0(0.0, 1.0, a, noise), x_0(1.0, 0.0, a, noise), *move(schedule, t, s)])
-        times.append(t)
+    x_0 = PREDICTIONS[kind].x_0  # linear in both: its numbers are its values at (0, 1) and (1, 0)
+    rows = [[x_0(0.0, 1.0, t.a, t.s), x_0(1.0, 0.0, t.a, t.s), *move(t, s)] for t, s in pairwise(levels)]
+    times = [level.t for level in levels[:-1]]
     return asarray(np.array(times, np.int32)), asarray(np.array(rows), dtype)
 
 

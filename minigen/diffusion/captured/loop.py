@@ -2,7 +2,7 @@
 
     training = TrainingLoop(network, schedule, Adam(network.parameters()), batch.shape, seed=0)
     loss = training(batch)                    # an array (), the loss of this step
-    sampling = SamplingLoop(network, schedule, move_ddim(), (64, 1, 28, 28), seed=0, steps=100)
+    sampling = SamplingLoop(network, schedule.levels(100), move_ddim(), (64, 1, 28, 28), seed=0)
     x_0 = sampling()                          # an array (64, 1, 28, 28)
 
 On small images a GPU computes faster than Python can ask it to: a step is hundreds of launches of a few microseconds
@@ -16,7 +16,7 @@ host. Source: DDPM (Ho et al. 2020), algorithms 1 and 2. Read before this: fused
 import numpy as np
 
 from autograd import Tensor, grad, no_grad
-from autograd.backend import Captured, asarray, default_dtype, xp
+from autograd.backend import Captured, asarray, by_device, default_dtype, xp
 
 from . import fused
 
@@ -32,13 +32,14 @@ class TrainingLoop:
         self.loss = xp.zeros((), default_dtype)
         self._run = Captured(self._work)
 
-    def __call__(self, x_0):
-        """One step on images x_0 of `shape`, scaled to [-1, 1]. Returns its loss, which the next call overwrites."""
+    def __call__(self, x_0, done=None):
+        """One step on images x_0 of `shape`, scaled to [-1, 1]. Returns its loss, which the next call overwrites. done: how
+        much of the training is over, for a learning rate that is a schedule."""
         if x_0.shape != self.x_0.shape:
             raise ValueError(f"TrainingLoop: x_0 has shape {x_0.shape}, expected {self.x_0.shape}: a captured step has "
                              "fixed sizes; drop the last, smaller batch")
         self.x_0[...] = asarray(x_0)
-        self.lr[...] = float(self.optimizer.lr(self.optimizer.steps))
+        self.lr[...] = self.optimizer.rate(done)
         self.optimizer.steps += 1  # its own count, for its schedule and checkpoints; `step` is the GPU's
         self._run()
         return self.loss
@@ -50,7 +51,7 @@ class TrainingLoop:
         loss, gradient = fused.noise_loss(eps_hat.data, self.seed, self.step)  # 5
         grads = [g.data for g in grad(eps_hat, self.optimizer.params, Tensor(gradient))]
         fused.advance(self.step)  # now the number of this step, counted from 1
-        self.optimizer.apply_on_device(self._clipped(grads), self.lr, self.step)
+        _apply(self.optimizer, self._clipped(grads), self.lr, self.step)
         self.loss[...] = loss
 
     def _clipped(self, grads):
@@ -62,6 +63,11 @@ class TrainingLoop:
         return [g * factor for g in grads]
 
 
+# lr and the number of the step come from arrays (1,): on a GPU the kernel reads them when it runs
+_apply = by_device(lambda optimizer, grads, lr, t: optimizer.apply(grads, 1.0, float(lr[0]), int(t[0])),
+                   lambda optimizer, grads, lr, t: optimizer.apply(grads, 1.0, lr, t))
+
+
 class SamplingLoop:
     """Algorithm 2, or any of its relatives: one of the moves of samplers.py.
 
@@ -69,11 +75,10 @@ class SamplingLoop:
     (x_t, t) -> (conditional, unconditional) of Tensors in the place of the network, and w, how far to go beyond.
     """
 
-    def __init__(self, network, schedule, move, shape, *, seed, steps=None, kind="eps", low=-1.0, high=1.0, w=0.0,
-                 guided=False):
+    def __init__(self, network, levels, move, shape, *, seed, kind="eps", low=-1.0, high=1.0, w=0.0, guided=False):
         self.network, self.guided, self.seed, self.w = network, guided, seed, w
         self.low, self.high = -np.inf if low is None else low, np.inf if high is None else high
-        self.times, self.table = fused.reverse_table(schedule, move, kind, steps)
+        self.times, self.table = fused.reverse_table(levels, move, kind)
         self.x, self.t = xp.zeros(shape, default_dtype), xp.zeros(shape[0], np.int32)
         self.row = fused.counter()  # of the table, anew for every call
         self.step = fused.counter()  # of the noise, which goes on

@@ -7,7 +7,7 @@ Networks", ICLR 2016 (arXiv:1511.06434). What made them train (section 3):
     no fully connected hidden layers      only z to G's first feature map, and D's last one to the logit
     batch normalization in both           except at G's output and D's input, whose mean and variance are the image's
     rectifiers in G, tanh at its output   so that images are in [-1, 1]; leaky rectifiers, slope 0.2, in D
-    all weights from N(0, 0.02^2)         and Adam with lr 2e-4 and beta1 = 0.5 in place of 0.9 (section 4): recipes.py
+    all weights from N(0, 0.02^2)         and Adam with lr 2e-4 and beta1 = 0.5 in place of 0.9 (section 4): recipes/
 
 Images are halved until 4 pixels or fewer are left, and where they are halved, the width w doubles:
 
@@ -22,7 +22,7 @@ al. 2016); only an odd side, as in 7 -> 4, takes 3.
 In training D normalizes a batch of data and one of samples each by its own statistics. G's running statistics, which
 it uses in eval mode, are those of the weights of the last 1 / momentum steps.
 
-Symbols: Z latent, w width, a logit of D. Read before this: gan.py, autograd/conv.py. Read next: latent.py.
+Symbols: Z latent, w width, a logit of D. Read before this: gan.py, autograd/conv.py. Read next: latents.py.
 """
 import math
 

@@ -17,66 +17,46 @@ maximize the probability of the mistake instead (section 3). With dloss/da, the 
     minimax          E_z[log(1 - D(G(z)))]     -D           0 where D is sure that the sample is none of the data
     nonsaturating    -E_z[log D(G(z))]         -(1 - D)     -1 there; 0 where the sample passes for data
 
-In logits log D = -softplus(-a) and log(1 - D) = -softplus(a), finite for every a: D itself is never computed.
-
 Algorithm 1: k steps of D, each on new data, then one step of G. The networks below are plain MLPs (the paper's D has
 maxout units and dropout; here both have rectifiers); those of dcgan.py play the same game.
 
-Symbols: N examples, Z latent, a logit of D. Read before this: implicit.py, train.py.
+Symbols: N examples, Z latent, a logit of D. Read before this: adversarial/implicit.py, adversarial/objectives.py.
 Read next: dcgan.py for images; wgan_gp.py for another game.
 """
 import math
 
-from autograd import leaky_relu, relu, sigmoid, softplus, tanh
+from autograd import leaky_relu, relu, sigmoid, tanh
 
+from ...adversarial.implicit import Implicit
+from ...adversarial.objectives import GENERATOR_LOSSES, discriminator_loss
 from ...nn import MLP, Module
 from ...player import Player
-from ...adversarial.implicit import Implicit
-
-
-def discriminator_loss(a_data, a_fake):
-    """-V of eq. 1, in nats, from the logits of examples and of samples."""
-    return softplus(-a_data).mean() + softplus(a_fake).mean()
-
-
-def minimax(a_fake):
-    """E[log(1 - D(G(z)))]: what of V depends on G (eq. 1)."""
-    return -softplus(a_fake).mean()
-
-
-def nonsaturating(a_fake):
-    """-E[log D(G(z))] (section 3)."""
-    return softplus(-a_fake).mean()
-
-
-LOSSES = {"minimax": minimax, "nonsaturating": nonsaturating}
 
 
 class GAN(Implicit):
     """generator, discriminator: Modules with `shape`; the first with `latent`, the second from examples to logits (N,).
-    levels: gray levels of images, None for points. loss: the generator's, a name in LOSSES. k: steps of D per step of
-    G. judge: see Implicit."""
+    space: of the examples. loss: the generator's, a name in GENERATOR_LOSSES. k: steps of D per step of G."""
 
-    def __init__(self, generator, discriminator, levels, loss="nonsaturating", k=1, judge=None):
-        super().__init__(generator, discriminator, levels, judge)
-        if loss not in LOSSES:
-            raise ValueError(f"GAN: loss is {loss!r}, expected one of {', '.join(LOSSES)}")
+    def __init__(self, generator, discriminator, space, loss="nonsaturating", k=1):
+        super().__init__(generator, discriminator, space)
+        if loss not in GENERATOR_LOSSES:
+            raise ValueError(f"GAN: loss is {loss!r}, expected one of {', '.join(GENERATOR_LOSSES)}")
         if k < 1:
             raise ValueError(f"GAN: k is {k}, expected at least 1 step of the discriminator")
-        self.discriminator, self.loss, self.k = discriminator, LOSSES[loss], k
+        self.discriminator, self.loss, self.k = discriminator, GENERATOR_LOSSES[loss], k
 
     def players(self):
         return [Player("D", self.discriminator.parameters(), self.discriminator_loss, repeat=self.k),
-                Player("G", self.generator.parameters(), self.generator_loss)]
+                Player("G", self.generator.parameters(), self.generator_loss, data=False)]
 
     def discriminator_loss(self, batch, rng):
-        x = self.real(batch[0])
+        x = self.space.signed(batch["x"])
         a_data, a_fake = self.discriminator(x), self.discriminator(self.fake(len(x), rng))
         return {"-V": discriminator_loss(a_data, a_fake),
                 "D(x)": sigmoid(a_data.detach()).mean(), "D(G(z))": sigmoid(a_fake.detach()).mean()}
 
-    def generator_loss(self, batch, rng):
-        a_fake = self.discriminator(self.generator(self.noise(len(batch[0]), rng)))
+    def generator_loss(self, n, rng):
+        a_fake = self.discriminator(self.generator(self.noise(n, rng)))
         return {self.loss.__name__: self.loss(a_fake)}
 
 

@@ -20,34 +20,22 @@ that computes grad f, through convolutions and all, as a graph of its own, and t
 It is the slope of f at one point. Batch normalization would make f of a point depend on all the others, so the critic
 has none (section 4).
 
-Symbols: N examples, f critic (the paper's D), t (its epsilon). Read before this: gan.py, autograd/tensor.py (grad).
+Symbols: N examples, f critic (the paper's D), t (its epsilon). Read before this: gan.py, adversarial/penalties.py.
 """
-from autograd import grad, parameter, sqrt
 from autograd.backend import uniform
 
+from ...adversarial.implicit import Implicit
+from ...adversarial.penalties import gradient_penalty
 from ...nn import BatchNorm1d, BatchNorm2d
 from ...player import Player
-from ...adversarial.implicit import Implicit
-
-
-def gradient_penalty(f, x_hat):
-    """E[(|grad f(x_hat)| - 1)^2] for points or images x_hat (N, ...), an array; differentiable in f's parameters.
-
-    f must treat every x_hat on its own: then the gradient of the sum is each one's own gradient.
-    """
-    x_hat = parameter(x_hat)
-    slope = grad(f(x_hat).sum(), x_hat, create_graph=True).reshape(len(x_hat), -1)  # (N, D)
-    norm = sqrt((slope * slope).sum(axis=1) + 1e-12)  # where the slope is 0 the root alone has no gradient
-    return ((norm - 1.0) ** 2).mean()
 
 
 class WGANGP(Implicit):
     """generator, critic: Modules with `shape`; the first with `latent`, the second from examples to numbers (N,).
-    levels: gray levels of images, None for points. n_critic: steps of the critic per step of the generator. penalty:
-    lambda. judge: see Implicit."""
+    space: of the examples. n_critic: steps of the critic per step of the generator. penalty: lambda."""
 
-    def __init__(self, generator, critic, levels, n_critic=5, penalty=10.0, judge=None):
-        super().__init__(generator, critic, levels, judge)
+    def __init__(self, generator, critic, space, n_critic=5, penalty=10.0):
+        super().__init__(generator, critic, space)
         if n_critic < 1:
             raise ValueError(f"WGANGP: n_critic is {n_critic}, expected at least 1")
         if penalty <= 0:
@@ -60,16 +48,16 @@ class WGANGP(Implicit):
 
     def players(self):
         return [Player("critic", self.critic.parameters(), self.critic_loss, repeat=self.n_critic),
-                Player("G", self.generator.parameters(), self.generator_loss)]
+                Player("G", self.generator.parameters(), self.generator_loss, data=False)]
 
     def critic_loss(self, batch, rng):
         """Eq. 3, and its parts: what the critic makes of the distance, which lags behind and errs by the penalty."""
-        x = self.real(batch[0])
+        x = self.space.signed(batch["x"])
         fake = self.fake(len(x), rng)
         t = uniform(rng, (len(x),) + (1,) * (x.ndim - 1))
         penalty = gradient_penalty(self.critic, t * x + (1.0 - t) * fake.data)
         distance = self.critic(x).mean() - self.critic(fake).mean()
         return {"loss": self.penalty * penalty - distance, "distance": distance, "penalty": penalty}
 
-    def generator_loss(self, batch, rng):
-        return {"-f": -self.critic(self.generator(self.noise(len(batch[0]), rng))).mean()}
+    def generator_loss(self, n, rng):
+        return {"-f": -self.critic(self.generator(self.noise(n, rng))).mean()}

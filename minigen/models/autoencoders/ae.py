@@ -14,44 +14,32 @@ Gaussian is fitted to the codes on the way, as a running mean and covariance. Th
 
 Symbols: N examples, D pixels, Z latent. Read before this: linear_ae.py, nn/autoencoder.py. Read next: vae.py.
 """
-import math
-
 from autograd import no_grad
 from autograd.backend import asarray, default_dtype, to_numpy, xp
 
-from ...data import to_unit
-from ...metrics import Figure, mean_interval
+from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.autoencoder import mlp_pair
 from ...player import Player
 
 
 class Autoencoder(Module):
-    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are scaled to [0, 1];
-    None for points. latent: Z. hidden: widths of the encoder's hidden layers; the decoder has them in
-    reverse. networks: makes f and g of these, `mlp_pair` or, for images, `conv_pair`."""
+    """space: of an image, scaled to [0, 1], or of points. latent: Z. hidden: widths of the encoder's hidden layers; the
+    decoder has them in reverse. networks: makes f and g of these, `mlp_pair` or, for images, `conv_pair`."""
 
-    def __init__(self, shape, levels, latent=16, hidden=(256,), networks=mlp_pair, *, rng):
-        self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
+    def __init__(self, space, latent=16, hidden=(256,), networks=mlp_pair, *, rng):
         if latent < 1:
             raise ValueError(f"Autoencoder: latent is {latent}, expected at least 1")
-        self.latent = latent
-        self.encoder, self.decoder = networks(self.shape, hidden, code=latent, latent=latent, rng=rng)
+        self.space, self.latent = space, latent
+        self.encoder, self.decoder = networks(space.shape, hidden, code=latent, latent=latent, rng=rng)
         self.register_buffer("code_mean", xp.zeros(latent, default_dtype))
         self.register_buffer("code_cov", xp.eye(latent, dtype=default_dtype))
-
-    def unit(self, x):
-        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the model's rows (N, D)."""
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"Autoencoder: x has shape {x.shape}, expected {('N', *self.shape)}")
-        x = x if self.levels is None else to_unit(x, self.levels)
-        return asarray(x, default_dtype).reshape(len(x), self.D)
 
     def players(self):
         return [Player("autoencoder", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
-        x = self.unit(batch[0])  # (N, D)
+        x = self.space.rows(batch["x"])  # (N, D)
         z = self.encoder(x)  # (N, Z)
         x_hat = self.decoder(z)  # (N, D)
         if self.training:
@@ -67,13 +55,12 @@ class Autoencoder(Module):
     def encode(self, x):
         """The codes z (N, Z) of images or points x, a NumPy array."""
         with no_grad():
-            return self.encoder(self.unit(x)).numpy()
+            return self.encoder(self.space.rows(x)).numpy()
 
     def decode(self, z):
         """g(z) for codes z (N, Z), as images in [0, 1] or points."""
         with no_grad():
-            x_hat = self.decoder(asarray(z, default_dtype)).numpy()
-        return (x_hat if self.levels is None else x_hat.clip(0, 1)).reshape(len(z), *self.shape)
+            return self.space.from_unit(self.decoder(asarray(z, default_dtype)).data)
 
     def reconstruct(self, x):
         """g(f(x)), as images in [0, 1] or points."""
@@ -83,9 +70,8 @@ class Autoencoder(Module):
         """Decodes z from the Gaussian with the codes' mean and covariance."""
         return self.decode(rng.multivariate_normal(to_numpy(self.code_mean), to_numpy(self.code_cov), n))
 
-    def evaluate(self, x, y, rng):
+    def measure(self, batch, rng):
         with no_grad():
-            x = self.unit(x)
+            x = self.space.rows(batch["x"])
             error = ((x - self.decoder(self.encoder(x))) ** 2).sum(axis=1)
-        note = f"|x - x_hat|^2, codes of {self.latent} numbers"
-        return [Figure("squared error", *mean_interval(error), "", note)]
+        return [Measure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, codes of {self.latent} numbers")]

@@ -1,6 +1,6 @@
 """Denoising autoencoder: a network that takes noise out of examples, and so learns where the data are.
 
-    x~   = x + sigma eps,  eps ~ N(0, I)      an example, spoiled
+    x~   = x + sigma eps,  eps ~ N(0, I)      an example, corrupted
     loss = E |r(x~) - x|^2                    the network r is to give back what it was
 
 No narrow code is needed to keep r from being useless: copying its input does not help here. What helps most is the mean
@@ -19,39 +19,37 @@ stationary density for a small step delta is p_sigma, and at its end a jump to c
 
     x~ <- x~ + delta/2 score(x~) + sqrt(delta) eps          x = r(x~)
 
-The idea is of Vincent et al., ICML 2008, who spoiled images by blanking pixels, to learn features.
+The idea is of Vincent et al., ICML 2008, who corrupted images by blanking pixels, to learn features.
 Symbols: N examples, D pixels. Read before this: ae.py. Read next: models/diffusion/ddpm.py.
 """
 import math
 
 from autograd import no_grad
-from autograd.backend import asarray, default_dtype, normal, to_numpy, xp
+from autograd.backend import asarray, default_dtype, normal, xp
 
-from ...data import to_unit
-from ...metrics import Figure, mean_interval
+from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...player import Player
 
 
 class DenoisingAutoencoder(Module):
-    """network: r, (N, D) -> (N, D). shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are
-    scaled to [0, 1]; None for points. sigma: of the noise, on that scale. steps: of the walk that samples."""
+    """network: r, (N, D) -> (N, D). space: of an image, scaled to [0, 1], or of points. sigma: of the noise, on that
+    scale. steps: of the walk that samples."""
 
-    def __init__(self, network, shape, levels, sigma, steps=500):
+    def __init__(self, network, space, sigma, steps=500):
         if not sigma > 0:
             raise ValueError(f"DenoisingAutoencoder: sigma is {sigma}, expected more than 0")
-        self.network, self.sigma, self.steps = network, sigma, steps
-        self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
+        self.network, self.space, self.sigma, self.steps = network, space, sigma, steps
 
     def players(self):
         return [Player("autoencoder", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
-        x = self.unit(batch[0])  # (N, D)
-        x_hat = self.network(self.spoil(x, rng))
+        x = self.space.rows(batch["x"])  # (N, D)
+        x_hat = self.network(self.corrupt(x, rng))
         return {"squared error": ((x - x_hat) ** 2).sum(axis=1).mean()}
 
-    def spoil(self, x, rng):
+    def corrupt(self, x, rng):
         """x~ for examples x of any shape, on the scale that the model works on."""
         return asarray(x) + self.sigma * normal(rng, x.shape)
 
@@ -73,20 +71,12 @@ class DenoisingAutoencoder(Module):
         return x
 
     def sample(self, n, rng):
-        """Walks, from a spoiled nothing, and jumps."""
-        start = self.spoil(xp.zeros((n, self.D), default_dtype), rng)
-        x = to_numpy(self.denoise(self.walk(start, self.steps, rng))).reshape(n, *self.shape)
-        return x if self.levels is None else x.clip(0, 1)
+        """Walks, from a corrupted nothing, and jumps."""
+        start = self.corrupt(xp.zeros((n, self.space.size), default_dtype), rng)
+        return self.space.from_unit(self.denoise(self.walk(start, self.steps, rng)))
 
-    def evaluate(self, x, y, rng):
-        x = self.unit(x)
-        error = ((x - self.denoise(self.spoil(x, rng))) ** 2).sum(axis=1)
-        note = f"|x - r(x~)|^2 at sigma = {self.sigma:g}; |x - x~|^2 is {self.D * self.sigma**2:.4g}"
-        return [Figure("squared error", *mean_interval(error), "", note)]
-
-    def unit(self, x):
-        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the rows that the model works on, (N, D)."""
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"DenoisingAutoencoder: x has shape {x.shape}, expected {('N', *self.shape)}")
-        x = x if self.levels is None else to_unit(x, self.levels)
-        return asarray(x, default_dtype).reshape(len(x), self.D)
+    def measure(self, batch, rng):
+        x = self.space.rows(batch["x"])
+        error = ((x - self.denoise(self.corrupt(x, rng))) ** 2).sum(axis=1)
+        detail = f"|x - r(x~)|^2 at sigma = {self.sigma:g}; |x - x~|^2 is {self.space.size * self.sigma**2:.4g}"
+        return [Measure("squared error", *mean_interval(error), "", detail)]

@@ -15,28 +15,25 @@ and W_e do.
 An autoencoder is not a generative model: it has no p(z). To draw samples all the same, a Gaussian is fitted
 to the codes on the way, as a running mean and covariance.
 
-Symbols: N images, D pixels, Z latent. Read before this: nn/layers.py, train.py (Player). Read next: ae.py.
+Symbols: N images, D pixels, Z latent. Read before this: nn/layers.py, player.py. Read next: ae.py.
 """
-import math
-
 import numpy as np
 import scipy.linalg
 
 from autograd import no_grad
 from autograd.backend import asarray, default_dtype, to_numpy, xp
 
-from ...data import to_unit
-from ...metrics import Figure, mean_interval
+from ...metrics import Measure, mean_interval
 from ...nn import Linear, Module
 from ...player import Player
 
 
 class LinearAutoencoder(Module):
-    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, which are scaled to [0, 1];
-    None for points. latent: Z. The plane is spanned by the columns of `decoder.weight` (D, Z)."""
+    """space: of an image, scaled to [0, 1], or of points. latent: Z. The plane is spanned by the columns of
+    `decoder.weight` (D, Z)."""
 
-    def __init__(self, shape, levels, latent=2, *, rng):
-        self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
+    def __init__(self, space, latent=2, *, rng):
+        self.space, self.D = space, space.size
         if not 1 <= latent <= self.D:
             raise ValueError(f"LinearAutoencoder: latent is {latent}, expected 1 to {self.D}, the size of x")
         self.latent = latent
@@ -49,21 +46,14 @@ class LinearAutoencoder(Module):
     def center(self, x):
         """Takes m from the training data x. Without it the mean is one more direction to be learned, by far
         the longest, and descent is slow. Returns the model."""
-        self.mean[...] = self.unit(x).mean(axis=0)
+        self.mean[...] = self.space.rows(x).mean(axis=0)
         return self
-
-    def unit(self, x):
-        """Images x (N, C, H, W) in 0..levels-1, or points (N, 2), as the model's rows (N, D)."""
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"LinearAutoencoder: x has shape {x.shape}, expected {('N', *self.shape)}")
-        x = x if self.levels is None else to_unit(x, self.levels)
-        return asarray(x, default_dtype).reshape(len(x), self.D)
 
     def players(self):
         return [Player("autoencoder", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
-        x = self.unit(batch[0])  # (N, D)
+        x = self.space.rows(batch["x"])  # (N, D)
         z = self.encoder(x - self.mean)  # (N, Z)
         x_hat = self.mean + self.decoder(z)  # (N, D)
         if self.training:
@@ -79,13 +69,12 @@ class LinearAutoencoder(Module):
     def encode(self, x):
         """The codes z (N, Z) of images or points x, a NumPy array."""
         with no_grad():
-            return self.encoder(self.unit(x) - self.mean).numpy()
+            return self.encoder(self.space.rows(x) - self.mean).numpy()
 
     def decode(self, z):
         """m + W_d z for codes z (N, Z), as images in [0, 1] or points."""
         with no_grad():
-            x_hat = (self.mean + self.decoder(asarray(z, default_dtype))).numpy()
-        return (x_hat if self.levels is None else x_hat.clip(0, 1)).reshape(len(z), *self.shape)
+            return self.space.from_unit((self.mean + self.decoder(asarray(z, default_dtype))).data)
 
     def reconstruct(self, x):
         """x_hat, as images in [0, 1] or points."""
@@ -95,13 +84,12 @@ class LinearAutoencoder(Module):
         """Decodes z from the Gaussian with the codes' mean and covariance."""
         return self.decode(rng.multivariate_normal(to_numpy(self.code_mean), to_numpy(self.code_cov), n))
 
-    def evaluate(self, x, y, rng):
+    def measure(self, batch, rng):
         with no_grad():
-            x = self.unit(x)
+            x = self.space.rows(batch["x"])
             x_hat = self.mean + self.decoder(self.encoder(x - self.mean))
         error = ((x - x_hat) ** 2).sum(axis=1)
-        note = f"|x - x_hat|^2, codes of {self.latent} numbers"
-        return [Figure("squared error", *mean_interval(error), "", note)]
+        return [Measure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, codes of {self.latent} numbers")]
 
 
 def pca(x, latent):

@@ -19,21 +19,21 @@ A tighter bound costs more draws. With w_i = p(x | z_i) p(z_i) / q(z_i | x) and 
     ELBO = E[log w]  <=  E[log 1/k sum_i w_i]  <=  log p(x)
 
 Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016 (theorem 1). The middle one rises
-to the right with k. `evaluate` takes k = 500 draws and computes both sides from the same ones.
+to the right with k. `measure` takes k = 500 draws and computes both sides from the same ones.
 
 Symbols: N examples, D pixels, Z latent, k draws of z; h what the decoder network puts out for a pixel. Read
-before this: ae.py, nn/autoencoder.py, densities.py. Read next: latent.py, for pictures of the code; train.py.
+before this: ae.py, nn/autoencoder.py, densities.py. Read next: latents.py, for pictures of the code; train.py.
 """
 import math
 
 from tqdm import tqdm
 
 from autograd import exp, logsumexp, no_grad, parameter, sigmoid, softmax, split
-from autograd.backend import asarray, default_dtype, normal, to_numpy, xp
+from autograd.backend import asarray, default_dtype, normal, xp
 
-from ...data import binarize, to_unit
+from ...data import binarize
 from ...densities import kl_standard_normal, log_bernoulli, log_categorical, log_normal, log_standard_normal
-from ...metrics import Figure, mean_interval
+from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.autoencoder import mlp_pair
 from ...player import Player
@@ -42,26 +42,23 @@ CHUNK = 2**20  # numbers h that evaluation holds at a time
 
 
 class VAE(Module):
-    """shape: of an example, (C, H, W) or (2,). levels: gray levels of images, None for points. decoder:
-    "bernoulli", "gaussian" or "categorical". latent: Z. hidden: widths of the encoder's hidden layers; the
-    decoder has them in reverse. networks: makes the two networks of these, `mlp_pair` or, for images,
-    `conv_pair`."""
+    """space: of images or points. decoder: "bernoulli", "gaussian" or "categorical". latent: Z. hidden: widths of the
+    encoder's hidden layers; the decoder has them in reverse. networks: makes the two networks of these, `mlp_pair` or,
+    for images, `conv_pair`."""
 
-    def __init__(self, shape, levels, decoder="bernoulli", latent=40, hidden=(500, 500), beta=1.0,
-                 networks=mlp_pair, *, rng):
-        self.shape, self.levels, self.D = tuple(shape), levels, math.prod(shape)
+    def __init__(self, space, decoder="bernoulli", latent=40, hidden=(500, 500), beta=1.0, networks=mlp_pair, *, rng):
         if latent < 1:
             raise ValueError(f"VAE: latent is {latent}, expected at least 1")
         if beta < 0:
             raise ValueError(f"VAE: beta is {beta}, expected at least 0")
         if decoder not in DECODERS:
             raise ValueError(f"VAE: decoder is {decoder!r}, expected one of {', '.join(DECODERS)}")
-        if levels is None and decoder != "gaussian":
-            raise ValueError(f"VAE: decoder {decoder!r} is for gray levels, and points of shape {self.shape} "
+        if space.levels is None and decoder != "gaussian":
+            raise ValueError(f"VAE: decoder {decoder!r} is for gray levels, and points of shape {space.shape} "
                              "have none; pass decoder='gaussian'")
-        self.latent, self.beta = latent, beta
-        self.likelihood = DECODERS[decoder](levels)
-        self.encoder, self.decoder = networks(self.shape, hidden, code=2 * latent, latent=latent,
+        self.space, self.latent, self.beta = space, latent, beta
+        self.likelihood = DECODERS[decoder](space)
+        self.encoder, self.decoder = networks(space.shape, hidden, code=2 * latent, latent=latent,
                                               outputs=self.likelihood.size, rng=rng)
 
     def players(self):
@@ -69,7 +66,7 @@ class VAE(Module):
 
     def loss(self, batch, rng):
         """-ELBO, or what is minimized in its place if beta is not 1, and its parts, in nats per example."""
-        x, seen = self.likelihood.observe(self.rows(batch[0]), rng)  # (N, D): as modelled, and as encoded
+        x, seen = self.likelihood.observe(batch["x"], rng)  # (N, D): as modelled, and as encoded
         mu, logvar = self.posterior(seen)  # (N, Z)
         eps = normal(rng, mu.shape)
         z = mu + exp(0.5 * logvar) * eps  # (N, Z), eq. 4
@@ -85,64 +82,53 @@ class VAE(Module):
     def sample(self, n, rng):
         """z from the prior; then images as the mean of p(x | z), as the paper has them, and points drawn."""
         z = normal(rng, (n, self.latent))
-        if self.levels is not None:
+        if self.space.is_image:
             return self.decode(z)
         with no_grad():
-            return to_numpy(self.likelihood.draw(self.decoder(z), rng)).reshape(n, *self.shape)
+            return self.space.from_unit(self.likelihood.draw(self.decoder(z), rng))
 
     def encode(self, x):
         """The codes mu (N, Z) of images or points x, a NumPy array."""
         with no_grad():
-            return self.posterior(self.likelihood.scale(self.rows(x)))[0].numpy()
+            return self.posterior(self.space.rows(x))[0].numpy()
 
     def decode(self, z):
         """The mean of p(x | z) for codes z (N, Z), as images in [0, 1] or points."""
         with no_grad():
-            mean = self.likelihood.mean(self.decoder(asarray(z, default_dtype))).numpy()
-        return (mean if self.levels is None else mean.clip(0, 1)).reshape(len(z), *self.shape)
+            return self.space.from_unit(self.likelihood.mean(self.decoder(asarray(z, default_dtype))).data)
 
     def reconstruct(self, x):
         """decode(encode(x)), as images in [0, 1] or points."""
         return self.decode(self.encode(x))
 
-    def evaluate(self, x, y, rng, k=500):
+    def measure(self, batch, rng, k=500):
         """-ELBO and the importance-weighted bound of k draws over the examples x, in little memory."""
-        size = max(1, CHUNK // (k * self.D * self.likelihood.size))
+        x = batch["x"]
+        size = max(1, CHUNK // (k * self.space.size * self.likelihood.size))
         elbo, bound = [], []
         with no_grad():
             for i in tqdm(range(0, len(x), size), desc="evaluating", unit="chunk", disable=None, leave=False):
                 log_w = self.log_weights(x[i : i + size], k, rng)  # (n, k)
                 elbo.append(log_w.mean(axis=1).data)
                 bound.append(logsumexp(log_w, axis=1).data - math.log(k))
-        note = self.likelihood.note
+        detail = self.likelihood.detail
         used = int((self.encode(x).var(axis=0) > 0.01).sum())  # the "active units" of Burda et al.
-        return [Figure("-ELBO", *mean_interval(-xp.concatenate(elbo)), "nats", f"{note}; {k} draws of z"),
-                Figure("-IW bound", *mean_interval(-xp.concatenate(bound)), "nats", f"{note}; k = {k}"),
-                Figure("latents in use", used, None, "", f"of {self.latent}: variance of mu above 0.01")]
+        return [Measure("-ELBO", *mean_interval(-xp.concatenate(elbo)), "nats", f"{detail}; {k} draws of z"),
+                Measure("-IW bound", *mean_interval(-xp.concatenate(bound)), "nats", f"{detail}; k = {k}"),
+                Measure("latents in use", used, None, "", f"of {self.latent}: variance of mu above 0.01")]
 
     def log_weights(self, x, k, rng):
         """log w = log p(x | z) + log p(z) - log q(z | x) for k draws of z: (N, k)."""
-        x, seen = self.likelihood.observe(self.rows(x), rng)
+        x, seen = self.likelihood.observe(x, rng)
         mu, logvar = (a.reshape(-1, 1, self.latent) for a in self.posterior(seen))  # (N, 1, Z)
         z = mu + exp(0.5 * logvar) * normal(rng, (len(x), k, self.latent))  # (N, k, Z)
         log_p_x = self.likelihood.log_prob(x[:, None], self.decoder(z))  # (N, k, D)
         return log_p_x.sum(axis=2) + (log_standard_normal(z) - log_normal(z, mu, logvar)).sum(axis=2)
 
-    def rows(self, x):
-        """Examples x as rows (N, D), in the data's own units. ValueError if they do not fit the model."""
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"VAE: x has shape {x.shape}, expected {('N', *self.shape)}")
-        if self.levels is not None and x.size and not 0 <= x.min() <= x.max() < self.levels:
-            raise ValueError(f"VAE: x holds values from {x.min()} to {x.max()}, and the "
-                             f"{self.likelihood.name} decoder was made for gray levels 0 to "
-                             f"{self.levels - 1}")
-        return x.reshape(len(x), self.D)
-
 
 # The decoders' distributions. Each pixel has its own, given z: log p(x | z) is a sum over pixels.
 #
-#   observe(x, rng)   x as it is modelled, and as the encoder sees it, both (N, D)
-#   scale(x)          x as the encoder sees it, without randomness
+#   observe(x, rng)   x (N, *shape) as it is modelled, and as the encoder sees it, both (N, D)
 #   log_prob(x, h)    log p(x | z) per pixel: x (..., D), h (..., D size) -> (..., D)
 #   mean(h)           E[x | z] per pixel, on the scale [0, 1]
 
@@ -153,16 +139,14 @@ class Bernoulli(Module):
 
     name, size = "bernoulli", 1
 
-    def __init__(self, levels):
-        self.levels = levels
-        self.note = "fixed binarization" if levels == 2 else "dynamic binarization, one draw"
+    def __init__(self, space):
+        self.space = space
+        self.detail = "fixed binarization" if space.levels == 2 else "dynamic binarization, one draw"
 
     def observe(self, x, rng):
-        bits = asarray(binarize(x, self.levels, rng))
+        self.space.check(x)
+        bits = asarray(binarize(x, self.space.levels, rng)).reshape(len(x), self.space.size)
         return bits, bits
-
-    def scale(self, x):
-        return asarray(to_unit(x, self.levels))
 
     def log_prob(self, x, h):
         return log_bernoulli(x, h)
@@ -177,24 +161,21 @@ class Categorical(Module):
 
     name = "categorical"
 
-    def __init__(self, levels):
-        self.levels = self.size = levels
-        self.note = f"exact gray levels, {levels}-way categorical"
+    def __init__(self, space):
+        self.space, self.size = space, space.levels
+        self.detail = f"exact gray levels, {space.levels}-way categorical"
 
     def observe(self, x, rng):
-        return asarray(x), self.scale(x)
-
-    def scale(self, x):
-        return asarray(to_unit(x, self.levels))
+        return asarray(x).reshape(len(x), self.space.size), self.space.rows(x)
 
     def log_prob(self, x, h):
         return log_categorical(x, self._pixels(h))
 
     def mean(self, h):
-        return softmax(self._pixels(h)) @ xp.linspace(0, 1, self.levels, dtype=default_dtype)
+        return softmax(self._pixels(h)) @ xp.linspace(0, 1, self.size, dtype=default_dtype)
 
     def _pixels(self, h):
-        return h.reshape(*h.shape[:-1], -1, self.levels)  # (..., D, K)
+        return h.reshape(*h.shape[:-1], -1, self.size)  # (..., D, K)
 
 
 class Gaussian(Module):
@@ -203,16 +184,13 @@ class Gaussian(Module):
 
     name, size = "gaussian", 1
 
-    def __init__(self, levels):
-        self.levels = levels
+    def __init__(self, space):
+        self.space = space
         self.logvar = parameter(xp.zeros(1, default_dtype))
-        self.note = "density of points" if levels is None else "density of gray / (levels - 1)"
+        self.detail = "density of points" if space.levels is None else "density of gray / (levels - 1)"
 
     def observe(self, x, rng):
-        return self.scale(x), self.scale(x)
-
-    def scale(self, x):
-        return asarray(x if self.levels is None else to_unit(x, self.levels), default_dtype)
+        return self.space.rows(x), self.space.rows(x)
 
     def log_prob(self, x, h):
         return log_normal(x, h, self.logvar)

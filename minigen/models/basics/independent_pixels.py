@@ -17,19 +17,18 @@ import math
 
 from autograd.backend import asarray, to_numpy, uniform, xp
 
-from ...data import to_unit
-from ...metrics import Figure, mean_interval
+from ...metrics import Measure, mean_interval
 from ...nn import Module
 
 
 class IndependentPixels(Module):
-    """shape: of an image, (C, H, W). levels: K. Uniform over all images until it is fitted."""
+    """space: of an image. Uniform over all images until it is fitted."""
 
-    def __init__(self, shape, levels):
-        if levels is None:
+    def __init__(self, space):
+        if space.levels is None:
             raise ValueError("IndependentPixels: counts gray levels, and points of shape "
-                             f"{tuple(shape)} have none; choose images, e.g. digits")
-        self.shape, self.D, self.K = tuple(shape), math.prod(shape), levels
+                             f"{space.shape} have none; choose images, e.g. digits")
+        self.space, self.D, self.K = space, space.size, space.levels
         self.register_buffer("log_p", xp.full((self.D, self.K), -math.log(self.K)))
 
     def num_parameters(self):
@@ -52,14 +51,13 @@ class IndependentPixels(Module):
     def sample(self, n, rng):
         u = uniform(rng, (n, self.D, 1))
         x = (u > xp.exp(self.log_p).cumsum(axis=1)[:, :-1]).sum(axis=2)  # (n, D): the inverse of the cdf at u
-        return to_unit(to_numpy(x), self.K).reshape(n, *self.shape)
+        return self.space.drawn(to_numpy(x).reshape(n, *self.space.shape))
 
-    def evaluate(self, x, y, rng):
-        return [Figure("NLL", *mean_interval(-self.log_prob(x)), "nats", "exact; interval over the images"),
-                Figure("parameters", self.num_parameters())]
+    def measure(self, batch, rng):
+        nll = mean_interval(-self.log_prob(batch["x"]))
+        return [Measure("NLL", *nll, "nats", "exact; interval over the images"),
+                Measure("parameters", self.num_parameters())]
 
     def _pixels(self, x):
-        if x.shape[1:] != self.shape or x.max() >= self.K:
-            raise ValueError(f"IndependentPixels: x has shape {x.shape} and values up to {x.max()}, expected "
-                             f"{('N', *self.shape)} and 0..{self.K - 1}")
+        self.space.check(x)
         return asarray(x).reshape(len(x), self.D)

@@ -20,20 +20,18 @@ import math
 
 from autograd.backend import asarray, to_numpy, uniform, xp
 
-from ...data import to_unit
-from ...metrics import Figure, mean_interval
+from ...metrics import Measure, mean_interval
 from ...nn import Module
 
 
 class MarkovChain(Module):
-    """shape: of an image, (C, H, W). levels: K. shared: one transition table for all places. Uniform until
-    fitted."""
+    """space: of an image. shared: one transition table for all places. Uniform until fitted."""
 
-    def __init__(self, shape, levels, shared=False):
-        if levels is None:
+    def __init__(self, space, shared=False):
+        if space.levels is None:
             raise ValueError("MarkovChain: counts gray levels, and points of shape "
-                             f"{tuple(shape)} have none; choose images, e.g. digits")
-        self.shape, self.D, self.K = tuple(shape), math.prod(shape), levels
+                             f"{space.shape} have none; choose images, e.g. digits")
+        self.space, self.D, self.K = space, space.size, space.levels
         self.tables = 1 if shared else self.D - 1
         log_uniform = -math.log(self.K)
         self.register_buffer("log_first", xp.full(self.K, log_uniform))  # [k]
@@ -65,20 +63,19 @@ class MarkovChain(Module):
         pixels = [_draw(self.log_first, u[:, 0])]
         for d in range(1, self.D):
             pixels.append(_draw(self.log_next[table[d - 1], pixels[-1]], u[:, d]))
-        return to_unit(to_numpy(xp.stack(pixels, axis=1)), self.K).reshape(n, *self.shape)
+        return self.space.drawn(to_numpy(xp.stack(pixels, axis=1)).reshape(n, *self.space.shape))
 
-    def evaluate(self, x, y, rng):
-        return [Figure("NLL", *mean_interval(-self.log_prob(x)), "nats", "exact; interval over the images"),
-                Figure("parameters", self.num_parameters())]
+    def measure(self, batch, rng):
+        nll = mean_interval(-self.log_prob(batch["x"]))
+        return [Measure("NLL", *nll, "nats", "exact; interval over the images"),
+                Measure("parameters", self.num_parameters())]
 
     def _table(self):
         """Which table each step of the chain uses, (D - 1,)."""
         return xp.arange(self.D - 1) % self.tables
 
     def _pixels(self, x):
-        if x.shape[1:] != self.shape or x.max() >= self.K:
-            raise ValueError(f"MarkovChain: x has shape {x.shape} and values up to {x.max()}, expected "
-                             f"{('N', *self.shape)} and 0..{self.K - 1}")
+        self.space.check(x)
         return asarray(x).reshape(len(x), self.D).astype(int)
 
 

@@ -1,4 +1,3 @@
 """Classifiers: not generative, but they judge what is. Start at cnn.py."""
 from .cnn import CNN as CNN
 from .cnn import pretrained as pretrained
-from .cnn import sample_judge as sample_judge

@@ -4,11 +4,11 @@
     a layer of 64 numbers, the features                                                  then logits of the classes
 
 It is trained on images moved by a few pixels at random, as a digit is the same digit wherever it stands. What it says
-of drawn images, and its features of them, are compared with those of real ones in metrics.py. Weights for MNIST and for
+of drawn images, and its features of them, are compared with those of real ones in judges.py. Weights for MNIST and for
 the 8x8 digits are shipped: `pretrained`.
 
 Sources: LeCun et al. 1998 (convolution, pooling, shifts); Simonyan & Zisserman 2015 (pairs of 3x3 convolutions).
-Symbols: N images, C H W channels and size, K classes. Read before this: nn/conv.py, nn/norms.py, train.py.
+Symbols: N images, C H W channels and size, K classes. Read before this: nn/conv.py, nn/norms.py, player.py.
 """
 from pathlib import Path
 
@@ -19,30 +19,30 @@ from autograd.backend import asarray, to_numpy
 from autograd.resample import max_pool2d
 
 from ... import checkpoint
-from ...data import to_unit
-from ...metrics import Figure, mean_interval, sample_figures
+from ...data import Space
+from ...metrics import Measure, mean_interval
 from ...nn import BatchNorm2d, Conv2d, Linear, Module, Sequential
 from ...player import Player
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
-SHIPPED = {  # data set -> file, shape and levels of the images that it was trained on
-    "mnist": ("mnist_classifier.safetensors", (1, 28, 28), 256),
-    "mnist10k": ("mnist_classifier.safetensors", (1, 28, 28), 256),
-    "digits": ("digits_classifier.safetensors", (1, 8, 8), 17),
+SHIPPED = {  # data set -> file, and space of the images that it was trained on
+    "mnist": ("mnist_classifier.safetensors", Space((1, 28, 28), 256)),
+    "mnist10k": ("mnist_classifier.safetensors", Space((1, 28, 28), 256)),
+    "digits": ("digits_classifier.safetensors", Space((1, 8, 8), 17)),
 }
 CHUNK = 500  # images that are judged at a time
 
 
 class CNN(Module):
-    """shape: of an image, (C, H, W), at least 8 x 8. levels: gray levels of an image. shift: how many pixels images are
-    moved by at most in training; 1 for each 14 of their height, if left out."""
+    """space: of an image, at least 8 x 8. classes: K. shift: how many pixels images are moved by at most in training; 1
+    for each 14 of their height, if left out."""
 
-    def __init__(self, shape, levels, classes=10, widths=(16, 32, 64), features=64, shift=None, *, rng):
-        if levels is None or min(shape[1:]) < 2 ** len(widths):
-            raise ValueError(f"CNN: shape is {tuple(shape)}, expected images (C, H, W) of at least "
+    def __init__(self, space, classes=10, widths=(16, 32, 64), features=64, shift=None, *, rng):
+        if not space.is_image or space.levels is None or min(space.shape[1:]) < 2 ** len(widths):
+            raise ValueError(f"CNN: shape is {space.shape}, expected images (C, H, W) of at least "
                              f"{2 ** len(widths)} x {2 ** len(widths)} pixels")
-        C, H, W = shape
-        self.shape, self.levels, self.classes = tuple(shape), levels, classes
+        C, H, W = space.shape
+        self.space, self.classes, self.labels = space, classes, Space((), classes)
         self.shift = max(1, H // 14) if shift is None else shift
         self.body = Sequential()
         for width in widths:
@@ -50,7 +50,7 @@ class CNN(Module):
                 self.body.append(Conv2d(C_in, C_out, 3, padding=1, bias=False, rng=rng))
                 self.body.append(BatchNorm2d(C_out))
                 self.body.append(relu)
-            self.body.append(halved)
+            self.body.append(half_resolution)
             C, H, W = width, H // 2, W // 2
         self.body.append(flatten_images)
         self.body.append(Linear(C * H * W, features, rng=rng))
@@ -65,8 +65,7 @@ class CNN(Module):
         return [Player("classifier", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
-        x, y = self._checked(*batch)
-        x = to_unit(x, self.levels)
+        x, y = self._checked(batch)
         logits = self(asarray(shifted(x, self.shift, rng) if self.training else x))  # (N, K)
         wrong = logits.data.argmax(axis=1) != asarray(y)
         return {"cross entropy": cross_entropy(logits, asarray(y)), "errors": Tensor(wrong.mean(dtype=np.float32))}
@@ -80,20 +79,20 @@ class CNN(Module):
                 parts.append((features.numpy(), softmax(self.head(features)).numpy()))
         return tuple(np.concatenate(part) for part in zip(*parts))
 
-    def evaluate(self, x, y, rng):
-        x, y = self._checked(x, y)
-        _, p = self.judge(to_unit(x, self.levels))
+    def measure(self, batch, rng):
+        x, y = self._checked(batch)
+        _, p = self.judge(x)
         right = p.argmax(axis=1) == y
         nll = -np.log(np.maximum(p[np.arange(len(y)), y], 1e-30))
-        return [Figure("accuracy", *mean_interval(right), "", f"{(~right).sum()} errors"),
-                Figure("cross entropy", *mean_interval(nll), "nats")]
+        return [Measure("accuracy", *mean_interval(right), "", f"{(~right).sum()} errors"),
+                Measure("cross entropy", *mean_interval(nll), "nats")]
 
-    def sample(self, n, rng):
+    def imagine(self, n, rng):
         """Images that it takes for 0, 1, 2, ... with near certainty: noise, moved uphill on log p(y | x).
 
         They are no digits. Knowing p(y | x) is not knowing p(x), and that is what the other models here are for.
         """
-        x = rng.random((n, *self.shape), dtype=np.float32)
+        x = rng.random((n, *self.space.shape), dtype=np.float32)
         y = np.arange(n) % self.classes
         for _ in range(50):
             leaf = parameter(asarray(x))
@@ -102,17 +101,15 @@ class CNN(Module):
             x = np.clip(x + 0.3 * g / np.maximum(norm, 1e-12), 0, 1)
         return x
 
-    def _checked(self, x, y):
-        if y is None:
+    def _checked(self, batch):
+        """Images on [0, 1] and labels of a batch, NumPy arrays."""
+        if "y" not in batch:
             raise ValueError("CNN: these images have no labels; a classifier needs them")
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"CNN: x has shape {x.shape}, expected {('N', *self.shape)}")
-        if len(y) and not (0 <= y.min() and y.max() < self.classes):
-            raise ValueError(f"CNN: labels run from {y.min()} to {y.max()}, expected 0 to {self.classes - 1}")
-        return x, y
+        self.labels.check(batch["y"], "y")
+        return self.space.drawn(batch["x"]), batch["y"]
 
 
-def halved(x):
+def half_resolution(x):
     """Every second pixel: the largest of each square of four."""
     return max_pool2d(x, 2)
 
@@ -139,20 +136,8 @@ def pretrained(name):
     """
     if name not in SHIPPED:
         raise ValueError(f"no classifier is shipped for {name}; there is one for {', '.join(SHIPPED)}")
-    file, shape, levels = SHIPPED[name]
-    model = CNN(shape, levels, rng=np.random.default_rng(0))
+    file, space = SHIPPED[name]
+    model = CNN(space, rng=np.random.default_rng(0))
     tensors, _ = checkpoint.load(WEIGHTS / file)
     model.load_state_dict(tensors)
     return model.eval()
-
-
-def sample_judge(dataset):
-    """For models of a data set's images: a function of samples and held-out images, on [0, 1], that compares them by
-    the shipped classifier and returns Figures. None where no classifier is shipped."""
-    if dataset.name not in SHIPPED:
-        return None
-
-    def judge(samples, test):
-        return sample_figures(pretrained(dataset.name).judge, samples, to_unit(dataset.x, dataset.levels), test)
-
-    return judge

@@ -35,32 +35,29 @@ from ...flows.normalizing_flow import NormalizingFlow
 
 
 class Glow(NormalizingFlow):
-    """shape: (C, H, W) with H and W divisible by 2^L, which needs a dequantization too; or (2,) for points, with
-    K steps and no levels. width: channels inside the couplings' networks."""
+    """space: of images with H and W divisible by 2^L, which need a dequantization too; or of points, with K steps and
+    no levels. width: channels inside the couplings' networks."""
 
-    def __init__(self, shape, dequantization=None, K=8, L=2, width=64, *, rng):
+    def __init__(self, space, dequantization=None, K=8, L=2, width=64, *, rng):
         if K < 1 or L < 1:
             raise ValueError(f"Glow: K={K} steps in L={L} levels, expected at least 1 of each")
-        if len(shape) == 1:
-            flow = Chain(*steps(shape[0], K, dense, width, rng))
-        elif dequantization is None:
-            raise ValueError(f"Glow: images {tuple(shape)} hold integers, which have no density; pass "
-                             "UniformDequantization(levels)")
+        if space.is_image:
+            flow = for_images(space, K, L, width, rng)
         else:
-            flow = for_images(shape, dequantization.levels, K, L, width, rng)
-        super().__init__(flow, shape, dequantization)
+            flow = Chain(*steps(space.size, K, dense, width, rng))
+        super().__init__(flow, space, dequantization)
 
 
-def for_images(shape, levels, K, L, width, rng):
+def for_images(space, K, L, width, rng):
     """The multi-scale flow of figure 2b."""
-    C, H, W = shape
+    C, H, W = space.shape
     if H % 2**L or W % 2**L:
         raise ValueError(f"Glow: images of {H}x{W} cannot be squeezed L={L} times: both sides must divide by "
                          f"{2**L}; pass a smaller L, or pad the images")
     parts, shapes = [], []
     for level in range(L):
         C, H, W = 4 * C, H // 2, W // 2
-        layers = [Logit(alpha=1 / (6 * levels))] if level == 0 else []
+        layers = [Logit(alpha=1 / (6 * space.levels))] if level == 0 else []
         layers += [Squeeze(), *steps(C, K, convolutional, width, rng)]
         if level + 1 < L:
             prior = zero(Conv2d(C, 2 * C, 3, padding=1, rng=rng))  # from h, for the half that leaves

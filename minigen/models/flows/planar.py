@@ -33,12 +33,14 @@ import numpy as np
 from autograd import as_tensor, concatenate, linear, log, no_grad, parameter, softplus, tanh
 from autograd.backend import normal, xp
 
+from ...data import Space
 from ...data.energies import EDGE, ENERGIES, LOG_Z, log_density
 from ...densities import log_standard_normal
-from ...metrics import Figure, mean_interval
-from ...nn import Module
 from ...flows.layers import Chain, Inverse
 from ...flows.normalizing_flow import NormalizingFlow
+from ...metrics import Measure, mean_interval
+from ...nn import Module
+from ...player import Player
 
 
 class PlanarLayers(Module):
@@ -100,33 +102,35 @@ def root(y, b, m):
 class Planar(NormalizingFlow):
     """Planar flow for points (N, 2), by maximum likelihood. K: layers."""
 
-    def __init__(self, shape, K=32, *, rng):
-        if tuple(shape) != (2,):
-            raise ValueError(f"Planar: made for points of shape (2,), got {tuple(shape)}; choose two_moons or "
+    def __init__(self, space, K=32, *, rng):
+        if space.shape != (2,):
+            raise ValueError(f"Planar: made for points of shape (2,), got {space.shape}; choose two_moons or "
                              "another 2-D data set")
-        super().__init__(Inverse(PlanarLayers(K, rng=rng)), shape)
+        super().__init__(Inverse(PlanarLayers(K, rng=rng)), space)
 
 
 class PlanarOnEnergy(NormalizingFlow):
     """Planar flow fitted to p = exp(-U) / Z on the square [-4, 4]^2, without data.
 
-    energy: "u1" to "u4". K: layers. anneal: the steps in which beta_t rises from 0.01 to 1; the paper takes
-    10,000. A last, fixed layer maps the plane onto the square: where p is 0, KL(q || p) allows q nothing.
+    energy: "u1" to "u4". K: layers. anneal: the share of training in which beta_t rises from 0.01 to 1; the paper takes
+    10,000 steps. A last, fixed layer maps the plane onto the square: where p is 0, KL(q || p) allows q nothing.
     """
 
-    def __init__(self, energy, K=32, anneal=4000, *, rng):
+    done = 1.0  # how much of the training is over: set by the loop
+
+    def __init__(self, energy, K=32, anneal=0.5, *, rng):
         if energy not in ENERGIES:
             raise ValueError(f"PlanarOnEnergy: energy is {energy!r}, expected one of {', '.join(ENERGIES)}")
-        super().__init__(Inverse(Chain(PlanarLayers(K, rng=rng), ToSquare(EDGE))), (2,))
+        super().__init__(Inverse(Chain(PlanarLayers(K, rng=rng), ToSquare(EDGE))), Space((2,)))
         self.energy, self.U, self.anneal = energy, ENERGIES[energy], anneal
-        self.register_buffer("t", np.zeros((), np.int64))  # steps made
 
-    def loss(self, batch, rng):
-        """F on as many draws as the batch has examples, which are not looked at."""
-        log_q, U = self.draw(len(batch[0]), rng)
-        beta = min(1.0, 0.01 + float(self.t) / self.anneal)
-        if self.training:
-            self.t += 1
+    def players(self):
+        return [Player("flow", self.parameters(), self.loss, data=False)]
+
+    def loss(self, n, rng):
+        """F on n draws from q."""
+        log_q, U = self.draw(n, rng)
+        beta = min(1.0, 0.01 + self.done / self.anneal)
         kl = (log_q.detach() + U.detach()).mean() + LOG_Z[self.energy]
         return {"free energy": (log_q + beta * U).mean(), "KL": kl}
 
@@ -136,9 +140,9 @@ class PlanarOnEnergy(NormalizingFlow):
         z, logdet = self.flow.layer(z0)
         return log_standard_normal(z0).sum(axis=1) - logdet, self.U(z)  # eq. 13
 
-    def evaluate(self, x, y, rng, draws=20_000, cells=400):
+    def measure(self, batch, rng, draws=20_000, cells=400):
         """Both divergences, from draws of q and from draws x of p, and the first again as a sum over a grid."""
-        log_p = log_density(self.energy)
+        x, log_p = batch["x"], log_density(self.energy)
         at = EDGE * (2 * (np.arange(cells) + 0.5) / cells - 1)  # midpoints
         grid = np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
         area = (2 * EDGE / cells) ** 2
@@ -148,10 +152,10 @@ class PlanarOnEnergy(NormalizingFlow):
             log_q_x = self.log_prob(x).numpy()
         q = np.exp(log_q_grid)
         kl = log_q + U + LOG_Z[self.energy]
-        return [Figure("KL(q || p)", *mean_interval(kl), "nats", f"{draws:,} draws of q"),
-                Figure("KL(q || p)", float((q * (log_q_grid - log_p(grid))).sum() * area), None, "nats",
+        return [Measure("KL(q || p)", *mean_interval(kl), "nats", f"{draws:,} draws of q"),
+                Measure("KL(q || p)", float((q * (log_q_grid - log_p(grid))).sum() * area), None, "nats",
                        f"grid of {cells}x{cells}, on which q sums to {q.sum() * area:.4f}"),
-                Figure("KL(p || q)", *mean_interval(log_p(x) - log_q_x), "nats", "draws of p")]
+                Measure("KL(p || q)", *mean_interval(log_p(x) - log_q_x), "nats", "draws of p")]
 
 
 class ToSquare(Module):

@@ -35,23 +35,20 @@ from ...flows.normalizing_flow import NormalizingFlow
 
 
 class RealNVP(NormalizingFlow):
-    """shape: (2,) for points, (C, H, W) for images, which need a dequantization too.
+    """space: of points, or of images, which need a dequantization too.
 
     width: of the networks in the couplings. couplings: for points only. scales: for images only; the image
     is halved between them, so that H and W must divide by 2^(scales - 1). By default as often as that gives
     4x4 or more.
     """
 
-    def __init__(self, shape, dequantization=None, width=32, couplings=8, scales=None, *, rng):
-        if len(shape) == 1:
-            flow = for_points(shape[0], couplings, width, rng)
-        elif dequantization is None:
-            raise ValueError(f"RealNVP: images {tuple(shape)} hold integers, which have no density; pass "
-                             "UniformDequantization(levels)")
+    def __init__(self, space, dequantization=None, width=32, couplings=8, scales=None, *, rng):
+        if space.is_image:
+            scales = times_halved(*space.shape[1:]) + 1 if scales is None else scales
+            flow = for_images(space, scales, width, rng)
         else:
-            scales = halvings(*shape[1:]) + 1 if scales is None else scales
-            flow = for_images(shape, dequantization.levels, scales, width, rng)
-        super().__init__(flow, shape, dequantization)
+            flow = for_points(space.size, couplings, width, rng)
+        super().__init__(flow, space, dequantization)
 
 
 def for_points(D, couplings, width, rng):
@@ -66,15 +63,15 @@ def for_points(D, couplings, width, rng):
     return Chain(*layers)
 
 
-def for_images(shape, levels, scales, width, rng):
+def for_images(space, scales, width, rng):
     """The multi-scale flow of section 3.6."""
-    C, H, W = shape
+    C, H, W = space.shape
     if scales < 1 or H % 2 ** (scales - 1) or W % 2 ** (scales - 1):
         raise ValueError(f"RealNVP: images of {H}x{W} cannot be halved {scales - 1} times, as scales={scales} "
-                         f"asks for; pass scales=1 to {halvings(H, W, least=1) + 1}")
+                         f"asks for; pass scales=1 to {times_halved(H, W, least=1) + 1}")
     parts, shapes = [], []
     for scale in range(scales):
-        layers = [Logit(alpha=1 / (6 * levels))] if scale == 0 else []
+        layers = [Logit(alpha=1 / (6 * space.levels))] if scale == 0 else []
         last = scale == scales - 1
         for i in range(4 if last else 3):
             mask = checkerboard(H, W, first=i % 2)
@@ -91,7 +88,7 @@ def for_images(shape, levels, scales, width, rng):
     return MultiScale(parts, shapes)
 
 
-def halvings(H, W, least=4):
+def times_halved(H, W, least=4):
     """How often H and W can be halved and stay at or above `least`."""
     n = 0
     while H % 2 == 0 and W % 2 == 0 and min(H, W) // 2 >= least:
@@ -101,7 +98,7 @@ def halvings(H, W, least=4):
 
 def network(C, O, H, W, width, rng):
     """s and t of a coupling for images of this size. On blocks of pixels, large ones cost a quarter."""
-    return ResNet(C, O, width, r=2 if halvings(H, W, least=8) else 1, rng=rng)
+    return ResNet(C, O, width, r=2 if times_halved(H, W, least=8) else 1, rng=rng)
 
 
 class ResNet(Module):

@@ -1,0 +1,34 @@
+"""Guidance: denoisers that are led to what is wanted. Each is a function from denoiser to denoiser, for any sampler.
+
+    classifier-free    x_0 = (1 + w) D(x_t | y) - w D(x_t)                    Ho & Salimans 2021, eq. 6
+    by a classifier    x_0 = D(x_t) + w s^2 / a  grad log p(y | x_t)          Dhariwal & Nichol 2021, algorithm 2
+
+Both are Bayes' rule on scores, grad log p(x_t | y) = grad log p(x_t) + grad log p(y | x_t), with the second term made w
+times as long: the score is (a x_0 - x_t) / s^2, so w grad log p(y | x_t) moves x_0 by w s^2 / a of it. In the first, no
+classifier is needed: its gradient is what the two denoisers differ by. The paper's formula is on eps, which is linear in
+x_0, so it is the same. w = 0 changes nothing.
+
+A classifier must have been trained on noisy images: one that knows clean ones only has nothing to say of x_t.
+Symbols: D a denoiser, y what is wanted, w how much. Read before this: predict.py. Read next: samplers.py.
+"""
+from autograd import grad, parameter
+
+from .levels import signal_and_noise
+
+
+def classifier_free(conditional, unconditional, w):
+    """The denoiser that goes from what is said without the condition beyond what is said with it."""
+    return lambda x_t, level: (1.0 + w) * conditional(x_t, level) - w * unconditional(x_t, level)
+
+
+def by_classifier(denoise, log_p, w):
+    """denoise, led uphill on a classifier's log_p(x_t Tensor, level) -> Tensor (N,), the log-probability of what is wanted
+    for each image."""
+
+    def denoise_and_lead(x_t, level):
+        a, s = signal_and_noise(level, x_t)
+        leaf = parameter(x_t)
+        uphill = grad(log_p(leaf, level).sum(), leaf).data
+        return denoise(x_t, level) + w * s * s / a * uphill
+
+    return denoise_and_lead

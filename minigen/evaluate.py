@@ -1,0 +1,87 @@
+"""Evaluation: what a model alone can measure, and what judges say of its samples; and the pictures of samples.
+
+A model measures its likelihood, a bound, an error: `measure(batch, rng)`. Its samples are measured by the judges of the
+data (judges.py). A conditional model, p(x | y), is told the conditions of the split that it is held against, so that its
+samples should be distributed as that split is.
+
+Read before this: judges.py. Used by: the command line, examples.
+"""
+import numpy as np
+
+from . import judges, plot
+
+JUDGED = 5000  # samples at most, of a model that does not say fewer: one whose samples take long
+DRAWN = {True: 64, False: 2000}  # samples that make a good picture: images, or points
+EACH = 8  # samples for each condition in a picture
+
+
+def evaluate(model, split, rng, train=None) -> list:
+    """The Measures of a model on a split of its data: its own, and its judges'.
+
+    train: the Dataset that the model was trained on, for the floor beside the judges' numbers. None leaves judges out,
+    as does a model that draws nothing.
+    """
+    measures = model.measure(split.columns, rng)
+    if train is not None and hasattr(model, "sample") and "x" in split.spaces and len(split) > 1:
+        n = min(len(split), getattr(model, "judged", JUDGED))
+        condition = {name: split[name][:n] for name in conditions(model)}
+        measures += judges.judge(model.sample(n, rng, **condition), train, split, condition)
+    return measures
+
+
+def conditions(model) -> tuple:
+    """The columns that `sample` may be told: a model says so where there are any."""
+    return getattr(model, "conditions", ())
+
+
+def spread(model, data, n=None, asked=None) -> dict:
+    """What to tell a model for n samples that are to be shown: {condition: array (n, ...)}; {} if it takes none.
+
+    asked: condition -> the entries (k, ...) that are wanted. One that is not asked for runs through all classes, or
+    through the first examples of `data`; several samples of each follow one another.
+    """
+    asked, chosen = asked or {}, {}
+    n = n or default_count(model, data)
+    for name in conditions(model):
+        space = data.spaces[name]
+        if name in asked:
+            entries = np.asarray(asked[name])
+        elif space.shape == () and space.levels <= 100:
+            entries = np.arange(space.levels)
+        else:
+            entries = data[name][:max(1, n // EACH)]
+        chosen[name] = entries[np.arange(n) * len(entries) // n]
+    return chosen
+
+
+def default_count(model, data) -> int:
+    """How many samples make a good picture."""
+    labels = [data.spaces[name].levels for name in conditions(model) if data.spaces[name].shape == ()]
+    if labels and labels[0] <= 100:
+        return EACH * labels[0]
+    return DRAWN[output_space(data).is_image]
+
+
+def output_space(data):
+    """The Space of what models of this data draw: of x, or of the first of unpaired sets."""
+    return data.spaces.get("x") or next(iter(data.spaces.values()))
+
+
+def draw_samples(model, n, rng, path, data, asked=None) -> None:
+    """Draws n samples (None: a good number): images as a grid, a row for each condition; points over those of data."""
+    n = n or default_count(model, data)
+    condition = spread(model, data, n, asked)
+    samples = model.sample(n, rng, **condition)
+    if samples.ndim == 2:
+        plot.scatter(samples, path, data=data["x"][:2000])
+    else:
+        plot.grid(samples, path, columns=columns(condition, n))
+
+
+def columns(condition, n):
+    """As many columns as each condition has samples, so that every row is of one; a square if there are none."""
+    for entries in condition.values():
+        distinct = len(np.unique(entries.reshape(n, -1), axis=0))
+        if 1 < distinct < n and n % distinct == 0:
+            return n // distinct
+    return None

@@ -1,0 +1,43 @@
+"""Recipes of adversarial models: two players each."""
+from ..models.adversarial import GAN, WGANGP, ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
+from ..optim import adam, cosine_decay
+from ..train import one_stage
+from .registry import IMAGES, POINTS, recipe
+
+
+@recipe("generative adversarial networks, plain ones", "Goodfellow et al. 2014", data="eight_gaussians",
+        accepts=IMAGES + POINTS)
+def gan(data, rng):
+    space = data.spaces["x"]
+    latent, hidden, batch_size = (32, (256, 256), 64) if space.is_image else (8, (128, 128), 256)
+    generator = MLPGenerator(latent, space.shape, hidden, rng=rng)
+    model = GAN(generator, MLPDiscriminator(space.shape, hidden, rng=rng), space)
+    return one_stage(model, adam(cosine_decay(1e-3), betas=(0.5, 0.999)), steps=5000, batch_size=batch_size,
+                     ema=(generator, 0.999))
+
+
+@recipe("the same game with convolutions", "Radford et al. 2016")
+def dcgan(data, rng):
+    space = data.spaces["x"]
+    generator = ConvGenerator(64, space.shape, width=32, rng=rng)
+    model = GAN(generator, ConvDiscriminator(space.shape, width=32, rng=rng), space)
+    optimizers = {"D": adam(2e-4, betas=(0.5, 0.999)),
+                  "G": adam(1e-3, betas=(0.5, 0.999))}  # the paper has 2e-4 for G too: legible much later
+    return one_stage(model, optimizers, steps=3000 if data.name == "digits" else 20_000, batch_size=64,
+                     ema=(generator, 0.99))
+
+
+@recipe("a critic of slope 1 measures the earth mover's distance", "Gulrajani et al. 2017", accepts=IMAGES + POINTS)
+def wgan_gp(data, rng):
+    """The networks of `gan` for points, those of `dcgan` for images, but for the normalization of the critic."""
+    space = data.spaces["x"]
+    if not space.is_image:
+        # lambda as in the paper's code for points: at 10 a critic is so smooth that G overshoots, round and round
+        generator = MLPGenerator(8, space.shape, rng=rng)
+        model = WGANGP(generator, MLPDiscriminator(space.shape, rng=rng), space, penalty=0.1)
+        return one_stage(model, adam(cosine_decay(1e-3), betas=(0.5, 0.9)), steps=3000, batch_size=256,
+                         ema=(generator, 0.999))
+    critic = ConvDiscriminator(space.shape, width=32, norm=None, rng=rng)
+    generator = ConvGenerator(64, space.shape, width=32, rng=rng)
+    return one_stage(WGANGP(generator, critic, space, penalty=10.0), adam(1e-3, betas=(0.0, 0.9)),
+                     steps=1000 if data.name == "digits" else 10_000, batch_size=64, ema=(generator, 0.99))

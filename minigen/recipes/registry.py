@@ -1,0 +1,90 @@
+"""The register of recipes: what each is called, and where it is found.
+
+A recipe is a function from the data, and from the parts that it needs, to a Plan, in the file of its family:
+
+    @recipe("variational autoencoder, on a bound of the likelihood", "Kingma & Welling 2014", accepts=IMAGES + POINTS)
+    def vae(data, rng):
+        ...
+        return one_stage(model, adam(cosine_decay(2e-3)), steps=3000, batch_size=100)
+
+Its settings are defaults that work in a short time; the command line can change data, steps and budget. Whatever else
+one wants to try is a change there, or a few lines of Python: see examples/.
+
+`minigen list` shows all of them without importing a single model: `catalogue` reads the decorators in the source.
+Read before this: train.py (Plan). Read next: the file of a family, for instance autoencoders.py.
+"""
+import ast
+import difflib
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..data.images import IMAGE_SETS
+from ..data.toys import TOYS
+
+IMAGES, POINTS = tuple(IMAGE_SETS), tuple(TOYS)  # what a recipe may accept
+LABELLED = tuple(name for name, images in IMAGE_SETS.items() if images.classes)
+FAMILIES = "basics", "autoencoders", "flows", "adversarial", "diffusion", "classifiers"  # the course's order
+
+_known = {}  # name -> Recipe, of the families that have been imported
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train one model.
+
+    plan(data, rng, **parts) -> Plan, made to fit the Dataset. data: the name of the set that it is trained on if nothing
+    else is asked for; accepts: all that it can be. needs: name of a part -> the recipe that trains it; each arrives as a
+    keyword argument, frozen.
+    """
+
+    name: str
+    family: str
+    summary: str
+    paper: str
+    plan: Callable | None = None
+    data: str = "digits"
+    accepts: tuple = IMAGES
+    needs: dict = field(default_factory=dict)
+
+
+def recipe(summary, paper, data="digits", accepts=IMAGES, needs=None):
+    """A decorator that registers a function as the Recipe of its name, which takes the function's place."""
+
+    def register(plan):
+        name, family = plan.__name__, plan.__module__.rpartition(".")[2]
+        _known[name] = Recipe(name, family, summary, paper, plan, data, tuple(accepts), needs or {})
+        return _known[name]
+
+    return register
+
+
+def catalogue() -> list:
+    """All recipes in the course's order, without what only their file knows: plan, accepts and needs."""
+    found = [listed for family in FAMILIES for listed in _in_source(family)]
+    names = {listed.name for listed in found}
+    return found + [known for name, known in _known.items() if name not in names]
+
+
+def find(name: str) -> Recipe:
+    """The recipe of this name. ValueError suggests the nearest."""
+    if name not in _known:
+        families = {listed.name: listed.family for listed in catalogue()}
+        if name not in families:
+            near = difflib.get_close_matches(name, families, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(families)}"
+            raise ValueError(f"no recipe is called '{name[:40]}'; {hint}")
+        importlib.import_module(f"{__package__}.{families[name]}")
+    return _known[name]
+
+
+def _in_source(family):
+    """The recipes of a family, as its decorators say."""
+    tree = ast.parse(Path(__file__).with_name(f"{family}.py").read_text(encoding="utf-8"))
+    for function in tree.body:
+        for call in getattr(function, "decorator_list", []):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "recipe":
+                summary, paper = (ast.literal_eval(argument) for argument in call.args)
+                data = [ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg == "data"]
+                yield Recipe(function.name, family, summary, paper, data=data[0] if data else "digits")

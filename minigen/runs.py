@@ -1,0 +1,185 @@
+"""Runs in their folders: where each is kept, how it is loaded again, and the parts that it needs.
+
+    runs/latent_diffusion/
+        checkpoint.safetensors      weights, moments, random state: all of the run
+        samples.png, curves.png, figures.json
+        parts/autoencoder/          the weights of another recipe's model, frozen, with parts of its own if it has any
+
+A folder is whole: it is sampled, evaluated and resumed without the folders that its parts came from.
+Read before this: train.py, recipes/registry.py. Read next: cli.py.
+"""
+import contextlib
+import importlib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from autograd import backend
+
+from . import checkpoint, data, recipes
+from .ema import EMA, evaluating
+from .journal import CHECKPOINT
+from .nn import Frozen, Module
+from .train import load_weights
+
+RUNS = Path("runs")
+KEPT = ("recipe", "data", "seed", "steps", "budget")  # what a run was asked for
+
+
+@dataclass
+class Trained:
+    """A run, loaded: its model, the averages of its weights if it keeps any, the Dataset that it was trained on, and
+    what its checkpoint tells of it."""
+
+    model: Module
+    ema: EMA | None
+    data: data.Dataset
+    metadata: dict
+    folder: Path
+
+    def evaluating(self):
+        """Context in which the model is as samples are drawn."""
+        return evaluating(self.model, self.ema)
+
+
+def load(folder) -> Trained:
+    """The run in a folder. FileNotFoundError if there is none, ValueError if it is damaged or of other settings."""
+    folder = Path(folder)
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        near = RUNS / folder
+        hint = f"did you mean '{near}'?" if (near / CHECKPOINT).is_file() else "minigen train NAME makes one"
+        raise FileNotFoundError(f"'{folder}' holds no run; {hint}")
+    tensors, metadata = read(path)
+    recipe, dataset = recipes.find(metadata["recipe"]), data.load(metadata["data"])
+    plan = recipe.plan(dataset, backend.rng(metadata["seed"]), **stored_parts(recipe, folder))
+    stage = None
+    if metadata["stage"]:
+        for stage in plan.stages[:metadata["stage"]["number"] + 1]:
+            if stage.begin:
+                stage.begin()
+    averaged = bool(checkpoint.with_prefix("ema", tensors))
+    ema = EMA(*stage.ema) if averaged else None
+    load_weights(plan.model, ema, tensors)
+    return Trained(plan.model, ema, dataset, metadata, folder)
+
+
+def read(path):
+    """A run's checkpoint: (tensors, metadata), with the metadata that every run has. ValueError where they are not so."""
+    tensors, metadata = checkpoint.load(path)
+    expected = {"recipe": str, "data": str, "seed": int, "step": int, "stage": (dict, type(None))}
+    for key, kind in expected.items():
+        if not isinstance(metadata.get(key), kind) or isinstance(metadata[key], int) and metadata[key] < 0:
+            raise ValueError(f"'{path}' is not a run's checkpoint, or damaged: {key} is {str(metadata.get(key))[:40]}")
+    for name, array in tensors.items():
+        if array.dtype.kind == "f" and not name.startswith("history") and not np.isfinite(array).all():
+            raise ValueError(f"'{path}' is damaged: {name} holds numbers that are not finite; train again")
+    return tensors, metadata
+
+
+# Folders
+
+
+def claim(name, out=None) -> Path:
+    """A new, empty folder: `out`, else runs/NAME or runs/NAME-2 ... It is this process's, because it made it."""
+    if out:
+        out = Path(out)
+        if out.exists() and not out.is_dir():
+            raise NotADirectoryError(f"--out '{out}' is a file; give the folder for the run")
+        if out.is_dir() and any(out.iterdir()):
+            raise FileExistsError(f"--out '{out}' is not empty; choose another folder, or go on with the run in it: "
+                                  "--resume")
+        out.mkdir(parents=True, exist_ok=True)
+        return out
+    RUNS.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = RUNS / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def numbered(name) -> list:
+    """The folders of this recipe's runs: runs/NAME, runs/NAME-2, ..."""
+    if not RUNS.is_dir():
+        return []
+    exact = re.compile(rf"{re.escape(name)}(-\d+)?")
+    return [folder for folder in RUNS.iterdir() if folder.is_dir() and exact.fullmatch(folder.name)]
+
+
+def latest(name) -> Path:
+    """Where the latest checkpoint of this recipe's runs lies; runs/NAME if there is none."""
+    return max([RUNS / name, *sorted(numbered(name))], key=_last_written)
+
+
+def _last_written(folder) -> float:
+    path = folder / CHECKPOINT
+    return path.stat().st_mtime if path.is_file() else 0.0
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Context in which no other process trains in this folder. The system lets go of the lock when the process ends,
+    however it ends. RuntimeError if another has it."""
+    try:
+        fcntl = importlib.import_module("fcntl")
+    except ImportError:  # not on Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"another process is training in '{folder}': wait for it, stop it, or give this run "
+                               "another folder: --out") from None
+        yield
+    finally:
+        os.close(handle)
+
+
+# Parts
+
+
+def stored_parts(recipe, folder) -> dict:
+    """name -> Frozen, from the run's own folder. FileNotFoundError if one is not there."""
+    parts = {}
+    for name in recipe.needs:
+        trained = load(Path(folder) / "parts" / name)
+        parts[name] = Frozen(settled(trained))
+    return parts
+
+
+def settled(trained) -> Module:
+    """The model with its averages as its weights."""
+    if trained.ema:
+        trained.ema.settle()
+    return trained.model
+
+
+def store_part(trained, folder) -> None:
+    """Keeps the weights of a run, and those of its own parts, in the folder of a run that needs it."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (trained.folder / "parts").is_dir():
+        shutil.copytree(trained.folder / "parts", folder / "parts", dirs_exist_ok=True)
+    tensors = checkpoint.add_prefix("model", settled(trained).state_dict())
+    checkpoint.save(folder / CHECKPOINT, tensors, trained.metadata)  # last, so that a part that is there is whole
+
+
+def finished_run(name, data_name) -> Path | None:
+    """The latest finished run of a recipe on a data set, or None."""
+    found = []
+    for folder in numbered(name):
+        with contextlib.suppress(ValueError, OSError):
+            metadata = read(folder / CHECKPOINT)[1]
+            if metadata.get("finished") and metadata["data"] == data_name:
+                found.append(folder)
+    return max(found, key=_last_written, default=None)
