@@ -32,20 +32,20 @@ def judge(samples, train, test, condition) -> list:
         measures += mode_measures(samples, x, EIGHT_CENTRES, EIGHT_SIGMA)
     if train.name in SHIPPED and min(len(samples), len(x)) >= LEAST:
         seen = train.spaces["x"].drawn(train["x"][:len(samples)])
-        measures += image_measures(pretrained(train.name).judge, samples, seen, x, condition.get("y"))
+        measures += image_measures(pretrained(train.name).judge, samples, seen, x, condition.get("y"), test.split)
     return [*measures, distance_measure(samples, x)]
 
 
-def image_measures(judge, samples, train, test, y=None) -> list:
+def image_measures(judge, samples, train, test, y=None, split="test") -> list:
     """Measures of drawn images beside those of real ones, all from the same number of images.
 
     judge(images) -> (features (N, D), probabilities (N, K)), for instance a classifier's. samples, train, test: images
     on [0, 1], (N, C, H, W); only the first n of each are used, n the number of the fewest. y: the class (N,) that each
-    sample was to be of.
+    sample was to be of. split: the name of the split that test is of.
     """
     n = min(len(samples), len(train), len(test))
     (drawn, p), (seen, p_seen), (held, _) = (judge(images[:n]) for images in (samples, train, test))
-    detail = lambda floor: f"N = {n:,} against the test set; the training set: {floor}"
+    detail = lambda floor: f"N = {n:,} against the {split} split; the training set: {floor}"
     kernel, (kernel_floor, half_width) = kernel_distance(drawn, held), kernel_distance(seen, held)
     (precision, recall), (precision_floor, recall_floor) = precision_recall(held, drawn), precision_recall(held, seen)
     (density, coverage), (density_floor, coverage_floor) = density_coverage(held, drawn), density_coverage(held, seen)
