@@ -1,7 +1,7 @@
 """Neural networks: modules and layers, with torch.nn's names and layouts. Start reading at module.py."""
 from . import init
 from .attention import LearnedPositions, MultiheadAttention, SinusoidalPositions, sinusoidal_code
-from .blocks import Downsample, ResBlock, SelfAttention2d, Upsample
+from .blocks import CrossAttention2d, Downsample, ResBlock, SelfAttention2d, Upsample
 from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .frozen import Frozen
 from .layers import MLP, Apply, Dropout, Embedding, LayerNorm, Linear, Sequential

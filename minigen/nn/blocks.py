@@ -1,4 +1,4 @@
-"""The parts of a U-Net: residual block, self-attention over pixels, halving and doubling of the resolution.
+"""The parts of a U-Net: residual block, attention to pixels and to tokens, halving and doubling of the resolution.
 
 The last layer of every residual branch starts as 0: a new network is its skip connections, and each block begins by
 doing nothing (DDPM's code; Goyal et al. 2017 for why it helps).
@@ -51,6 +51,23 @@ class SelfAttention2d(Module):
         N, C, H, W = x.shape
         tokens = self.norm(x).reshape(N, C, H * W).swapaxes(1, 2)  # (N, S, C)
         y, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        return x + y.swapaxes(1, 2).reshape(N, C, H, W)
+
+
+class CrossAttention2d(Module):
+    """x + attention of every pixel to the tokens of a context, e.g. the words of a caption: images (N, C, H, W) and
+    context (N, T, D) -> (N, C, H, W). padding: (N, T), True at tokens that are not to be looked at. Rombach et al. 2022,
+    section 3.3: queries come from the image, keys and values from the context."""
+
+    def __init__(self, channels, context, heads=1, groups=8, *, rng):
+        self.norm = GroupNorm(groups, channels)
+        self.attention = MultiheadAttention(channels, heads, kdim=context, vdim=context, batch_first=True, rng=rng)
+        zeroed(self.attention.out_proj)
+
+    def forward(self, x, context, padding=None):
+        N, C, H, W = x.shape
+        tokens = self.norm(x).reshape(N, C, H * W).swapaxes(1, 2)  # (N, S, C)
+        y, _ = self.attention(tokens, context, context, key_padding_mask=padding, need_weights=False)
         return x + y.swapaxes(1, 2).reshape(N, C, H, W)
 
 

@@ -11,18 +11,28 @@ On the way down every block and every halving leaves its output behind; on the w
 back, as further channels of its input. So the network sees the whole image at its bottom, and has the fine detail
 beside it when it puts the result together.
 
-Sources: Ronneberger, Fischer & Brox 2015 (for segmentation); Ho et al. 2020, appendix B (this form, told the time t):
-with width=128, multipliers=(1, 2, 2, 2), attention=(1,), groups=32, DDPM's network for CIFAR-10, 35.7 M parameters.
+It can be told three things beside the image. The time t and a condition, one vector for each image (a class, an
+embedding of a text), are added up in a code that shifts every block's channels; a context, several tokens for each image
+(the words of a text), is looked at by cross-attention wherever there is attention. Whoever leaves a condition out gets
+the *null*, a trained one that says nothing: for guidance without a classifier, a share of the examples is `dropped` to it
+in training.
 
-Symbols: N batch, C channels, H W image, t diffusion step, D = 4 width the width of the time's code.
+Sources: Ronneberger, Fischer & Brox 2015 (for segmentation); Ho et al. 2020, appendix B (this form, told the time t):
+with width=128, multipliers=(1, 2, 2, 2), attention=(1,), groups=32, DDPM's network for CIFAR-10, 35.7 M parameters;
+Ho & Salimans 2021 (null condition); Rombach et al. 2022 (context).
+
+Symbols: N batch, C channels, H W image, t diffusion step, D = 4 width the width of the code, T tokens of the context.
 Read before this: blocks.py. Read next: models/diffusion/ddpm.py.
 """
-from autograd import Tensor, as_tensor, concatenate, silu
-from autograd.backend import asarray
+import numpy as np
+
+from autograd import Tensor, as_tensor, broadcast_to, concatenate, parameter, silu, where
+from autograd.backend import asarray, xp
 from autograd.resample import pixel_shuffle, pixel_unshuffle
 
 from .attention import sinusoidal_code
-from .blocks import Downsample, ResBlock, SelfAttention2d, Upsample, zeroed
+from . import init
+from .blocks import CrossAttention2d, Downsample, ResBlock, SelfAttention2d, Upsample, zeroed
 from .conv import Conv2d
 from .layers import Linear, Sequential
 from .module import Module, ModuleList
@@ -36,11 +46,12 @@ class UNet(Module):
     half the resolution of the one before. blocks: residual blocks per level on the way down, one more on the way up.
     attention: the levels, from 0, whose blocks are followed by attention; heads: of each. groups: of the group norms,
     must divide width. time: False for a network without t. patch: the network works on squares of patch x patch pixels
-    as channels, that is on an image smaller by so much; H and W must divide by it.
+    as channels, that is on an image smaller by so much; H and W must divide by it. condition, context: widths of what
+    else it is told, a vector (N, condition) and tokens (N, T, context); None for what there is not.
     """
 
     def __init__(self, in_channels, out_channels=None, *, width=64, multipliers=(1, 2, 2), blocks=2, attention=(),
-                 heads=1, groups=8, dropout=0.0, time=True, patch=1, rng):
+                 heads=1, groups=8, dropout=0.0, time=True, patch=1, condition=None, context=None, rng):
         if width % groups:
             raise ValueError(f"UNet: width={width} does not divide into groups={groups}; pass groups={_groups(width)}")
         if any(level not in range(len(multipliers)) for level in attention):
@@ -49,9 +60,13 @@ class UNet(Module):
         self.width, self.patch = width, patch
         D = 4 * width
         self.time = Sequential(Linear(width, D, rng=rng), silu, Linear(D, D, rng=rng), silu) if time else None
+        self.condition = Sequential(Linear(condition, D, rng=rng), silu, Linear(D, D, rng=rng)) if condition else None
+        self.null_condition = parameter(init.normal((condition,), std=0.02, rng=rng)) if condition else None
+        self.null_context = parameter(init.normal((context,), std=0.02, rng=rng)) if context else None
+        told = D if time or condition else None
 
         def step(C_in, C_out, attends):
-            return Step(C_in, C_out, D if time else None, heads if attends else 0, groups, dropout, rng=rng)
+            return Step(C_in, C_out, told, heads if attends else 0, context, groups, dropout, rng=rng)
 
         self.stem = Conv2d(in_channels * patch**2, width, 3, padding=1, rng=rng)
         C, kept = width, [width]  # channels of the present image, and of those left behind
@@ -77,30 +92,45 @@ class UNet(Module):
         last = zeroed(Conv2d(C, self.out_channels * patch**2, 3, padding=1, rng=rng))
         self.head = Sequential(GroupNorm(groups, C), silu, last)
 
-    def forward(self, x, t=None):
+    def forward(self, x, t=None, condition=None, context=None, padding=None, dropped=None):
+        """padding: (N, T), True at tokens of the context that say nothing. dropped: (N,), True where condition and context
+        are left out in favour of the null."""
         x = as_tensor(x)
-        c = self._condition(x, t)  # (N, D)
+        self._check(x, t, condition, context)
+        c = self._code(x, t, condition, dropped)  # (N, D)
+        if self.null_context is not None:
+            context = _or_null(context, self.null_context, dropped, (len(x), 1, *self.null_context.shape))
+        told = c, context, padding
         h = self.stem(pixel_unshuffle(x, self.patch) if self.patch > 1 else x)  # (N, width, H, W)
         kept = [h]
         for level in self.down:
             for step in level.steps:
-                h = step(h, c)
+                h = step(h, *told)
                 kept.append(h)
             if level.resample:
                 h = level.resample(h)
                 kept.append(h)
         for step in self.middle:
-            h = step(h, c)
+            h = step(h, *told)
         for level in self.up:
             for step in level.steps:
-                h = step(concatenate([h, kept.pop()], axis=1), c)
+                h = step(concatenate([h, kept.pop()], axis=1), *told)
             if level.resample:
                 h = level.resample(h, kept[-1].shape[2:])
         h = self.head(h)
         return pixel_shuffle(h, self.patch) if self.patch > 1 else h
 
-    def _condition(self, x, t):
-        """The code of the time, (N, D), ready for the blocks; None without time. Checks x and t."""
+    def _code(self, x, t, condition, dropped):
+        """What the blocks are told, (N, D): the time's code, and the condition's added to it. None if there is neither."""
+        code = None
+        if self.time:
+            code = self.time(Tensor(sinusoidal_code(t.data if isinstance(t, Tensor) else asarray(t), self.width)))
+        if self.condition:
+            c = _or_null(condition, self.null_condition, dropped, (len(x), *self.null_condition.shape))
+            code = self.condition(c) if code is None else code + self.condition(c)
+        return code
+
+    def _check(self, x, t, condition, context):
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f"UNet: input has shape {x.shape}, expected (N, {self.in_channels}, H, W)")
         if x.shape[2] % self.patch or x.shape[3] % self.patch:
@@ -109,12 +139,15 @@ class UNet(Module):
         if (t is None) != (self.time is None):
             raise ValueError("UNet: t is missing; pass t of shape (N,)" if t is None else
                              "UNet: t is given to a network without time; build it with time=True")
-        if t is None:
-            return None
-        t = t.data if isinstance(t, Tensor) else asarray(t)
-        if t.shape != x.shape[:1]:
-            raise ValueError(f"UNet: t has shape {t.shape}, expected one number per image of {x.shape}: ({len(x)},)")
-        return self.time(Tensor(sinusoidal_code(t, self.width)))
+        if t is not None and np.shape(t) != x.shape[:1]:
+            raise ValueError(f"UNet: t has shape {np.shape(t)}, expected one number per image of {x.shape}: ({len(x)},)")
+        for name, given, null, axes in (("condition", condition, self.null_condition, 2),
+                                        ("context", context, self.null_context, 3)):
+            if given is not None and null is None:
+                raise ValueError(f"UNet: {name} is given to a network without one; build it with {name}=width")
+            if given is not None and (given.ndim != axes or len(given) != len(x) or given.shape[-1] != null.size):
+                expected = (len(x), *["T"] * (axes - 2), null.size)
+                raise ValueError(f"UNet: {name} has shape {given.shape}, expected {expected}")
 
     def extra_repr(self):
         return f"{self.in_channels}, {self.out_channels}, width={self.width}"
@@ -128,15 +161,26 @@ class Level(Module):
 
 
 class Step(Module):
-    """A residual block, followed by attention with so many heads (0 for none)."""
+    """A residual block, followed by attention with so many heads (0 for none): to pixels, and to a context if there is."""
 
-    def __init__(self, in_channels, out_channels, condition, heads, groups, dropout, *, rng):
-        self.block = ResBlock(in_channels, out_channels, condition, groups, dropout, rng=rng)
+    def __init__(self, in_channels, out_channels, told, heads, context, groups, dropout, *, rng):
+        self.block = ResBlock(in_channels, out_channels, told, groups, dropout, rng=rng)
         self.attend = SelfAttention2d(out_channels, heads, groups, rng=rng) if heads else None
+        self.look = CrossAttention2d(out_channels, context, heads, groups, rng=rng) if heads and context else None
 
-    def forward(self, x, c):
+    def forward(self, x, c, context=None, padding=None):
         x = self.block(x, c)
-        return self.attend(x) if self.attend else x
+        x = self.attend(x) if self.attend else x
+        return self.look(x, context, padding) if self.look else x
+
+
+def _or_null(given, null, dropped, shape):
+    """What is given, with the null for the examples that are dropped; the null for all of this shape if there is nothing.
+    The null is part of the graph whether or not any example has it."""
+    if given is None:
+        return broadcast_to(null, shape)
+    dropped = xp.zeros(len(given), bool) if dropped is None else asarray(dropped)
+    return where(dropped.reshape(-1, *[1] * (given.ndim - 1)), null, given)
 
 
 def _groups(width):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, backend, grad, no_grad
-from minigen.nn import ResBlock, SelfAttention2d, UNet
+from minigen.nn import CrossAttention2d, ResBlock, SelfAttention2d, UNet
 
 SMALL = {"width": 16, "multipliers": (1, 2), "blocks": 1, "groups": 4}
 
@@ -85,6 +85,53 @@ def test_without_time():
     assert not any(name.startswith("time") for name, _ in unet.named_parameters())
 
 
+def told(**arguments):
+    return shaken(UNet(1, **SMALL, attention=(1,), condition=5, context=6, **arguments, rng=backend.rng(0)))
+
+
+def test_condition_and_context_are_seen_per_image():
+    unet, x, t = told(), draw(1, 1, 8, 8).repeat(3, axis=0), np.array([7, 7, 7])
+    c, words = draw(3, 5), draw(3, 4, 6, seed=2)
+    y = unet(x, t, c, words).numpy()
+    assert np.abs(y[0] - y[1]).max() > 0.01
+    other = unet(x, t, c[[1, 1, 2]], words[[1, 1, 2]]).numpy()
+    np.testing.assert_allclose(other[0], y[1], atol=1e-5)
+    assert np.abs(unet(x, t, c, words[::-1].copy()).numpy()[0] - y[0]).max() > 0.01
+    assert np.abs(unet(x, t, c[::-1].copy(), words).numpy()[0] - y[0]).max() > 0.01
+
+
+def test_the_null_stands_for_what_is_left_out_and_for_what_is_dropped():
+    unet, x, t, c, words = told(), draw(3, 1, 8, 8), np.array([1, 20, 300]), draw(3, 5), draw(3, 4, 6, seed=2)
+    null = unet(x, t).numpy()
+    dropped = unet(x, t, c, words, dropped=np.array([False, True, False])).numpy()
+    np.testing.assert_allclose(dropped[1], null[1], atol=1e-5)  # four nulls say what one says
+    np.testing.assert_allclose(dropped[[0, 2]], unet(x, t, c, words).numpy()[[0, 2]], atol=1e-5)
+    assert np.abs(dropped[0] - null[0]).max() > 0.01
+
+
+@pytest.mark.parametrize("dropped", [None, [False] * 3, [True] * 3])
+def test_every_parameter_takes_part_whoever_is_dropped(dropped):
+    """grad refuses what takes no part: the null and the ways of the conditions are in the graph either way."""
+    unet = told()
+    y = unet(draw(3, 1, 8, 8), np.array([1, 20, 300]), draw(3, 5), draw(3, 4, 6, seed=2), dropped=dropped)
+    gradients = dict(zip(dict(unet.named_parameters()), grad((y * y).sum(), unet.parameters())))
+    assert bool(np.any(gradients["null_condition"].data)) == (dropped == [True] * 3)
+    assert bool(np.any(gradients["null_context"].data)) == (dropped == [True] * 3)
+
+
+def test_padding_of_the_context_is_not_looked_at():
+    unet, x, t, c, words = told(), draw(3, 1, 8, 8), np.array([1, 20, 300]), draw(3, 5), draw(3, 4, 6, seed=2)
+    padding = np.array([[False, False, True, True]] * 3)
+    short = unet(x, t, c, words[:, :2]).numpy()
+    np.testing.assert_allclose(unet(x, t, c, words, padding).numpy(), short, atol=1e-5)
+    assert np.abs(unet(x, t, c, words).numpy() - short).max() > 0.01
+
+
+def test_a_new_cross_attention_does_nothing():
+    block, x = CrossAttention2d(8, 6, 2, rng=backend.rng(0)), draw(2, 8, 4, 4)
+    np.testing.assert_array_equal(block(Tensor(x), draw(2, 3, 6)).numpy(), x)
+
+
 @pytest.mark.parametrize("call, message", [
     (lambda u: u(draw(2, 3, 8, 8), np.array([1, 2])), "input has shape (2, 3, 8, 8), expected (N, 1, H, W)"),
     (lambda u: u(draw(2, 8, 8), np.array([1, 2])), "expected (N, 1, H, W)"),
@@ -93,6 +140,9 @@ def test_without_time():
     (lambda u: u(draw(2, 1, 8, 8)), "t is missing"),
     (lambda u: UNet(1, **SMALL, time=False, rng=backend.rng(0))(draw(1, 1, 8, 8), np.array([1])), "without time"),
     (lambda u: UNet(1, **SMALL, patch=2, rng=backend.rng(0))(draw(1, 1, 7, 8), np.array([1])), "patch=2 does not"),
+    (lambda u: u(draw(2, 1, 8, 8), np.array([1, 2]), draw(2, 5)), "condition is given to a network without one"),
+    (lambda u: told()(draw(2, 1, 8, 8), np.array([1, 2]), draw(2, 6)), "condition has shape (2, 6), expected (2, 5)"),
+    (lambda u: told()(draw(2, 1, 8, 8), np.array([1, 2]), None, draw(2, 6)), "context has shape (2, 6), expected (2, 'T', 6)"),
     (lambda u: UNet(1, width=30, rng=backend.rng(0)), "width=30 does not divide into groups=8; pass groups=30"),
     (lambda u: UNet(1, width=32, attention=(3,), rng=backend.rng(0)), "expected 0 to 2"),
     (lambda u: UNet(1, width=32, attention=(1,), heads=5, rng=backend.rng(0)), "num_heads=5"),
@@ -111,7 +161,7 @@ def test_mistakes_are_named(call, message):
 ])
 def test_pytorch_gives_the_same_output_and_gradients(arguments, size):
     torch = pytest.importorskip("torch")
-    sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+    sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
     import torch_unet
 
     arguments = {**SMALL, **arguments}
