@@ -46,10 +46,11 @@ def load(path) -> tuple[dict, dict]:
                          f"{str(error)[:100]}); delete it and train again") from error
     if not isinstance(metadata, dict):
         raise ValueError(f"'{path}' is not a checkpoint of minigen, or damaged: its metadata are no dictionary")
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"'{path}' has format {str(metadata.get('format', 1))[:20]}, and this version of minigen reads "
-                         f"{FORMAT}: train again, or use the version that wrote it")
-    if metadata.get("digest") != digest(tensors):
+    found = metadata.pop("format", 1)
+    if found != FORMAT:
+        raise ValueError(f"'{path}' has format {str(found)[:20]}, and this version of minigen reads {FORMAT}: train again, "
+                         "or use the version that wrote it")
+    if metadata.pop("digest", None) != digest(tensors):
         raise ValueError(f"'{path}' is damaged: its arrays are not those that were written; delete it and train again")
     return tensors, metadata
 

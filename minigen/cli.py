@@ -13,6 +13,7 @@ A mistake of the user's is one line on stderr and exit status 2. Read before thi
 """
 import argparse
 import contextlib
+import os
 import shlex
 import signal
 import sys
@@ -32,6 +33,9 @@ from .train import Run, train
 
 def main(argv=None) -> int:
     """Runs one command. Returns the exit status: 0, 2 after an error, 130 or 143 if a signal ended it."""
+    for name in ("stdout", "stderr"):  # closed by who started the program: then nobody reads
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
     parser = _parser()
     try:
         args, rest = parser.parse_known_args(argv)
@@ -93,6 +97,8 @@ def sample_run(args) -> int:
     trained = runs.load(args.run)
     asked = asked_conditions(trained.model, trained.data, args.rest, _Parser)
     path = Path(args.out or Path(args.run) / "samples.png")
+    if path.is_dir():
+        raise IsADirectoryError(f"--out '{path}' is a folder; give the name of a PNG file in it")
     if path.name == CHECKPOINT or path.suffix.lower() not in (".png", ""):
         raise ValueError(f"--out '{path}' is not the name of a PNG file; give one, e.g. samples.png")
     if not path.parent.is_dir():
@@ -120,6 +126,7 @@ def check_ops(args) -> int:
 
 def _train(recipe, out, settings, resume, part_runs) -> int:
     """Trains a recipe as the settings say, and what it needs and is missing, first. Returns the exit status."""
+    runs.remove_unfinished(out)
     dataset, valid = (data.load(settings["data"], split) for split in ("train", "valid"))
     status = _prepare_parts(recipe, out, settings["data"], part_runs)
     if status:
@@ -138,8 +145,7 @@ def _train(recipe, out, settings, resume, part_runs) -> int:
 
     draw = partial(draw_samples, plan.model, None, data=dataset) if hasattr(plan.model, "sample") else None
     journal = Journal(out, valid, draw and (lambda path: draw(rng=backend.rng(0), path=path)), settings)
-    if not resume:
-        run.save(out / CHECKPOINT, settings)
+    run.save(out / CHECKPOINT, settings)  # whoever may not write here is told now, not after the training
     train(run, journal)
     if journal.stopped_by:
         say(f"stopped by {journal.stopped_by}: {run.checkpoint}\n"
@@ -301,7 +307,7 @@ def _parser():
 
     sub = add("evaluate", evaluate_run, "Prints a trained run's figures on a split, and leaves them in figures.json.",
               run, seed)
-    sub.add_argument("-n", type=_natural(1), help="only the first n examples")
+    sub.add_argument("-n", type=_natural(2), help="only the first n examples")
     sub.add_argument("--split", choices=data.SPLITS, default="test", help="default: test")
     return parser
 

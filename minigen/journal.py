@@ -159,12 +159,17 @@ class _Progress:
         self.durations = []  # of the latest steps, all that is done in between included, in seconds
         self.announced = False
         self.smoothed = {}
+        self.stage = None
 
     def update(self, run, terms) -> None:
         now = time.perf_counter()
         if self.bar is None:
             self.bar = tqdm(initial=run.step - 1, unit="step", disable=None, dynamic_ncols=True)
             self.noted, self.last = now, run.began_at
+        stages = len(run.plan.stages)
+        if stages > 1 and run.number != self.stage:
+            self.stage, self.smoothed = run.number, {}
+            self.write(f"stage {run.number + 1} of {stages}: {run.stage.name}")
         self.durations = [*self.durations, now - self.last][-50:]
         self.last = now
         step = statistics.median(self.durations[1:] or self.durations)  # the first step is slow: it warms up

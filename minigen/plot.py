@@ -7,6 +7,7 @@ need no display. Glossary: N images, C channels (1 gray, 3 RGB), H W height and 
 import importlib
 import io
 import math
+import os
 
 import numpy as np
 
@@ -201,8 +202,14 @@ def _running_mean(values, width):
 
 
 def _matplotlib(part):
-    """A module of matplotlib, loaded on the first picture: it takes longer than all of minigen together."""
-    return importlib.import_module(f"matplotlib.{part}")
+    """A module of matplotlib, loaded on the first picture: it takes longer than all of minigen together. Without the
+    user's choice of a backend for windows, which may not be there: none is opened here."""
+    chosen = os.environ.pop("MPLBACKEND", None)
+    try:
+        return importlib.import_module(f"matplotlib.{part}")
+    finally:
+        if chosen is not None:
+            os.environ["MPLBACKEND"] = chosen
 
 
 def _figure(width, height):

@@ -16,18 +16,15 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from autograd import backend
 
 from . import checkpoint, data, recipes
 from .ema import EMA, evaluating
 from .journal import CHECKPOINT
 from .nn import Frozen, Module
-from .train import load_weights
+from .train import load_weights, read_run
 
 RUNS = Path("runs")
-KEPT = ("recipe", "data", "seed", "steps", "budget")  # what a run was asked for
 
 
 @dataclass
@@ -57,27 +54,23 @@ def load(folder) -> Trained:
     tensors, metadata = read(path)
     recipe, dataset = recipes.find(metadata["recipe"]), data.load(metadata["data"])
     plan = recipe.plan(dataset, backend.rng(metadata["seed"]), **stored_parts(recipe, folder))
-    stage = None
-    if metadata["stage"]:
-        for stage in plan.stages[:metadata["stage"]["number"] + 1]:
-            if stage.begin:
-                stage.begin()
-    averaged = bool(checkpoint.with_prefix("ema", tensors))
-    ema = EMA(*stage.ema) if averaged else None
+    reached = plan.stages[:metadata["stage"]["number"] + 1] if metadata["stage"] else []
+    for stage in reached:
+        if stage.begin:
+            stage.begin()
+    averaged = bool(checkpoint.with_prefix("ema", tensors))  # not so in the copy that a part is
+    ema = EMA(*reached[-1].ema) if averaged else None
     load_weights(plan.model, ema, tensors)
     return Trained(plan.model, ema, dataset, metadata, folder)
 
 
 def read(path):
-    """A run's checkpoint: (tensors, metadata), with the metadata that every run has. ValueError where they are not so."""
-    tensors, metadata = checkpoint.load(path)
-    expected = {"recipe": str, "data": str, "seed": int, "step": int, "stage": (dict, type(None))}
-    for key, kind in expected.items():
-        if not isinstance(metadata.get(key), kind) or isinstance(metadata[key], int) and metadata[key] < 0:
-            raise ValueError(f"'{path}' is not a run's checkpoint, or damaged: {key} is {str(metadata.get(key))[:40]}")
-    for name, array in tensors.items():
-        if array.dtype.kind == "f" and not name.startswith("history") and not np.isfinite(array).all():
-            raise ValueError(f"'{path}' is damaged: {name} holds numbers that are not finite; train again")
+    """A run's checkpoint: (tensors, metadata), of a recipe on a data set. ValueError where it is not so."""
+    tensors, metadata = read_run(path)
+    for key, kind in (("recipe", str), ("data", str), ("seed", int)):
+        if not isinstance(metadata.get(key), kind):
+            raise ValueError(f"'{path}' is damaged, or not a run's checkpoint: {key} is {str(metadata.get(key))[:40]}; "
+                             "train again")
     return tensors, metadata
 
 
@@ -143,6 +136,12 @@ def locked(folder):
         yield
     finally:
         os.close(handle)
+
+
+def remove_unfinished(folder) -> None:
+    """Takes away what a killed process had begun to write. The folder must be locked."""
+    for file in folder.glob(".*.unfinished"):
+        file.unlink(missing_ok=True)
 
 
 # Parts

@@ -275,7 +275,7 @@ class Run:
     def restore(self, path) -> None:
         """Goes to where the checkpoint was written, stage by stage. ValueError if it is damaged, or of a run of other
         settings."""
-        tensors, metadata = checkpoint.load(path)
+        tensors, metadata = read_run(path)
         try:
             self._go_to(tensors, metadata)
         except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
@@ -299,6 +299,25 @@ class Run:
             self._share_limits()
             self.batches.load_state_dict(meta["loader"])
             self._capture()
+
+
+def read_run(path):
+    """A run's checkpoint: (tensors, metadata). ValueError if it is no run's, or holds numbers that are not finite."""
+    tensors, metadata = checkpoint.load(path)
+    where = metadata.get("stage")
+    wrong = [key for key, kind in (("step", int), ("seconds", (int, float)), ("terms", list), ("settings", dict))
+             if not isinstance(metadata.get(key), kind)]
+    wrong += [key for key in ("step", "seconds") if key not in wrong and metadata[key] < 0]
+    if where is not None:
+        numbers = [where.get(key) for key in ("number", "first_step", "first_second")] if isinstance(where, dict) else [None]
+        wrong += ["stage"] * any(not isinstance(number, (int, float)) or number < 0 for number in numbers)
+    if wrong:
+        raise ValueError(f"'{path}' is damaged, or not a run's checkpoint: {wrong[0]} is "
+                         f"{str(metadata.get(wrong[0]))[:40]}; delete it and train again")
+    for name, array in tensors.items():
+        if array.dtype.kind == "f" and not name.startswith("history") and not np.isfinite(array).all():
+            raise ValueError(f"'{path}' is damaged: {name} holds numbers that are not finite; train again")
+    return tensors, metadata
 
 
 def load_weights(model, ema, tensors) -> None:

@@ -25,7 +25,7 @@ import math
 import numpy as np
 import scipy.linalg
 
-from autograd import (as_tensor, broadcast_to, concatenate, exp, inv, log, parameter, pixel_shuffle,
+from autograd import (as_tensor, broadcast_to, concatenate, exp, flatten, inv, log, parameter, pixel_shuffle,
                       pixel_unshuffle, sigmoid, softplus, split, sqrt, tanh, tril, triu)
 from autograd.backend import asarray, default_dtype, xp
 
@@ -262,7 +262,7 @@ class InvertibleConv1x1(Module):
 
 
 def _mix(W, x):
-    return (W @ x.reshape(*x.shape[:2], -1)).reshape(x.shape)  # (C, C) @ (N, C, S)
+    return (W @ x.reshape(*x.shape[:2], _pixels(x))).reshape(x.shape)  # (C, C) @ (N, C, S)
 
 
 # Images: from pixels to channels, to the real line, to several scales
@@ -323,16 +323,16 @@ class MultiScale(Module):
             if i + 1 < len(self.levels):
                 z, x = split(x, 2, axis=1)
                 gone.append(z)
-        return concatenate([z.reshape(len(z), -1) for z in (*gone, x)], axis=1), logdet
+        return concatenate([flatten(z, 1) for z in (*gone, x)], axis=1), logdet
 
     def inverse(self, y):
         *leaving, last = self.shapes
         sizes = [math.prod(shape) // 2 for shape in leaving]
         *gone, x = split(y, np.cumsum(sizes), axis=1)
-        x = x.reshape(-1, *last)
+        x = x.reshape(len(y), *last)
         for i in reversed(range(len(self.levels))):
             if i + 1 < len(self.levels):
-                x = concatenate([gone[i].reshape(x.shape[0], -1, *x.shape[2:]), x], axis=1)
+                x = concatenate([gone[i].reshape(x.shape), x], axis=1)
             x = self.levels[i].inverse(x)
         return x
 

@@ -21,9 +21,9 @@ Read next: models/autoencoders/ae.py and vae.py, which take either pair.
 import itertools
 import math
 
-from autograd import relu
+from autograd import flatten, relu
 
-from .conv import Conv2d, ConvTranspose2d
+from .conv import Conv2d, ConvTranspose2d, halved
 from .layers import MLP, Linear, Sequential
 from .module import Module
 
@@ -48,15 +48,14 @@ class ConvEncoder(Module):
 
     def __init__(self, shape, hidden, code, *, rng):
         self.shape = tuple(shape)
-        H, W = halved("ConvEncoder", shape, len(hidden))[-1]
+        H, W = sizes("ConvEncoder", shape, hidden)[-1]
         self.convolutions = Sequential()
         for C_in, C_out in itertools.pairwise((shape[0], *hidden)):
             self.convolutions.append(Conv2d(C_in, C_out, **HALVING, rng=rng)).append(relu)
         self.code = Linear(hidden[-1] * H * W, code, rng=rng)
 
     def forward(self, x):
-        h = self.convolutions(x.reshape(-1, *self.shape))
-        return self.code(h.reshape(len(h), -1))
+        return self.code(flatten(self.convolutions(x.reshape(len(x), *self.shape)), 1))
 
 
 class ConvDecoder(Module):
@@ -65,7 +64,7 @@ class ConvDecoder(Module):
 
     def __init__(self, latent, hidden, shape, outputs=1, *, rng):
         self.shape, self.outputs = tuple(shape), outputs
-        *larger, first = halved("ConvDecoder", shape, len(hidden))
+        *larger, first = sizes("ConvDecoder", shape, hidden)
         self.first = hidden[0], *first
         self.project = Linear(latent, math.prod(self.first), rng=rng)
         self.convolutions = Sequential()
@@ -74,18 +73,20 @@ class ConvDecoder(Module):
             self.convolutions.append(ConvTranspose2d(C_in, C_out, **HALVING, output_padding=(H % 2, W % 2), rng=rng))
 
     def forward(self, z):
-        h = self.convolutions(self.project(z).reshape(-1, *self.first))  # (N, C outputs, H, W)
-        h = h.reshape(len(h), self.shape[0], self.outputs, -1).swapaxes(2, 3)  # (N, C, H W, outputs)
-        return h.reshape(*z.shape[:-1], -1)
+        batch, (C, H, W) = z.shape[:-1], self.shape
+        h = self.convolutions(self.project(z).reshape(math.prod(batch), *self.first))  # (N, C outputs, H, W)
+        h = h.reshape(len(h), C, self.outputs, H * W).swapaxes(2, 3)  # (N, C, H W, outputs)
+        return h.reshape(*batch, C * H * W * self.outputs)
 
 
-def halved(name, shape, times):
-    """The sizes (H, W) of an image of this shape, halved so many times and rounded down: times + 1 of them."""
+def sizes(name, shape, hidden):
+    """The sizes (H, W) of an image of this shape, halved once for each of hidden: one more than there are of these."""
     if len(shape) != 3:
         raise ValueError(f"{name}: shape is {tuple(shape)}, expected that of an image, (C, H, W)")
-    if times < 1:
+    if not hidden:
         raise ValueError(f"{name}: hidden is empty, expected the channels after at least one halving of the image")
+    times = len(hidden)
     if min(shape[1:]) < 2**times:
         raise ValueError(f"{name}: images of {shape[1]} x {shape[2]} cannot be halved {times} times, once for each of "
                          f"hidden; pass fewer, or images with sides of at least {2**times} pixels")
-    return [(shape[1] >> i, shape[2] >> i) for i in range(times + 1)]
+    return halved(shape[1:], times)

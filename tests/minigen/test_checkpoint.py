@@ -95,7 +95,7 @@ def test_damaged(tmp_path, damage):
 
 
 def test_names():
-    both = {**checkpoint.join("a", {"x.y": 1}), **checkpoint.join("ab", {"x": 2})}
+    both = {**checkpoint.add_prefix("a", {"x.y": 1}), **checkpoint.add_prefix("ab", {"x": 2})}
     assert both == {"a.x.y": 1, "ab.x": 2}
-    assert checkpoint.part("a", both) == {"x.y": 1}
-    assert checkpoint.part("b", both) == {}
+    assert checkpoint.with_prefix("a", both) == {"x.y": 1}
+    assert checkpoint.with_prefix("b", both) == {}

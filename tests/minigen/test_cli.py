@@ -15,7 +15,7 @@ from matplotlib.image import imread
 
 from autograd.backend import device
 from minigen import checkpoint, cli, data, recipes
-from minigen.train import CHECKPOINT
+from minigen.journal import CHECKPOINT
 
 HERE = Path(__file__).resolve().parent
 SCRIPT = [sys.executable, str(HERE / "tiny_cli.py")]
@@ -34,10 +34,16 @@ def minigen(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "my models"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    recipe = recipes.find("linear_ae")
-    tiny = recipes.Recipe("tiny", "a small linear autoencoder", "none", recipe.model, recipe.optimizers,
-                          steps=8, batch_size=50, ema=0.9, accepts=("digits", "mnist10k", "two_moons"))
-    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny)
+    plan = recipes.find("linear_ae").plan
+
+    def tiny_plan(data, rng):
+        tiny = plan(data, rng)
+        tiny.stages[0].steps, tiny.stages[0].batch_size, tiny.stages[0].ema = 8, 50, (tiny.model, 0.9)
+        return tiny
+
+    tiny = recipes.Recipe("tiny", "tests", "a small linear autoencoder", "none", tiny_plan,
+                          accepts=("digits", "mnist10k", "two_moons"))
+    monkeypatch.setitem(recipes.registry._known, "tiny", tiny)
     monkeypatch.setattr("minigen.plot.curves", lambda series, path: checkpoint.write(path, b"curves"))
 
     def run(*args):
@@ -61,7 +67,9 @@ def step(folder):
 def test_list_names_every_recipe(minigen):
     status, out, err = minigen("list")
     assert status == 0 and err == ""
-    assert [line.split()[0] for line in out.splitlines()] == list(recipes.RECIPES)
+    shown = [line.split()[0] for line in out.splitlines()]
+    assert shown == [word for family in (*recipes.registry.FAMILIES, "tests") for word in
+                     (f"{family}:", *(recipe.name for recipe in recipes.catalogue() if recipe.family == family))]
 
 
 def test_train_sample_evaluate(minigen):
@@ -89,6 +97,9 @@ def test_train_sample_evaluate(minigen):
     status, out, err = minigen("evaluate", "runs/tiny", "-n", "10")
     assert "evaluating on the first 10 of digits test" in out
     assert json.loads(Path("runs/tiny/figures.json").read_text())["examples"] == 10
+    for n in 2, 99:  # too few for an interval, or for a classifier's features: null, never NaN
+        assert minigen("evaluate", "runs/tiny", "-n", n)[0] == 0
+        json.loads(Path("runs/tiny/figures.json").read_text(), parse_constant=pytest.fail)
 
     before = Path("runs/tiny/samples.png").read_bytes()
     assert minigen("sample", "runs/tiny")[:2] == (0, "wrote 'runs/tiny/samples.png'\n")
@@ -110,15 +121,17 @@ def test_trained_twice_there_are_two_runs(minigen):
     assert status == 0 and "'runs/tiny' is taken: this run goes into 'runs/tiny-2'" in out
     assert Path(f"runs/tiny/{CHECKPOINT}").read_bytes() == before
     assert "runs/tiny-3" in minigen("train", "tiny")[1]
+    Path("runs/tiny").rename("runs/tiny-2-backup")  # no run of `tiny`, by its name
+    os.utime(f"runs/tiny-2-backup/{CHECKPOINT}", (time.time() + 20,) * 2)
     os.utime(f"runs/tiny-2/{CHECKPOINT}", (time.time() + 10,) * 2)
     assert "into 'runs/tiny-2'" in minigen("train", "tiny", "--resume", "--steps", 9)[1]  # the latest
-    assert (step("runs/tiny"), step("runs/tiny-2"), step("runs/tiny-3")) == (8, 9, 8)
+    assert (step("runs/tiny-2-backup"), step("runs/tiny-2"), step("runs/tiny-3")) == (8, 9, 8)
 
 
 def test_resume_remembers_what_it_was_asked(minigen):
     minigen("train", "tiny", "--data", "mnist10k", "--seed", 7, "--steps", 3, "--out", "here")
     status, out, err = minigen("train", "tiny", "--resume", "--out", "here", "--steps", 5)
-    assert status == 0 and "going on from step 3" in out and "mnist10k" in out and "seed 7" in out
+    assert status == 0 and "going on from step 3 of 5, learning rate 0.00345" in out and "mnist10k" in out and "seed 7" in out
     assert step("here") == 5
     assert minigen("train", "tiny", "--resume", "--out", "here")[0] == 0
     assert step("here") == 5  # it was finished: only the pictures and figures are made anew
@@ -176,6 +189,16 @@ def test_nothing_slow_is_loaded_to_list():
     ("train tiny --device gpu", "argument --device: invalid choice: 'gpu'"),
     ("train tiny --out file", "--out 'file' is a file; give the folder for the run"),
     ("train tiny --out file/run", "not a directory: 'file/run'"),
+    ("train tiny --budget ", "budget is '', expected more than nothing"),
+    ("evaluate good -n 1", "argument -n: '1' is not a whole number of at least 2"),
+    ("train tiny --budget inf", "budget is 'inf', expected a time"),
+    ("train tiny --part a=b", "--part 'a=b': expected NAME=RUN, and 'tiny' needs no parts"),
+    ("sample good --y 3", "unrecognized arguments: --y 3"),
+    ("sample good --out good/checkpoint.safetensors", "--out 'good/checkpoint.safetensors' is not the name of a PNG"),
+    ("sample good --out s.jpg", "--out 's.jpg' is not the name of a PNG file"),
+    ("sample good --out .", "--out '.' is a folder; give the name of a PNG file in it"),
+    ("sample good --out pipe.png", "'pipe.png' is no regular file, and is not replaced; choose another name"),
+    ("sample good --out link.png", "'link.png' is a link, and is not replaced"),
     ("train tiny --out good", "--out 'good' is not empty; choose another folder, or go on ... --resume"),
     ("train tiny --out full", "--out 'full' is not empty"),
     ("train tiny --out full --resume", "'full' holds files but no run to resume"),
@@ -187,7 +210,7 @@ def test_nothing_slow_is_loaded_to_list():
     ("sample nowhere", "'nowhere' holds no run; minigen train NAME makes one"),
     ("sample tiny", "'tiny' holds no run; did you mean 'runs/tiny'?"),
     ("sample good -n 0", "argument -n: '0' is not a whole number of at least 1"),
-    ("sample good --out nowhere/a.png", "no such file or directory: 'nowhere/.a.png"),
+    ("sample good --out nowhere/a.png", "--out 'nowhere/a.png' is in a folder that is not there; create it"),
     ("evaluate good --split tests", "argument --split: invalid choice: 'tests'"),
     ("evaluate foreign", "'encoder.weight' has shape (3, 3), expected (2, 64)"),
     ("evaluate unknown", "no recipe is called 'gone'"),
@@ -206,9 +229,11 @@ def test_mistakes(minigen, args, message):
     tensors, meta = checkpoint.load(f"good/{CHECKPOINT}")
     checkpoint.save(f"foreign/{CHECKPOINT}", {**tensors, "model.encoder.weight": np.zeros((3, 3))}, meta)
     checkpoint.save(f"unknown/{CHECKPOINT}", tensors, {**meta, "recipe": "gone"})
+    os.mkfifo("pipe.png")
+    Path("link.png").symlink_to("file")
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
-    status, out, err = minigen(*args.split())
+    status, out, err = minigen(*args.split(" "))
     assert status == 2
     assert re.match("minigen: .*" + ".*".join(map(re.escape, message.split(" ... "))), err)
     assert err.count("\n") == 1 and "Traceback" not in err
@@ -242,8 +267,9 @@ def test_a_full_disk(minigen, monkeypatch):
     before = Path(f"runs/tiny/{CHECKPOINT}").read_bytes()
     monkeypatch.setattr(os, "fsync", full)
     status, out, err = minigen("train", "tiny", "--resume", "--steps", 20)
-    assert (status, err) == (2, "minigen: no space left on device\n")
+    assert (status, err) == (2, f"minigen: no space left on device: 'runs/tiny/{CHECKPOINT}'\n")
     assert Path(f"runs/tiny/{CHECKPOINT}").read_bytes() == before
+    assert not list(Path("runs/tiny").glob(".*"))  # and nothing unfinished stays
 
 
 @pytest.mark.parametrize("args", ["train tiny", "train tiny --out deep/run", "train tiny --out good --resume",
@@ -293,7 +319,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, name, status):
     stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stderr) == (status, "")
     assert re.search(f"stopped by {name}: '{out / CHECKPOINT}' holds step {step(out)}\n"
-                     f"go on with: python -m minigen train tiny --resume --out '{out}'\n", stdout)
+                     f"go on with: minigen train tiny --resume --out '{out}'\n", stdout)
     result = call("train", "tiny", "--resume", "--out", out, "--steps", step(out) + 1, cwd=tmp_path)
     assert result.returncode == 0
 
@@ -309,7 +335,7 @@ def test_a_loss_that_is_not_finite(tmp_path):
     assert re.match(r"minigen: log made \(\) with 1 NaN .*tiny_cli.py:\d+: return .*log\(", last)
 
 
-CASES = [("tiny", 60, 3)] + [
+CASES = [("tiny", 60, 3), ("grows", 60, 3)] + [
     pytest.param(name, steps, kills, marks=pytest.mark.slow)
     for name, steps, kills in [("tiny", 300, 12), ("linear_ae", 3000, 5), ("ae", 600, 5), ("vae", 100, 5)]]
 
@@ -341,7 +367,9 @@ def test_killed_at_random_moments_and_resumed_it_is_the_same_run(tmp_path, name,
     assert any(at and at < steps for at in reached), f"no kill fell into the training: {note}"
     whole, whole_meta = checkpoint.load(tmp_path / "whole" / CHECKPOINT)
     killed, killed_meta = checkpoint.load(out / CHECKPOINT)
-    assert {**whole_meta, "seconds": 0} == {**killed_meta, "seconds": 0}, note
+    for meta in (whole_meta, killed_meta):
+        meta["seconds"] = meta["stage"]["first_second"] = 0
+    assert whole_meta == killed_meta, note
     assert sorted(whole) == sorted(killed)
     for key, array in whole.items():
         assert array.tobytes() == killed[key].tobytes(), f"{key} differs; {note}"
@@ -353,3 +381,69 @@ def written(out):
     """Changes whenever a checkpoint is put in place."""
     path = out / CHECKPOINT
     return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
+
+
+# Others
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    out = tmp_path / "run"
+    process = start("train", "tiny", "--out", out, "--steps", 100_000, cwd=tmp_path, TINY_SLEEP="0.002")
+    wait_for((out / CHECKPOINT).exists, process)
+    second = call("train", "tiny", "--resume", "--out", out, cwd=tmp_path)
+    assert second.returncode == 2
+    assert second.stderr == (f"minigen: another process is training in '{out}': wait for it, stop it, or give this run "
+                             "another folder: --out\n")
+    process.kill()  # which leaves no lock behind
+    process.communicate()
+    assert call("train", "tiny", "--resume", "--out", out, "--steps", step(out) + 1, cwd=tmp_path).returncode == 0
+
+
+def test_runs_that_begin_at_once_have_folders_of_their_own(tmp_path):
+    processes = [start("train", "tiny", "--steps", 3, cwd=tmp_path, TINY_EVALUATE="no") for _ in range(4)]
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+    assert sorted(os.listdir(tmp_path / "runs")) == ["tiny", "tiny-2", "tiny-3", "tiny-4"]
+
+
+@pytest.mark.parametrize("redirect, environment", [
+    ("| head -1", {}), (">&-", {}), ("2>&-", {}), ("> out", {"PYTHONIOENCODING": "ascii"}), ("", {"MPLBACKEND": "no such"}),
+    ("", {"PYTHONOPTIMIZE": "2"})])
+def test_output_that_nobody_takes_does_not_end_a_run(tmp_path, redirect, environment):
+    """A closed pipe or stream, letters that the terminal lacks, a backend of pictures that is not there, no docstrings."""
+    command = f"'{sys.executable}' '{HERE / 'tiny_cli.py'}' train tiny --steps 30 {redirect}"
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, env={**ENVIRONMENT, **environment}, capture_output=True)
+    assert sorted(os.listdir(tmp_path / "runs/tiny")) == [CHECKPOINT, "curves.png", "figures.json", "samples.png"]
+    assert json.loads((tmp_path / "runs/tiny/figures.json").read_text())["step"] == 30
+    assert checkpoint.load(tmp_path / "runs/tiny" / CHECKPOINT)[1]["finished"] is True
+
+
+def test_a_flipped_bit_is_noticed(minigen):
+    assert minigen("train", "tiny")[0] == 0
+    path = Path(f"runs/tiny/{CHECKPOINT}")
+    contents = bytearray(path.read_bytes())
+    contents[-1000] ^= 4
+    path.write_bytes(contents)
+    for command in ("sample", "evaluate"):
+        status, out, err = minigen(command, "runs/tiny")
+        assert status == 2 and err.startswith(f"minigen: '{path}' is damaged: its arrays are not those that were written")
+
+
+def test_numbers_that_are_not_finite_are_named_when_a_run_is_loaded(minigen):
+    assert minigen("train", "tiny")[0] == 0
+    path = Path(f"runs/tiny/{CHECKPOINT}")
+    tensors, meta = checkpoint.load(path)
+    tensors["ema.average.encoder.weight"] = np.full_like(tensors["ema.average.encoder.weight"], np.nan)
+    checkpoint.save(path, tensors, meta)
+    for command in (("sample", "runs/tiny"), ("train", "tiny", "--resume", "--steps", 20)):
+        status, out, err = minigen(*command)
+        assert status == 2 and "ema.average.encoder.weight holds numbers that are not finite" in err
+
+
+def test_a_checkpoint_of_an_older_version_is_one_line(minigen, monkeypatch):
+    assert minigen("train", "tiny")[0] == 0
+    monkeypatch.setattr(checkpoint, "FORMAT", 3)
+    assert minigen("sample", "runs/tiny")[2] == (
+        f"minigen: 'runs/tiny/{CHECKPOINT}' has format 2, and this version of minigen reads 3: train again, or use the "
+        "version that wrote it\n")

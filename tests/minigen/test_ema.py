@@ -4,13 +4,19 @@ import pytest
 
 from autograd import parameter
 from autograd.backend import normal
-from minigen.ema import EMA
+from minigen.ema import EMA, evaluating
 from minigen.nn import Linear, Module, ModuleList
 
 
 def move(params, rng):
     for p in params:
         p.data += normal(rng, p.shape)
+
+
+class Several(Module):
+    def __init__(self, params):
+        for i, p in enumerate(params):
+            setattr(self, f"p{i}", p)
 
 
 class Net(Module):
@@ -24,7 +30,7 @@ def test_the_recursion(decay, updates):
     rng = np.random.default_rng(0)
     params = [parameter(rng.standard_normal(shape).astype(np.float32)) for shape in [(), (4, 5), (300, 200)]]
     expected = [p.numpy().astype(np.float64) for p in params]
-    ema = EMA(params, decay)
+    ema = EMA(Several(params), decay)
     for t in range(1, updates + 1):
         move(params, rng)
         ema.update()
@@ -38,7 +44,7 @@ def test_the_recursion(decay, updates):
 
 def test_a_short_run_forgets_the_initial_weights():
     p = parameter(np.zeros(1, np.float32))
-    ema = EMA([p], decay=0.9999)
+    ema = EMA(Several([p]), decay=0.9999)
     p.data[...] = 1.0
     for _ in range(50):
         ema.update()
@@ -78,7 +84,7 @@ def test_the_context_restores_the_weights_also_after_an_error():
     lambda ema: ema.average().__enter__(),
 ])
 def test_inside_the_context_nothing_else_is_allowed(call):
-    ema = EMA([parameter(1.0)], 0.9)
+    ema = EMA(Several([parameter(1.0)]), 0.9)
     with ema.average(), pytest.raises(RuntimeError, match=r"leave average\(\) first"):
         call(ema)
 
@@ -108,4 +114,48 @@ def test_a_restored_average_continues_bit_for_bit():
 @pytest.mark.parametrize("decay", [1.0, -0.1])
 def test_decay_is_checked(decay):
     with pytest.raises(ValueError, match="EMA: decay is"):
-        EMA([parameter(1.0)], decay)
+        EMA(Several([parameter(1.0)]), decay)
+
+
+def test_an_average_goes_on_when_the_module_has_grown():
+    rng = np.random.default_rng(0)
+    net = Net(rng=rng)
+    first = EMA(net, 0.9)
+    move(net.parameters(), rng)
+    first.update()
+    before = first.state_dict()
+    net.layers.append(Linear(2, 2, rng=rng))
+    ema = EMA(net, 0.9)
+    ema.continue_from(first)
+    assert ema.updates == 1
+    after = ema.state_dict()
+    for name, array in before.items():
+        np.testing.assert_array_equal(after[name], array)
+    np.testing.assert_array_equal(after["average.layers.2.weight"], net.layers[2].weight.numpy())
+
+
+def test_settled_the_averages_are_the_weights():
+    rng = np.random.default_rng(0)
+    net = Net(rng=rng)
+    ema = EMA(net, 0.9)
+    move(net.parameters(), rng)
+    ema.update()
+    average = ema.state_dict()["average.layers.0.weight"]
+    assert not np.array_equal(net.layers[0].weight.numpy(), average)
+    ema.settle()
+    np.testing.assert_array_equal(net.layers[0].weight.numpy(), average)
+
+
+def test_evaluating_puts_back_every_module_s_mode_and_the_weights():
+    net = Net(rng=np.random.default_rng(0))
+    ema = EMA(net, 0.9)
+    move(net.parameters(), np.random.default_rng(1))
+    weights = net.state_dict()
+    net.train()
+    net.layers[1].eval()
+    with pytest.raises(KeyError):
+        with evaluating(net, ema):
+            assert not any(module.training for _, module in net.named_modules())
+            raise KeyError
+    assert net.training and net.layers[0].training and not net.layers[1].training
+    np.testing.assert_array_equal(net.layers[0].weight.numpy(), weights["layers.0.weight"])

@@ -1,5 +1,8 @@
-"""Every recipe can be built on each kind of data that it accepts, trains, samples and is evaluated."""
+"""Every recipe can be built on each kind of data that it accepts, trains, is resumed, samples and is evaluated."""
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,41 +10,85 @@ import pytest
 from autograd import backend
 from minigen import data
 from minigen.ema import EMA
-from minigen.recipes import IMAGES, POINTS, RECIPES, Recipe, find
-from minigen.train import train
+from minigen.evaluate import evaluate
+from minigen.journal import CHECKPOINT
+from minigen.recipes import IMAGES, POINTS, catalogue, find, recipe, registry
+from minigen.train import Run, train
 
-AT_HAND = ["digits", "mnist10k", POINTS[0]]
+AT_HAND = ["digits", "mnist10k", POINTS[0], "u1"]
+LISTED = [listed for listed in catalogue() if listed.family in registry.FAMILIES]  # other tests register more
+RECIPES = {listed.name: find(listed.name) for listed in LISTED}
 
 
-@pytest.mark.parametrize("name, recipe", RECIPES.items())
-def test_recipe(name, recipe):
-    assert name == recipe.name and name.isidentifier()
-    assert recipe.data in recipe.accepts and set(recipe.accepts) <= {*IMAGES, *POINTS}
-    assert recipe.summary and recipe.paper
+def begin(name, at, steps):
+    dataset, rng = data.load(at), backend.rng(0)
+    return Run(RECIPES[name].plan(dataset, rng), dataset, rng=rng, steps=steps)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe(name):
+    known = RECIPES[name]
+    assert name == known.name and name.isidentifier()
+    assert known.data in known.accepts and set(known.accepts) <= {*IMAGES, *POINTS}
+    assert known.summary and known.paper and known.family in registry.FAMILIES
     with pytest.raises(dataclasses.FrozenInstanceError):
-        recipe.steps = 1
+        known.data = "digits"
+
+
+def test_the_catalogue_says_what_the_recipes_say():
+    """It is read from the source, without importing a model."""
+    for listed in LISTED:
+        known = RECIPES[listed.name]
+        for field in ("name", "family", "summary", "paper", "data"):
+            assert getattr(listed, field) == getattr(known, field)
+    families = [listed.family for listed in LISTED]
+    assert families == sorted(families, key=registry.FAMILIES.index) and set(families) == set(registry.FAMILIES)
+    files = {path.stem for path in Path(registry.__file__).parent.glob("[a-z]*.py")}
+    assert files == {*registry.FAMILIES, "registry"}
+    code = ("import sys; from minigen.recipes import catalogue; assert len(catalogue()) > 15; "
+            "sys.exit(any(name.startswith('minigen.models') for name in sys.modules))")
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.parametrize("name, at", [
-    (name, at) for name, recipe in RECIPES.items()
-    for at in AT_HAND if at in recipe.accepts])
-def test_recipe_trains_two_steps(name, at):
-    recipe = RECIPES[name].on(at)
-    rng = backend.rng(0)
-    dataset = data.load(at)
-    model = recipe.model(dataset, rng)
-    ema = EMA(model, recipe.ema) if recipe.ema else None
-    optimizers = {player.name: recipe.optimizers[player.name](player.params) for player in model.players()}
-    assert sorted(optimizers) == sorted(recipe.optimizers)
-    run = train(model, data.Batches(dataset, recipe.batch_size, rng), optimizers, 2, rng=rng, ema=ema,
-                clip=recipe.clip)
-    assert run.step == (2 if recipe.steps else 0)
+    (name, at) for name, known in RECIPES.items() for at in AT_HAND if at in known.accepts])
+def test_recipe_trains_resumes_samples_and_is_evaluated(name, at, tmp_path):
+    run = begin(name, at, steps=2)
+    if run.plan.stages:
+        run.advance()
+        run.save(tmp_path / CHECKPOINT, {})
+    train(run)
+    assert run.step == (2 if run.plan.stages else 0)
+    if run.plan.stages:  # cut after one step, and resumed
+        resumed = begin(name, at, steps=2)
+        resumed.restore(tmp_path / CHECKPOINT)
+        train(resumed)
+        for key, array in run.model.state_dict().items():
+            assert array.tobytes() == resumed.model.state_dict()[key].tobytes(), key
 
-    samples = model.sample(5, rng)
-    assert isinstance(samples, np.ndarray) and samples.shape == (5, *dataset.image_shape)
-    assert np.isfinite(samples).all() and (dataset.levels is None or 0 <= samples.min() <= samples.max() <= 1)
-    figures = model.evaluate(dataset.x[:5], None if dataset.y is None else dataset.y[:5], rng)
-    assert figures and all(np.isfinite(figure.value) for figure in figures)
+    dataset, rng = run.data, backend.rng(0)
+    space = dataset.spaces["x"]
+    with run.evaluating():
+        if hasattr(run.model, "sample"):
+            samples = run.model.sample(5, rng)
+            assert isinstance(samples, np.ndarray) and samples.shape == (5, *space.shape)
+            assert np.isfinite(samples).all() and (not space.is_image or 0 <= samples.min() <= samples.max() <= 1)
+            assert run.model.sample(0, rng).shape == (0, *space.shape)
+        measures = evaluate(run.model, dataset.first(5), rng, dataset)
+    assert measures and all(np.isfinite(measure.value) for measure in measures)
+
+
+@pytest.mark.parametrize("name, most", [("dcgan", "generator"), ("gan", "generator"), ("wgan_gp", "generator"),
+                                        ("ddpm", "network")])
+def test_averaged_is_what_samples_are_drawn_with_and_nothing_else(name, most):
+    run = begin(name, "digits", 2)
+    assert isinstance(run.ema, EMA) and run.ema.state_dict().keys() == {
+        "updates", *(f"average.{key}" for key, _ in getattr(run.model, most).named_parameters())}
+
+
+def test_a_recipe_is_as_long_on_its_data_as_its_plan_says():
+    """Choices by data are made in one place: on the digits after another set they are those of the digits."""
+    assert begin("ddpm", "digits", None).steps == 1800 and begin("ddpm", "mnist10k", None).steps == 7000
 
 
 def test_a_mistyped_name_suggests_the_nearest():
@@ -52,6 +99,11 @@ def test_a_mistyped_name_suggests_the_nearest():
         find("xyz")
 
 
-def test_what_a_recipe_needs_not_say():
-    recipe = Recipe("name", "summary", "paper", model=None, optimizers={}, steps=1, batch_size=1)
-    assert (recipe.data, recipe.accepts, recipe.ema, recipe.clip) == ("digits", IMAGES, None, None)
+def test_what_a_recipe_needs_not_say(monkeypatch):
+    monkeypatch.setattr(registry, "_known", {})
+
+    @recipe("summary", "paper")
+    def name(data, rng):
+        raise NotImplementedError
+
+    assert (name.data, name.accepts, name.needs, name.name) == ("digits", IMAGES, {}, "name")

@@ -3,6 +3,7 @@ import io
 import math
 import os
 import runpy
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,59 +12,79 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+import minigen.journal
 import minigen.train
 from autograd import backend, parameter, sqrt
 from minigen import checkpoint, data
-from minigen.ema import EMA
+from minigen.evaluate import draw_samples
+from minigen.journal import CHECKPOINT, History, Journal, format_duration, parse_duration
 from minigen.nn import Module
-from minigen.optim import SGD, Adam
-from minigen.train import (
-    CHECKPOINT, History, NonFiniteLoss, Player, format_duration, in_use, parse_duration, train)
+from minigen.optim import adam, cosine_decay, sgd
+from minigen.player import Player
+from minigen.train import NonFiniteLoss, Plan, Run, Stage, one_stage, train
 
-TINY = runpy.run_path(str(Path(__file__).with_name("tiny_cli.py")))
-
-
-CURVES = minigen.train.plot.curves
+RECIPES = runpy.run_path(str(Path(__file__).with_name("tiny_cli.py")))
+CURVES = minigen.journal.plot.curves
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Curves take matplotlib half a second: most tests do without."""
-    monkeypatch.setattr(minigen.train.plot, "curves", lambda series, path: path.touch())
+    monkeypatch.setattr(minigen.journal.plot, "curves", lambda series, path: path.touch())
 
 
 @pytest.fixture
 def real_curves(quick, monkeypatch):
-    monkeypatch.setattr(minigen.train.plot, "curves", CURVES)
+    monkeypatch.setattr(minigen.journal.plot, "curves", CURVES)
 
 
-def tiny(out=None, **settings):
-    """Trains the tiny recipe from seed 0, as the command line does."""
-    recipe = TINY["TINY"]
-    rng = backend.rng(0)
-    dataset, valid = data.load("digits"), data.load("digits", "valid")
-    model = recipe.model(dataset, rng)
-    optimizers = {player.name: recipe.optimizers[player.name](player.params) for player in model.players()}
-    settings = {"steps": 20, "valid": [(valid.x[:100], valid.y[:100])], **settings}
-    return train(model, data.Batches(dataset, recipe.batch_size, rng), optimizers, rng=rng, out=out,
-                 ema=EMA(model, recipe.ema), clip=recipe.clip, **settings)
+def sitting(out, name="tiny", valid=True, **limits):
+    """One sitting of a recipe's run from seed 0, into `out`, or on with what is there, as the command line has it."""
+    rng, digits = backend.rng(0), data.load("digits")
+    plan = RECIPES[name].plan(digits, rng)
+    run = Run(plan, digits, rng=rng, **(limits or {"steps": 20}))
+    draw = lambda path: draw_samples(plan.model, 16, backend.rng(0), path, digits)
+    if out is None:
+        return train(run)
+    out.mkdir(exist_ok=True)
+    if (out / CHECKPOINT).exists():
+        run.restore(out / CHECKPOINT)
+    return train(run, Journal(out, data.load("digits", "valid") if valid else None, draw, {"recipe": name}))
 
 
 def contents(out):
-    """All that a checkpoint holds but the seconds that it took."""
+    """All that a checkpoint holds but the seconds that it took, and whether the run was over."""
     tensors, meta = checkpoint.load(out / CHECKPOINT)
-    return {name: (a.dtype, a.shape, a.tobytes()) for name, a in tensors.items()}, {**meta, "seconds": None}
+    stage = meta["stage"] and {**meta["stage"], "first_second": None}
+    changed = {"seconds": None, "finished": None, "stage": stage}
+    return {name: (a.dtype, a.shape, a.tobytes()) for name, a in tensors.items()}, {**meta, **changed}
 
 
 class Numbers:
-    """Batches 1, 2, 3, ..."""
+    """Data whose batches are 1, 2, 3, ..."""
 
+    name = "numbers"
+
+    def __len__(self):
+        return 10
+
+    def first(self, n):
+        return self
+
+    def batches(self, batch_size, rng, shuffle=True):
+        return Counting()
+
+
+class Counting:
     def __init__(self):
         self.count = 0
 
+    def __len__(self):
+        return 1
+
     def __next__(self):
         self.count += 1
-        return self.count, None
+        return {"x": self.count}
 
     def state_dict(self):
         return {"count": self.count}
@@ -86,15 +107,18 @@ class Line(Module):
 
     def make_loss(self, name):
         def loss(batch, rng):
-            self.seen.append((name, batch[0]))
+            self.seen.append((name, batch["x"]))
             weight = getattr(self, name)
-            return {"loss": (batch[0] * weight).sum(), "weight": weight.sum() * 1000.0}
+            return {"loss": (batch["x"] * weight).sum(), "weight": weight.sum() * 1000.0}
         return loss
 
 
-def line_run(model, steps=1, lr=1.0, **settings):
-    optimizers = {name: SGD([getattr(model, name)], lr) for name in model.names}
-    return train(model, Numbers(), optimizers, steps, rng=backend.rng(0), **settings)
+def line_run(model, steps=1, lr=1.0, journal=None, budget=None, planned=1, resume=None, **settings):
+    plan = one_stage(model, sgd(lr), planned, 10, **settings) if model.names else Plan(model)
+    run = Run(plan, Numbers(), rng=backend.rng(0), steps=steps, budget=budget)
+    if resume:
+        run.restore(resume / CHECKPOINT)
+    return train(run, journal)
 
 
 def test_each_player_moves_in_turn_repeat_times_on_a_batch_of_its_own_by_its_first_term():
@@ -111,6 +135,27 @@ def test_each_player_moves_in_turn_repeat_times_on_a_batch_of_its_own_by_its_fir
     assert list(line_run(Line("only")).history.sums) == ["train/loss", "train/weight"]
 
 
+def test_a_player_without_data_takes_none():
+    model = Line("critic", "actor")
+    critic, actor = model.players()
+    given = []
+    dreaming = Player("actor", actor.params, lambda n, rng: given.append(n) or {"loss": model.actor.sum()}, data=False)
+    model.players = lambda: [critic, dreaming]
+    line_run(model, steps=3)
+    assert given == [10, 10, 10] and [x for _, x in model.seen] == [1, 2, 3]
+
+
+def test_a_parameter_that_takes_no_part_stays_as_it_is():
+    model = Line("w")
+    model.idle = parameter([3.0])
+    model.players = lambda: [Player("w", [model.w, model.idle], model.make_loss("w"))]
+    run = Run(one_stage(model, adam(0.1), 1, 10, clip=1.0), Numbers(), rng=backend.rng(0), steps=4)
+    train(run)
+    assert model.idle.item() == 3.0 and model.w.item() < 0
+    model.players = lambda: [Player("w", [model.idle], model.make_loss("w"))]
+    assert line_run(model, steps=2).step == 2 and model.idle.item() == 3.0  # none of them takes part: nothing moves
+
+
 def test_clip_shortens_the_gradient_and_leaves_short_ones():
     model = Line("w")
     line_run(model, steps=4, clip=2.5)
@@ -120,88 +165,144 @@ def test_clip_shortens_the_gradient_and_leaves_short_ones():
 def test_average_follows_once_a_step_and_is_what_samples_are_drawn_with(tmp_path):
     model = Line("w", repeat=2)
     seen = []
-    model.sample = lambda n, rng: seen.append((model.training, model.w.item())) or np.zeros((n, 1, 2, 2))
-    ema = EMA(model, 0.9)
-    line_run(model, steps=3, ema=ema, out=tmp_path)
-    assert ema.updates == 3
-    with in_use(model, ema):
+    journal = Journal(tmp_path, draw=lambda path: seen.append((model.training, model.w.item())))
+    run = line_run(model, steps=3, ema=0.9, journal=journal)
+    assert run.ema.updates == 3
+    with run.evaluating():
         average = model.w.item()
     assert seen == [(False, average)] and average != model.w.item() == -21 and model.training
 
 
+def test_an_average_is_of_what_it_is_told_and_of_nothing_else():
+    model = Line("w")
+    model.other = Line("v")
+    run = line_run(model, steps=2, ema=(model.other, 0.9))
+    assert list(run.ema.state_dict()) == ["updates", "average.v"]
+
+
+def test_looking_on_leaves_every_module_in_its_own_mode(tmp_path):
+    model = Line("w")
+    model.frozen = Line("v").eval()
+    run = Run(one_stage(model, sgd(1.0), 1, 10), Numbers(), rng=backend.rng(0), steps=1)
+    model.train()
+    model.frozen.training = False
+    run.validate(Numbers())
+    with run.evaluating():
+        assert not model.training
+    assert model.training and not model.frozen.training
+
+
 def test_looking_on_changes_nothing(tmp_path, monkeypatch):
-    seldom = tiny(tmp_path / "seldom")
-    monkeypatch.setattr(minigen.train, "SAVE_SECONDS", 0)
-    monkeypatch.setattr(minigen.train, "DRAW_SECONDS", 0)
-    monkeypatch.setattr(minigen.train, "_next_time", lambda began, interval: 0)  # after every step
-    often = tiny(tmp_path / "often")
-    unwatched = tiny(valid=())
+    seldom = sitting(tmp_path / "seldom")
+    monkeypatch.setattr(minigen.journal, "SAVE_SECONDS", 0)
+    monkeypatch.setattr(minigen.journal, "DRAW_SECONDS", 0)
+    monkeypatch.setattr(minigen.journal, "_next_time", lambda began, interval: 0)  # after every step
+    often = sitting(tmp_path / "often")
+    unwatched = sitting(None)
     assert contents(tmp_path / "seldom") == contents(tmp_path / "often")
     for run in (often, unwatched):
         np.testing.assert_array_equal(run.model.noisy.numpy(), seldom.model.noisy.numpy())
         np.testing.assert_array_equal(run.model.dropped.numpy(), seldom.model.dropped.numpy())
 
 
-@pytest.mark.parametrize("cut", [1, 7, 19, 20])
-def test_a_run_in_two_sittings_is_the_run_in_one(tmp_path, cut):
-    tiny(tmp_path / "one")
-    tiny(tmp_path / "two", steps=cut)
-    tiny(tmp_path / "two", steps=20, resume=True)
+class Stopped(Exception):
+    pass
+
+
+def stop_after(monkeypatch, steps):
+    """Runs end by an error after so many steps, saved: a sitting that is cut, with the run's own limits."""
+    note = Journal.note
+
+    def noting(journal, run, terms):
+        note(journal, run, terms)
+        if run.step == steps:
+            journal.save(run)
+            raise Stopped
+    monkeypatch.setattr(Journal, "note", noting)
+
+
+@pytest.mark.parametrize("name, steps, cut", [("tiny", 20, 1), ("tiny", 20, 7), ("tiny", 20, 19)] + [
+    ("grows", 60, cut) for cut in (5, 20, 21, 33, 40, 41, 59)])
+def test_a_run_in_two_sittings_is_the_run_in_one(tmp_path, monkeypatch, name, steps, cut):
+    """Also where a plan has three stages, and the network grew before the cut."""
+    sitting(tmp_path / "one", name, steps=steps)
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        stop_after(patch, cut)
+        sitting(tmp_path / "two", name, steps=steps)
+    sitting(tmp_path / "two", name, steps=steps)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert (tmp_path / "one/samples.png").read_bytes() == (tmp_path / "two/samples.png").read_bytes()
 
 
-def test_the_curves_of_two_sittings_are_those_of_one(tmp_path, real_curves):
-    tiny(tmp_path / "one")
-    tiny(tmp_path / "two", steps=7)
-    tiny(tmp_path / "two", steps=20, resume=True)
+def test_the_curves_of_two_sittings_are_those_of_one(tmp_path, real_curves, monkeypatch):
+    sitting(tmp_path / "one")
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        stop_after(patch, 7)
+        sitting(tmp_path / "two")
+    sitting(tmp_path / "two")
     assert (tmp_path / "one/curves.png").read_bytes() == (tmp_path / "two/curves.png").read_bytes()
 
 
 @pytest.mark.parametrize("part", ["rng", "loader", "optimizer", "ema", "history", "model.steps"])
 def test_that_comparison_notices_whatever_is_not_restored(tmp_path, monkeypatch, part):
-    tiny(tmp_path / "one")
-    tiny(tmp_path / "two", steps=7)
+    sitting(tmp_path / "one")
+    for out, cut in (("two", 7), ("fresh", 1)):
+        with monkeypatch.context() as patch, pytest.raises(Stopped):
+            stop_after(patch, cut)
+            sitting(tmp_path / out)
     tensors, meta = checkpoint.load(tmp_path / "two" / CHECKPOINT)
-    fresh = tmp_path / "fresh"
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # leaves the checkpoint of step 0
-        patch.setattr(minigen.train.Run, "advance", interrupt)
-        tiny(fresh)
-    start, start_meta = checkpoint.load(fresh / CHECKPOINT)
+    start, start_meta = checkpoint.load(tmp_path / "fresh" / CHECKPOINT)
     tensors |= {name: array for name, array in start.items() if name.startswith(part)}
-    if part == "history":
-        meta["terms"] = []
     if part in meta:
         meta[part] = start_meta[part]
     checkpoint.save(tmp_path / "two" / CHECKPOINT, tensors, meta)
-    tiny(tmp_path / "two", steps=20, resume=True)
+    sitting(tmp_path / "two")
     assert contents(tmp_path / "one") != contents(tmp_path / "two")
 
 
-def interrupt(run):
-    raise KeyboardInterrupt
+@pytest.mark.parametrize("change, message", [
+    ({"batch_size": 20}, "stages batch size 50, this one has 20"),
+    ({"clip": 2.0}, "stages clip 1.0, this one has 2.0"),
+    ({"ema": 0.5}, "stages average 0.9, this one has 0.5"),
+    ({"optimizers": sgd(0.5, momentum=0.9)}, "players noisy optimizer kind Adam, this one has SGD"),
+    ({"optimizers": {"noisy": adam(cosine_decay(0.05)), "dropped": sgd(0.5, momentum=0.9)}},
+     "players noisy optimizer rates 0.05, this one has 0.04"),
+])
+def test_a_run_does_not_go_on_with_other_settings(tmp_path, change, message):
+    sitting(tmp_path, steps=3)
+    digits, rng = data.load("digits"), backend.rng(0)
+    settings = {"steps": 60, "batch_size": 50, "ema": 0.9, "clip": 1.0,
+                "optimizers": {"noisy": adam(0.05), "dropped": sgd(0.5, momentum=0.9)}, **change}
+    plan = one_stage(RECIPES["Tiny"](digits.spaces["x"], rng), **settings)
+    with pytest.raises(ValueError, match=f"cannot resume: the saved run has {message}"):
+        Run(plan, digits, rng=rng).restore(tmp_path / CHECKPOINT)
 
 
-def test_a_run_is_never_overwritten(tmp_path):
-    tiny(tmp_path, steps=2)
-    before = contents(tmp_path)
-    with pytest.raises(FileExistsError, match="holds a run; choose another folder or resume it"):
-        tiny(tmp_path, steps=2)
-    assert contents(tmp_path) == before
+@pytest.mark.parametrize("damage", [
+    {"step": "three"}, {"stage": {"number": 7}}, {"stage": 5}, {"rng": {}}, {"rng": None}, {"loader": []},
+    {"terms": ["train/none"]}, {"settings": None}], ids=str)
+def test_metadata_that_are_not_a_runs_are_one_line(tmp_path, damage):
+    sitting(tmp_path, steps=3)
+    tensors, meta = checkpoint.load(tmp_path / CHECKPOINT)
+    checkpoint.save(tmp_path / CHECKPOINT, tensors, {**meta, **damage})
+    with pytest.raises(ValueError) as error:
+        sitting(tmp_path, steps=3)
+    assert "\n" not in str(error.value)
 
 
 def test_pictures_are_there_after_the_first_interval(tmp_path, monkeypatch):
-    monkeypatch.setattr(minigen.train, "DRAW_SECONDS", 0)
+    monkeypatch.setattr(minigen.journal, "DRAW_SECONDS", 0)
+    monkeypatch.setattr(minigen.journal, "SAVE_SECONDS", 0)
     seen = []
-    advance = minigen.train.Run.advance
+    advance = Run.advance
 
     def looking(run):
         seen.append(sorted(file.name for file in tmp_path.iterdir()))
         return advance(run)
 
-    monkeypatch.setattr(minigen.train.Run, "advance", looking)
-    tiny(tmp_path, steps=3)
-    assert seen == [[CHECKPOINT]] + 2 * [[CHECKPOINT, "curves.png", "samples.png"]]
+    monkeypatch.setattr(Run, "advance", looking)
+    sitting(tmp_path, steps=3)
+    assert seen == [[]] + 2 * [[CHECKPOINT, "curves.png", "samples.png"]]
     assert imread(tmp_path / "samples.png").std() > 0.1
 
 
@@ -209,15 +310,43 @@ def test_points_are_drawn_over_the_data(tmp_path, monkeypatch):
     model = Line("w")
     model.sample = lambda n, rng: rng.standard_normal((n, 2))
     drawn = {}
-    monkeypatch.setattr(minigen.train.plot, "scatter",
-                        lambda points, path, data: drawn.update(n=len(points), data=data))
-    points = np.ones((10, 2), np.float32)
-    model.make_loss = lambda name: lambda batch, rng: {"loss": model.w.sum()}
-    line_run(model, out=tmp_path, samples=33, valid=[(points, None), (points, None)])
-    assert drawn["n"] == 33 and drawn["data"].shape == (20, 2)
+    monkeypatch.setattr("minigen.plot.scatter", lambda points, path, data: drawn.update(n=len(points), data=data))
+    draw_samples(model, 33, backend.rng(0), tmp_path / "s.png", data.load("two_moons"))
+    assert drawn["n"] == 33 and drawn["data"].shape == (2000, 2)
+    draw_samples(model, None, backend.rng(0), tmp_path / "s.png", data.load("two_moons"))
+    assert drawn["n"] == 2000
 
 
-# Limits
+def test_a_file_that_cannot_be_written_does_not_stop_the_run(tmp_path, monkeypatch, capsys):
+    """The folder vanishes in the middle of training, and is there again before the end."""
+    out = tmp_path / "run"
+    clock = Clock(monkeypatch)
+    advance = Run.advance
+
+    def vanishing(run):
+        if run.step == 20:
+            out.rename(tmp_path / "away")
+        if run.step == 100:
+            (tmp_path / "away").rename(out)
+        return advance(run)
+
+    monkeypatch.setattr(Run, "advance", vanishing)
+    out.mkdir()
+    journal = Journal(out)
+    run = line_run(clock.model(), steps=200, journal=journal)
+    shown = capsys.readouterr().out
+    assert run.step == 200 and journal.unsaved is None
+    assert shown.count(f"the checkpoint could not be written: no such file or directory: '{out / CHECKPOINT}'; the run "
+                       "goes on, and tries again") == 1
+    assert shown.count("the checkpoint is written again") == 1
+    assert contents(out)[1]["step"] == 200
+    shutil.rmtree(out)
+    journal = Journal(out)
+    line_run(Line("w"), steps=3, journal=journal)
+    assert journal.unsaved == f"no such file or directory: '{out / CHECKPOINT}'"
+
+
+# The clock
 
 
 def test_steps_and_budget_whichever_comes_first(monkeypatch):
@@ -225,36 +354,140 @@ def test_steps_and_budget_whichever_comes_first(monkeypatch):
     assert line_run(clock.model(), steps=5, budget=100.0).step == 5
     assert line_run(clock.model(), steps=100, budget=5.5).step == 6  # a step takes a second of this clock
     assert line_run(clock.model(), steps=None, budget=3.0).step == 3
-    with pytest.raises(ValueError, match="neither steps nor budget"):
-        line_run(Line("w"), steps=None)
+    assert line_run(clock.model(), steps=None, planned=7).step == 7  # neither: the plan's own
 
 
 def test_the_budget_counts_all_sittings(tmp_path, monkeypatch):
     clock = Clock(monkeypatch)
-    model = clock.model()
-    assert line_run(model, steps=4, out=tmp_path).seconds == 4
-    run = line_run(clock.model(), steps=None, budget=6.0, out=tmp_path, resume=True)
+    assert line_run(clock.model(), steps=4, journal=Journal(tmp_path)).seconds == 4
+    run = line_run(clock.model(), steps=None, budget=6.0, journal=Journal(tmp_path), resume=tmp_path)
     assert (run.step, run.seconds) == (6, 6)
 
 
-def test_a_budget_stretches_the_schedules_over_its_time(tmp_path, monkeypatch):
-    """Steps of a second: planned for 60, a rate is at 0, 10, 20, ... in a budget of 6. Twice as many repeats, twice
-    as far; and the second sitting goes on where the first was."""
+def test_rates_follow_the_larger_of_steps_and_budget(tmp_path, monkeypatch):
+    """A step takes a second of this clock. However long the run, a rate sees 0 at its beginning, and 1 at its end."""
     clock, seen = Clock(monkeypatch), []
-    noted = lambda at: seen.append(at) or 0.5
-    line_run(clock.model(), lr=noted, steps=4, budget=6.0, planned=60, out=tmp_path)
-    line_run(clock.model(), lr=noted, steps=None, budget=6.0, planned=60, out=tmp_path, resume=True)
-    assert seen == [0, 10, 20, 30, 40, 50]
+    noted = lambda done: seen.append(done) or 0.5
 
+    def rates(**limits):
+        seen.clear()
+        line_run(clock.model(), lr=noted, **limits)
+        return seen
+
+    np.testing.assert_allclose(rates(steps=4), [0, 1 / 4, 2 / 4, 3 / 4])
+    np.testing.assert_allclose(rates(steps=None, planned=5), np.arange(5) / 5)
+    np.testing.assert_allclose(rates(steps=None, budget=6.0), np.arange(6) / 6)
+    np.testing.assert_allclose(rates(steps=10, budget=5.0), np.arange(5) / 5)
+    np.testing.assert_allclose(rates(steps=5, budget=10.0), np.arange(5) / 5)
+
+    class Kept(Journal):
+        def save(self, run):  # settings ask for rates too
+            seen_before = list(seen)
+            saved = super().save(run)
+            seen[:] = seen_before
+            return saved
+
+    rates(steps=2, budget=6.0, journal=Kept(tmp_path))
+    before = list(seen)
     seen.clear()
+    plan = one_stage(clock.model(), sgd(noted), 1, 10)
+    run = Run(plan, Numbers(), rng=backend.rng(0), budget=6.0)
+    run.restore(tmp_path / CHECKPOINT)
+    seen.clear()
+    train(run)
+    np.testing.assert_allclose(seen, np.arange(2, 6) / 6)  # the second sitting goes on where the first was
+    np.testing.assert_allclose(before, [0, 1 / 2])  # of 2 steps: the larger of the two
+
+
+def test_a_longer_run_goes_on_at_the_rate_of_its_place(tmp_path):
+    """1,000 steps of a falling rate are over: of 1,500 they are two thirds, and the weights move again."""
+    model = Line("w")
+    line_run(model, steps=100, lr=cosine_decay(1.0), journal=Journal(tmp_path))
+    again = Line("w")
+    run = Run(one_stage(again, sgd(cosine_decay(1.0)), 1, 10), Numbers(), rng=backend.rng(0), steps=150)
+    run.restore(tmp_path / CHECKPOINT)
+    assert run.rates() == f"learning rate {0.5 * (1 + math.cos(math.pi * 2 / 3)):.3g}"
+    train(run)
+    assert run.step == 150 and again.w.item() < model.w.item() - 1
+
+
+def test_a_model_is_told_how_much_is_over():
+    model, told = Line("w"), []
+    inner = model.make_loss
+
+    def make_loss(name):
+        def loss(batch, rng):
+            told.append(model.done)
+            return inner(name)(batch, rng)
+        return loss
+
+    model.make_loss = make_loss
+    line_run(model, steps=5)
+    np.testing.assert_allclose(told, np.arange(5) / 5)
+
+
+def stages_run(shares, **limits):
+    model = Line("w")
+    seen = []
+    plan = Plan(model, [Stage(str(i), model.players, sgd(0.1), share, 10, begin=lambda i=i: seen.append(i))
+                        for i, share in enumerate(shares)])
+    lengths = []
+
+    def note(journal, run, terms):
+        lengths.append(run.number)
+
+    journal = type("Counting", (Journal,), {"note": note})()
+    run = train(Run(plan, Numbers(), rng=backend.rng(0), **limits), journal)
+    assert seen == list(range(len(shares))) and run.over
+    return [lengths.count(i) for i in range(len(shares))]
+
+
+@pytest.mark.parametrize("shares, steps, lengths", [
+    ((10, 20, 30), None, [10, 20, 30]), ((10, 20, 30), 6, [1, 2, 3]), ((10, 20, 30), 120, [20, 40, 60]),
+    ((1, 1, 1), 10, [3, 4, 3]), ((1, 1000), 2, [1, 1])])
+def test_stages_share_the_steps_exactly(shares, steps, lengths):
+    assert stages_run(shares, steps=steps) == lengths
+    assert sum(lengths) == (steps or sum(shares))
+
+
+def test_stages_share_the_budget(monkeypatch):
+    clock = Clock(monkeypatch)
     model = clock.model()
-    model.repeat = 2
-    line_run(model, lr=noted, steps=2, budget=6.0, planned=60)
-    assert seen == [0, 0, 40, 40]
+    plan = Plan(model, [Stage("a", model.players, sgd(0.1), 10, 10), Stage("b", model.players, sgd(0.1), 20, 10)])
+    run = train(Run(plan, Numbers(), rng=backend.rng(0), budget=30.0))
+    assert (run.step, run.number, run.first_step) == (30, 1, 10)
 
-    seen.clear()
-    line_run(clock.model(), lr=noted, steps=3, planned=60)  # without a budget, a rate goes by steps
-    assert seen == [0, 1, 2]
+
+def test_fewer_steps_than_stages_are_refused():
+    with pytest.raises(ValueError, match="steps is 2, and the plan has 3 stages"):
+        stages_run((1, 1, 1), steps=2)
+
+
+def test_averages_of_a_stage_become_the_weights_or_go_on(tmp_path):
+    first, second = Line("w"), Line("v")
+    model = Module()
+    model.first, model.second = first, second
+    both = Plan(model, [
+        Stage("first", first.players, sgd(1.0), 3, 10, ema=(first, 0.9)),
+        Stage("second", second.players, sgd(1.0), 3, 10, ema=(second, 0.9))])
+    run = Run(both, Numbers(), rng=backend.rng(0))
+    for _ in range(3):
+        run.advance()
+    with run.evaluating():
+        average = first.w.item()
+    run.advance()
+    assert first.w.item() == average and list(run.ema.state_dict()) == ["updates", "average.v"]
+
+    model = Line("w")
+    growing = Plan(model, [Stage(name, model.players, sgd(1.0), 3, 10, ema=(model, 0.9)) for name in "ab"])
+    run = Run(growing, Numbers(), rng=backend.rng(0))
+    for _ in range(3):
+        run.advance()
+    bar, w = run.ema.state_dict()["average.w"].item(), model.w.item()
+    run.advance()
+    d = 5 / 14  # (1 + t) / (10 + t) at the fourth update: it is not the first of a new average
+    assert run.number == 1 and model.w.item() == w - 1
+    assert run.ema.state_dict()["average.w"].item() == pytest.approx(d * bar + (1 - d) * (w - 1))
 
 
 class Clock:
@@ -266,7 +499,6 @@ class Clock:
 
     def model(self):
         model = Line("w")
-        model.sample = lambda n, rng: np.zeros((n, 1, 2, 2))
         inner = model.make_loss
 
         def make_loss(name):
@@ -289,29 +521,20 @@ def test_it_says_how_long_the_run_will_take(monkeypatch, capsys):
 
 
 def test_a_model_without_players_has_no_steps(tmp_path):
-    model = Line()
-    model.sample = lambda n, rng: np.zeros((n, 1, 2, 2))
-    run = line_run(model, steps=5, budget=5.0, out=tmp_path)
-    assert run.step == 0
-    assert sorted(file.name for file in tmp_path.iterdir()) == [CHECKPOINT, "samples.png"]
+    seen = []
+    run = line_run(Line(), steps=None, journal=Journal(tmp_path, draw=seen.append))
+    assert run.step == 0 and run.over and seen == [tmp_path / "samples.png"]
+    assert [file.name for file in tmp_path.iterdir()] == [CHECKPOINT]
 
 
 # What goes wrong
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
-    recipe, rng = TINY["EXPLODES"], backend.rng(0)
-    dataset = data.load("digits")
-
-    def run(**settings):
-        model = recipe.model(dataset, rng)
-        train(model, data.Batches(dataset, 50, rng), {"explodes": SGD([model.noisy], 0.1)}, rng=rng,
-              out=tmp_path, **settings)
-
-    run(steps=5)
+    sitting(tmp_path, "explodes", valid=False, steps=5)
     good = contents(tmp_path)
     with pytest.raises(NonFiniteLoss) as error:
-        run(steps=20, resume=True)
+        sitting(tmp_path, "explodes", valid=False, steps=20)
     assert str(error.value).startswith("step 7, player 'explodes': log of room is nan (total 0.0")
     assert f"'{tmp_path / CHECKPOINT}' holds step 5" in str(error.value) and "--debug" in str(error.value)
     assert contents(tmp_path) == good
@@ -320,7 +543,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
 def test_a_gradient_that_is_not_finite_touches_no_weight():
     model = Line("w")
     model.make_loss = lambda name: lambda batch, rng: {"root": sqrt(model.w).sum()}  # infinite slope at 0
-    with pytest.raises(NonFiniteLoss, match="step 0, player 'w': norm of the gradient is inf .root 0."):
+    with pytest.raises(NonFiniteLoss, match="step 0, player 'w': norm of the gradient is inf .*root 0"):
         line_run(model)
     assert model.w.item() == 0.0
 
@@ -336,37 +559,41 @@ def test_a_validation_loss_that_is_not_finite_is_left_out():
     model = Line("w")
     model.make_loss = lambda name: lambda batch, rng: {
         "loss": model.w.sum(), "other": model.w.sum() * (0.0 if model.training else math.inf)}
-    run = line_run(model, valid=[(1, None)], steps=3)
+    run = line_run(model, journal=Journal(valid=Numbers()), steps=3)
     assert sorted(run.history.sums) == ["train/loss", "train/other", "valid/loss"]
 
 
 def test_mistakes_in_a_model_are_named():
     model = Line("w")
     with pytest.raises(ValueError, match="player 'w' has no optimizer among .'v'."):
-        train(model, Numbers(), {"v": SGD([model.w], 1.0)}, 1, rng=backend.rng(0))
+        Run(one_stage(model, {"v": sgd(1.0)}, 1, 10), Numbers(), rng=backend.rng(0))
     model.make_loss = lambda name: lambda batch, rng: {"loss": model.w * np.ones(3)}
     with pytest.raises(ValueError, match=r"term 'loss' of player 'w' has shape \(3,\), expected one number"):
         line_run(model)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_ends_the_run_after_the_step_and_saves_it(tmp_path, name):
     model = Line("w")
 
     def make_loss(name_of_player):
         def loss(batch, rng):
-            if batch[0] == 4:
+            if batch["x"] == 4:
                 os.kill(os.getpid(), getattr(signal, name))
             return {"loss": model.w.sum()}
         return loss
 
     model.make_loss = make_loss
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    run = line_run(model, steps=100, out=tmp_path)
-    assert (run.stopped_by, run.step) == (name, 4)
+    kinds = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    before = [signal.getsignal(kind) for kind in kinds]
+    journal = Journal(tmp_path)
+    run = line_run(model, steps=100, journal=journal)
+    assert (journal.stopped_by, run.step) == (name, 4)
     assert contents(tmp_path)[1]["step"] == 4
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-    assert line_run(Line("w")).stopped_by is None
+    assert [signal.getsignal(kind) for kind in kinds] == before
+    after = Journal()
+    line_run(Line("w"), journal=after)
+    assert after.stopped_by is None
 
 
 def test_the_second_interrupt_acts_at_once(tmp_path, request):
@@ -387,7 +614,7 @@ def test_the_second_interrupt_acts_at_once(tmp_path, request):
 
     model.make_loss = make_loss
     with pytest.raises(KeyboardInterrupt):
-        line_run(model, out=tmp_path)
+        line_run(model, journal=Journal(tmp_path))
 
 
 # History
@@ -443,21 +670,11 @@ def test_durations_in_words(seconds, text):
 
 def test_the_bar_shows_terms_and_time_left(monkeypatch):
     shown = io.StringIO()
-    bar = minigen.train.tqdm
-    monkeypatch.setattr(minigen.train, "tqdm", lambda **settings: bar(
+    bar = minigen.journal.tqdm
+    monkeypatch.setattr(minigen.journal, "tqdm", lambda **settings: bar(
         **{**settings, "disable": False, "file": shown, "mininterval": 0, "ncols": 120,
            "dynamic_ncols": False}))
     line_run(Line("w"), steps=3)
     last = shown.getvalue().split("\r")[-1]
     # Losses 0, -2, -9 and weights 0, -1000, -3000, smoothed by 0.95 and 0.05.
     assert "3/3 [00:00<00:00" in last and "loss -0.545" in last and "weight -197.5" in last
-
-
-def test_adam_state_is_in_the_checkpoint(tmp_path):
-    model = Line("w")
-    model.sample = lambda n, rng: np.zeros((n, 1, 2, 2))
-    optimizers = {"w": Adam([model.w], 0.1)}
-    train(model, Numbers(), optimizers, 3, rng=backend.rng(0), out=tmp_path, about={"recipe": "line"})
-    tensors, meta = checkpoint.load(tmp_path / CHECKPOINT)
-    assert {"model.w", "optimizer.w.m.0", "optimizer.w.steps", "history.train/loss"} <= set(tensors)
-    assert (meta["recipe"], meta["step"], meta["loader"]) == ("line", 3, {"count": 3})

@@ -26,9 +26,10 @@ Symbols: Z latent, w width, a logit of D. Read before this: gan.py, autograd/con
 """
 import math
 
-from autograd import leaky_relu, relu, tanh
+from autograd import flatten, leaky_relu, relu, tanh
 
 from ...nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Module, Sequential, init
+from ...nn.conv import halved
 
 STD = 0.02  # of the initial weights
 SLOPE = 0.2  # of D's leaky rectifiers, for negative numbers
@@ -41,7 +42,7 @@ class ConvGenerator(Module):
         for name, value in ("latent", latent), ("width", width):
             if value < 1:
                 raise ValueError(f"ConvGenerator: {name} is {value}, expected at least 1")
-        sizes = halvings("ConvGenerator", shape)[::-1]  # from the coarsest map to the image
+        sizes = image_sizes("ConvGenerator", shape)[::-1]  # from the coarsest map to the image
         channels = [*(width * 2**i for i in reversed(range(len(sizes) - 1))), shape[0]]
         self.latent, self.shape, self.first = latent, tuple(shape), (channels[0], *sizes[0])
         self.project = Linear(latent, math.prod(self.first), bias=False, rng=rng)
@@ -54,7 +55,7 @@ class ConvGenerator(Module):
         draw_weights(self, lambda shape: init.normal(shape, std=STD, rng=rng))
 
     def forward(self, z):
-        return self.net(self.project(z).reshape(-1, *self.first))
+        return self.net(self.project(z).reshape(len(z), *self.first))
 
 
 class ConvDiscriminator(Module):
@@ -64,7 +65,7 @@ class ConvDiscriminator(Module):
     def __init__(self, shape, width=64, norm=BatchNorm2d, *, rng):
         if width < 1:
             raise ValueError(f"ConvDiscriminator: width is {width}, expected at least 1")
-        sizes = halvings("ConvDiscriminator", shape)
+        sizes = image_sizes("ConvDiscriminator", shape)
         channels = [shape[0], *(width * 2**i for i in range(len(sizes) - 1))]
         self.shape = tuple(shape)
         self.net = Sequential()
@@ -79,18 +80,16 @@ class ConvDiscriminator(Module):
         draw_weights(self, he if norm is None else lambda shape: init.normal(shape, std=STD, rng=rng))
 
     def forward(self, x):
-        return self.logit(self.net(x).reshape(len(x), -1))[:, 0]
+        return self.logit(flatten(self.net(x), 1))[:, 0]
 
 
-def halvings(name, shape):
+def image_sizes(name, shape):
     """The sizes (H, W), the image's first, each half of the one before, until the shorter side is below 5; at least
     two halvings. An odd side is rounded up."""
     if len(shape) != 3 or min(shape[1:]) < 5:
         raise ValueError(f"{name}: shape is {tuple(shape)}, expected an image, (C, H, W), of at least 5 x 5 pixels")
-    sizes = [tuple(shape[1:])]
-    while min(sizes[-1]) > 4 or len(sizes) < 3:
-        sizes.append(tuple((side + 1) // 2 for side in sizes[-1]))
-    return sizes
+    times = max(2, math.ceil(math.log2(min(shape[1:]) / 4)))
+    return halved(shape[1:], times, round_up=True)
 
 
 def kernel(size):

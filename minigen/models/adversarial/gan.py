@@ -25,7 +25,7 @@ Read next: dcgan.py for images; wgan_gp.py for another game.
 """
 import math
 
-from autograd import leaky_relu, relu, sigmoid, tanh
+from autograd import flatten, leaky_relu, relu, sigmoid, tanh
 
 from ...adversarial.implicit import Implicit
 from ...adversarial.objectives import GENERATOR_LOSSES, discriminator_loss
@@ -71,7 +71,7 @@ class MLPGenerator(Module):
         self.net = MLP((latent, *hidden, math.prod(shape)), relu, final_activation=last, rng=rng)
 
     def forward(self, z):
-        return self.net(z).reshape(-1, *self.shape)
+        return self.net(z).reshape(len(z), *self.shape)
 
 
 class MLPDiscriminator(Module):
@@ -82,4 +82,4 @@ class MLPDiscriminator(Module):
         self.net = MLP((math.prod(shape), *hidden, 1), lambda x: leaky_relu(x, 0.2), rng=rng)
 
     def forward(self, x):
-        return self.net(x.reshape(len(x), -1))[:, 0]
+        return self.net(flatten(x, 1))[:, 0]

@@ -120,7 +120,7 @@ class VAE(Module):
     def log_weights(self, x, k, rng):
         """log w = log p(x | z) + log p(z) - log q(z | x) for k draws of z: (N, k)."""
         x, seen = self.likelihood.observe(x, rng)
-        mu, logvar = (a.reshape(-1, 1, self.latent) for a in self.posterior(seen))  # (N, 1, Z)
+        mu, logvar = (a.reshape(len(x), 1, self.latent) for a in self.posterior(seen))  # (N, 1, Z)
         z = mu + exp(0.5 * logvar) * normal(rng, (len(x), k, self.latent))  # (N, k, Z)
         log_p_x = self.likelihood.log_prob(x[:, None], self.decoder(z))  # (N, k, D)
         return log_p_x.sum(axis=2) + (log_standard_normal(z) - log_normal(z, mu, logvar)).sum(axis=2)
@@ -175,7 +175,7 @@ class Categorical(Module):
         return softmax(self._pixels(h)) @ xp.linspace(0, 1, self.size, dtype=default_dtype)
 
     def _pixels(self, h):
-        return h.reshape(*h.shape[:-1], -1, self.size)  # (..., D, K)
+        return h.reshape(*h.shape[:-1], self.space.size, self.size)  # (..., D, K)
 
 
 class Gaussian(Module):
