@@ -22,7 +22,8 @@ import numpy as np
 
 from . import backend
 from .backend import xp
-from .tensor import Tensor, grad, parameter
+from .sweep import grad
+from .tensor import Tensor, parameter
 
 STEP = 6e-6  # near the cube root of float64's rounding, where the error of central differences is least
 EPS = np.finfo(np.float64).eps

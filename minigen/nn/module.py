@@ -17,8 +17,8 @@ Read before this: autograd/tensor.py. Read next: layers.py.
 """
 import numpy as np
 
-from autograd import Tensor
 from autograd.backend import asarray, to_numpy, xp
+from autograd.tensor import is_parameter
 
 
 class Module:
@@ -151,11 +151,6 @@ class ModuleList(Module):
     def __getitem__(self, index):
         """The module at an integer index; a ModuleList of those in a slice."""
         return ModuleList(self.children()[index]) if isinstance(index, slice) else self.children()[index]
-
-
-def is_parameter(value) -> bool:
-    """Whether value is a leaf that gradients are taken with respect to."""
-    return isinstance(value, Tensor) and value.node is not None and value.node.leaf is not None
 
 
 def copy_into(arrays, state, caller) -> None:
