@@ -213,8 +213,8 @@ def _check_unchanged(path, needed, leaves) -> None:
             arrays = list(_named(pullback, set()))
             for when, x in changed:
                 if when > node.number and any(xp.may_share_memory(array, x.data) for array in arrays):
-                    raise RuntimeError(f"a parameter of shape {x.shape} was changed (by a step, load_state_dict, assign or "
-                                       f"average()) after {op_of(pullback)} had used it: take the gradient before, or "
+                    raise RuntimeError(f"a parameter of shape {x.shape} was changed (a step, load_state_dict, assign, "
+                                       f"average()) after {op_of(pullback)} used it: take the gradient before, or "
                                        "compute the output again")
 
 

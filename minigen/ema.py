@@ -61,6 +61,7 @@ class EMA:
     def _swap(self):
         for name, p in self._params.items():
             p.data, self._bars[name] = self._bars[name], p.data
+            p.mark_changed()
         self._swapped = not self._swapped
 
     def _refuse_inside_average(self, caller):

@@ -4,6 +4,6 @@ from .attention import LearnedPositions, MultiheadAttention, SinusoidalPositions
 from .blocks import Downsample, ResBlock, SelfAttention2d, Upsample
 from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .layers import MLP, Apply, Dropout, Embedding, LayerNorm, Linear, Sequential
-from .module import Module, ModuleList
+from .module import Module, ModuleDict, ModuleList, evaluating
 from .norms import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, RMSNorm
 from .unet import UNet

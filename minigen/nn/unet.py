@@ -22,8 +22,9 @@ from autograd.backend import asarray
 from autograd.resample import pixel_shuffle, pixel_unshuffle
 
 from .attention import sinusoidal_code
-from .blocks import Downsample, ResBlock, SelfAttention2d, Upsample, zeroed
+from .blocks import Downsample, ResBlock, SelfAttention2d, Upsample
 from .conv import Conv2d
+from .init import zeroed
 from .layers import Linear, Sequential
 from .module import Module, ModuleList
 from .norms import GroupNorm
