@@ -3,7 +3,7 @@
 Symbols: N batch, K classes. Losses are in nats. Read before this: ops.py, reduce.py.
 """
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .backend import uniform, xp
 from .activations import softplus
@@ -53,7 +53,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12):
     Zeros stay zeros, with a gradient of 0. (PyTorch's is there g / eps, 10^12 times too large to be of use.)
     """
     x = as_tensor(input)
-    norm = vector_norm(x, dim, keepdims=True, ord=p)
+    norm = vector_norm(x, normalize_axis_tuple(dim, x.ndim, "normalize: dim"), keepdims=True, ord=p)
     return where(norm.data == 0, 0.0, x / where(norm.data < eps, eps, norm))
 
 
@@ -182,11 +182,11 @@ def _reduce(loss, reduction, name, count=None):
 
 
 def _same_shape(input, target, name):
-    input, target = operands(input, target)
-    if xp.shape(input.data) != xp.shape(target.data):
-        shapes = xp.shape(input.data), xp.shape(target.data)
-        raise ValueError(f"{name}: input has shape {shapes[0]}, target {shapes[1]}; they must be equal")
-    return input, target
+    a, b = (x.data for x in operands(input, target))
+    if xp.shape(a) != xp.shape(b):
+        raise ValueError(f"{name}: input has shape {xp.shape(a)}, target {xp.shape(b)}; they must be equal")
+    dtype = np.result_type(*(x.dtype if isinstance(x, xp.ndarray) else x for x in (a, b)))
+    return [x if isinstance(x, Tensor) else Tensor(xp.asarray(x, dtype)) for x in (input, target)]
 
 
 def _check_broadcasts(x, to, name, argument):

@@ -44,8 +44,8 @@ def _letters(*arguments):
     try:
         texts = ["".join("..." if i is Ellipsis else string.ascii_letters[i] for i in part) for part in lists]
     except (TypeError, IndexError) as error:
-        raise ValueError(f"einsum: {lists} are not lists of axes, numbers from 0 to 51 or Ellipsis, one after each "
-                         "operand") from error
+        raise ValueError("einsum: each operand must be followed by a list of its axes, numbers from 0 to 51 or Ellipsis"
+                         ) from error
     return ",".join(texts[: n // 2]) + ("->" + texts[-1] if len(arguments) > n else ""), operands
 
 
