@@ -8,7 +8,7 @@ Every op's value, and every gradient, is examined as it is made; the first that 
 was made from is, raises AnomalyError with the op's name, the ranges of its inputs and the line of the user's source
 that called it. Slower: for debugging only.
 
-Read before this: tensor.py.
+It belongs to the thread: what another computes meanwhile is not examined. Read before this: sweep.py.
 """
 import contextlib
 import os
@@ -16,8 +16,9 @@ import traceback
 
 import numpy as np
 
-from . import tensor as _tensor
 from .backend import xp
+from .mode import watched_by
+from .sweep import op_of
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -28,19 +29,18 @@ class AnomalyError(FloatingPointError):
 
 @contextlib.contextmanager
 def detect_anomaly():
-    """Context in which the first non-finite value raises AnomalyError."""
-    before = _tensor.set_watch(_Watch())
-    try:
-        with np.errstate(all="ignore"):  # NumPy's warnings would only say less
-            yield
-    finally:
-        _tensor.set_watch(before)
+    """Context in which the first non-finite value that this thread makes raises AnomalyError."""
+    with watched_by(_Watch()), np.errstate(all="ignore"):  # NumPy's warnings would only say less
+        yield
 
 
 class _Watch:
+    def __init__(self):
+        self.origins = {}  # number of a node -> (op, line of the user's source that called it)
+
     def forward(self, y, edges):
         if y.node is not None:
-            y.node.origin = _call(traceback.extract_stack())
+            self.origins[y.node.number] = _call(traceback.extract_stack())
         inputs = [x.data for x, _ in edges if not _is_bare_nan(x.data)]
         if not _finite(y.data) and all(_finite(x) for x in inputs):
             stack = traceback.extract_stack()
@@ -50,7 +50,7 @@ class _Watch:
 
     def backward(self, node, pullback, g, g_parent):
         if not _finite(g_parent.data) and _finite(g.data):
-            op, line = node.origin or (pullback.__qualname__.split(".")[0], "a line before detect_anomaly()")
+            op, line = self.origins.get(node.number, (op_of(pullback), "a line before detect_anomaly()"))
             raise AnomalyError(f"the gradient of {op} became {_range(g_parent.data)} from dL/dy of {_range(g.data)}; "
                                f"{op} was called at {line}")
 

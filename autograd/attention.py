@@ -13,15 +13,15 @@ a graph is recorded, the same functions run on the whole batch at once.
 Source: Vaswani et al. 2017, eq. 1. Symbols: L queries, S keys, E their width, Ev width of a value, ... batch
 and heads, g = dL/dY. Read before this: reduce.py.
 """
-import functools
-
 import numpy as np
 
 from .backend import by_device, uniform, xp
+from .mode import no_grad, recording
 from .ops import where
 from .reduce import softmax, sum
 from .shape import concatenate, reshape, swapaxes
-from .tensor import Tensor, as_tensor, broadcast_to, no_grad, record, recording
+from .sweep import broadcast_to
+from .tensor import Tensor, as_tensor, joint, record
 
 block = by_device(lambda: 1 << 18, lambda: 1 << 26)  # numbers of A in memory at a time: 1 MiB in float32, 256 on a GPU
 
@@ -51,18 +51,9 @@ def scaled_dot_product_attention(
 
 def _attention(q, k, v, bias, blind, kept, scale):
     arguments = q, k, v, bias, blind, kept, scale
-
-    @functools.lru_cache(maxsize=1)  # the three pullbacks are called with one g, and share what it gives
-    def gradients_in_blocks(g):
-        return _in_blocks(_gradients)(*arguments, g)
-
-    def gradients(g):
-        if recording():  # with a graph they are not kept: it leads back to this op, and would tie a cycle
-            return _gradients(*arguments, g)
-        return gradients_in_blocks(g)
-
+    gradients = lambda g: (_gradients if recording() else _in_blocks(_gradients))(*arguments, g)
     value = _in_blocks(_weighted_mean)(*arguments)[0].data
-    return record(value, *((x, lambda g, i=i: gradients(g)[i]) for i, x in enumerate((q, k, v))))
+    return record(value, *joint((q, k, v), gradients))
 
 
 def _weighted_mean(q, k, v, bias, blind, kept, scale):

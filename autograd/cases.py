@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import attention, conv, linalg, norm, ops, reduce, resample, shape, tensor
+from . import activations, attention, conv, linalg, norm, ops, reduce, resample, shape, sweep
 from . import functional as F
 from .backend import asarray, normal
 
@@ -79,7 +79,7 @@ def gradient(f):
 
     def g(*xs):
         ys = f(*xs)
-        return tensor.grad([(y**2).sum() for y in (ys if isinstance(ys, list) else [ys])], xs, create_graph=True)
+        return sweep.grad([(y**2).sum() for y in (ys if isinstance(ys, list) else [ys])], xs, create_graph=True)
 
     return g
 
@@ -92,14 +92,14 @@ _labels = np.array([2, 0, 3, 1, 2])
 _mask = np.array([[True, False, True, True], [False, True, True, False], [True, True, False, True]])
 
 CASES = [
-    # tensor.py
-    case("add", tensor.add, (3, 4), (3, 4)),
-    case("add", tensor.add, (2, 1, 4), (3, 1), detail="broadcast"),
+    # sweep.py
+    case("add", sweep.add, (3, 4), (3, 4)),
+    case("add", sweep.add, (2, 1, 4), (3, 1), detail="broadcast"),
     case("add", lambda x: x + x, (3, 4), detail="same input twice"),
     case("add", lambda x: 2 + x, (3, 4), detail="number"),
-    case("astype", lambda x: tensor.astype(x, np.float64), (3, 4)),
-    case("broadcast_to", lambda x: tensor.broadcast_to(x, (5, 3, 4)), (3, 1)),
-    case("sum_to", lambda x: tensor.sum_to(x, (3, 1)), (5, 3, 4)),
+    case("astype", lambda x: sweep.astype(x, np.float64), (3, 4)),
+    case("broadcast_to", lambda x: sweep.broadcast_to(x, (5, 3, 4)), (3, 1)),
+    case("sum_to", lambda x: sweep.sum_to(x, (3, 1)), (5, 3, 4)),
     # ops.py
     case("sub", ops.sub, (3, 4), (3, 1)),
     case("sub", lambda x: 2.0 - x, (3, 4), detail="number"),
@@ -118,10 +118,13 @@ CASES = [
     case("exp", ops.exp, (3, 4)),
     case("expm1", ops.expm1, (3, 4)),
     case("log", ops.log, positive(3, 4)),
+    case("log2", ops.log2, positive(3, 4)),
+    case("log10", ops.log10, positive(3, 4)),
     case("log1p", ops.log1p, positive(3, 4)),
     case("sqrt", ops.sqrt, positive(3, 4)),
     case("sin", ops.sin, (3, 4)),
     case("cos", ops.cos, (3, 4)),
+    case("arctan", ops.arctan, (3, 4)),
     case("tanh", ops.tanh, (3, 4)),
     case("erf", ops.erf, (3, 4)),
     case("lgamma", ops.lgamma, positive(3, 4)),
@@ -137,16 +140,18 @@ CASES = [
     case("minimum", lambda a: ops.minimum(a, a) * a, (3, 4), detail="ties"),
     case("clip", lambda x: ops.clip(x, -0.5, 0.7) * x, away(-0.5, 0.7)(3, 4)),
     case("clip", lambda x: ops.clip(x, min=0.0) * x, away(0.0)(3, 4), detail="one side"),
-    case("sigmoid", ops.sigmoid, (3, 4)),
-    case("softplus", ops.softplus, (3, 4)),
-    case("relu", lambda x: ops.relu(x) * x, away(0.0)(3, 4)),
-    case("relu", gradient(lambda x: ops.relu(x**3) * x), away(0.0)(3, 4), detail="third order"),
-    case("leaky_relu", lambda x: ops.leaky_relu(x, 0.2) * x, away(0.0)(3, 4)),
-    case("leaky_relu", gradient(lambda x: ops.leaky_relu(x**3, 0.2) * x), away(0.0)(3, 4), detail="third order"),
-    case("elu", lambda x: ops.elu(x, 1.5), away(0.0)(3, 4)),
-    case("gelu", ops.gelu, (3, 4)),
-    case("gelu", lambda x: ops.gelu(x, "tanh"), (3, 4), detail="tanh"),
-    case("silu", ops.silu, (3, 4)),
+    case("sigmoid", activations.sigmoid, (3, 4)),
+    case("softplus", activations.softplus, (3, 4)),
+    case("softplus", lambda x: activations.softplus(x, 2.0, 1.0) * x, away(0.5)(3, 4), detail="with threshold"),
+    case("relu", lambda x: activations.relu(x) * x, away(0.0)(3, 4)),
+    case("relu", gradient(lambda x: activations.relu(x**3) * x), away(0.0)(3, 4), detail="third order"),
+    case("leaky_relu", lambda x: activations.leaky_relu(x, 0.2) * x, away(0.0)(3, 4)),
+    case("leaky_relu", gradient(lambda x: activations.leaky_relu(x**3, 0.2) * x), away(0.0)(3, 4),
+         detail="third order"),
+    case("elu", lambda x: activations.elu(x, 1.5), away(0.0)(3, 4)),
+    case("gelu", activations.gelu, (3, 4)),
+    case("gelu", lambda x: activations.gelu(x, "tanh"), (3, 4), detail="tanh"),
+    case("silu", activations.silu, (3, 4)),
     case("matmul", ops.matmul, (3, 4), (4, 2)),
     case("matmul", ops.matmul, (2, 1, 3, 4), (5, 4, 2), detail="batches"),
     case("matmul", ops.matmul, (2, 5, 3, 4), (4, 2), detail="one matrix"),
@@ -168,6 +173,9 @@ CASES = [
     case("stack", lambda a, b: shape.stack([a, b, a], -1) ** 2, (3, 2), (3, 2)),
     case("split", lambda x: [y**2 for y in shape.split(x, 3, 1)], (2, 6)),
     case("split", lambda x: [y**2 for y in shape.split(x, [1, 4])], (6, 2), detail="indices"),
+    case("repeat", lambda x: shape.repeat(x, 3, 1) ** 2, (2, 4)),
+    case("repeat", lambda x: shape.repeat(x, [2, 0, 1, 1, 3, 1]) ** 2, (2, 3), detail="counts"),
+    case("tile", lambda x: shape.tile(x, (3, 1, 2)) ** 2, (2, 4)),
     case("getitem", lambda x: x[1:, None, ::-2] ** 2, (3, 4), detail="basic"),
     case("getitem", lambda x: x[[0, 2, 0, 0]] ** 2, (3, 4), detail="repeated"),
     case("getitem", lambda x: x[:, [0, 1], 1:] ** 2, (2, 3, 4), detail="mixed"),
@@ -194,21 +202,41 @@ CASES = [
     case("prod", lambda x: reduce.prod(x, (0, 2), keepdims=True), away(0.0, by=0.2)(2, 3, 2), detail="axes"),
     case("prod", lambda x: reduce.prod(x, 1), constant([[1.5, 0.0, -0.7], [0.4, 1.2, 0.9]]), detail="one zero"),
     case("prod", reduce.prod, constant([1.5, 0.0, -0.7, 0.0]), detail="zeros"),
+    case("vector_norm", lambda x: reduce.vector_norm(x, (0, 2)), (2, 3, 4)),
+    case("vector_norm", lambda x: reduce.vector_norm(x, 1, ord=1) ** 2, away(0.0)(3, 4), detail="1"),
+    case("vector_norm", lambda x: reduce.vector_norm(x, -1, keepdims=True, ord=3), away(0.0)(3, 4), detail="3"),
+    case("vector_norm", lambda x: reduce.vector_norm(x, ord=np.inf) ** 2, distinct(3, 4), detail="inf"),
     case("max", lambda x: reduce.max(x, 1) ** 2, distinct(2, 3, 4)),
     case("max", lambda x: reduce.max(shape.stack([x, x]), 0) ** 2, (3, 4), detail="ties"),
     case("min", lambda x: reduce.min(x, (0, 2), keepdims=True) ** 2, distinct(2, 3, 4)),
     case("logsumexp", lambda x: reduce.logsumexp(x, 1), (2, 3, 4)),
     case("logsumexp", lambda x: reduce.logsumexp(x, keepdims=True), (2, 3), detail="all"),
+    case("logaddexp", reduce.logaddexp, (3, 4), (3, 1)),
     case("softmax", lambda x: reduce.softmax(x, 1), (2, 3, 4)),
     case("log_softmax", lambda x: reduce.log_softmax(x, 1), (2, 3, 4)),
     case("cumsum", lambda x: reduce.cumsum(x, 1) ** 2, (2, 3, 4)),
     case("cumsum", lambda x: reduce.cumsum(x) ** 2, (2, 3), detail="flattened"),
+    case("cumprod", lambda x: reduce.cumprod(x, 1), away(0.0, by=0.2)(2, 3, 4)),
+    case("cumprod", lambda x: reduce.cumprod(x, 0), constant([[1.5, 0.4], [0.0, 1.2], [-0.7, 0.0], [0.9, 0.0]]),
+         detail="zeros"),
+    case("cumprod", reduce.cumprod, away(0.0, by=0.2)(2, 3), detail="flattened"),
+    case("sort", lambda x: reduce.sort(x, 0) ** 2 * x, distinct(4, 3)),
+    case("sort", lambda x: reduce.sort(x, None) ** 2, distinct(4, 3), detail="flattened"),
+    case("topk", lambda x: reduce.topk(x, 2, 1)[0] ** 2, distinct(3, 4)),
+    case("topk", lambda x: reduce.topk(x, 3, 0, largest=False)[0] ** 2, distinct(4, 2), detail="smallest"),
     # linalg.py
     case("einsum", lambda a, b: linalg.einsum("ij,jk->ik", a, b), (3, 4), (4, 2)),
     case("einsum", lambda a, b, c: linalg.einsum("bij,bjk,k->bi", a, b, c), (2, 3, 4), (2, 4, 5), (5,), detail="three"),
     case("einsum", lambda a, b: linalg.einsum("...i,...ji->j...", a, b), (3, 4), (2, 1, 5, 4), detail="ellipsis"),
     case("einsum", lambda a, b: linalg.einsum("iij,k->ji", a, b), (3, 3, 4), (2,), detail="diagonal"),
     case("einsum", lambda a: linalg.einsum("ij->", a) ** 2, (3, 4), detail="sum"),
+    case("einsum", lambda a, b: linalg.einsum(a, [0, 1], b, [1, 2], [2, 0]), (3, 4), (4, 2), detail="lists"),
+    case("outer", linalg.outer, (3,), (4,)),
+    case("trace", lambda x: linalg.trace(x, 1, 0, 2) ** 2, (3, 2, 4)),
+    case("solve", linalg.solve, _invertible(2, 3, 3), (2, 3, 4)),
+    case("solve", linalg.solve, _invertible(2, 1, 3, 3), (5, 3, 2), detail="broadcast"),
+    case("solve", linalg.solve, _invertible(2, 3, 3), (3,), detail="vector"),
+    case("cholesky", lambda x: linalg.cholesky(x @ x.swapaxes(-1, -2)), _invertible(2, 3, 3)),
     case("inv", linalg.inv, _invertible(2, 3, 3)),
     case("det", linalg.det, _invertible(2, 3, 3)),
     case("det", linalg.det, constant([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [5.0, 7.0, 9.0]]), detail="singular"),
@@ -216,6 +244,16 @@ CASES = [
     # functional.py
     case("dropout", lambda x: F.dropout(x * x, 0.4, rng=np.random.default_rng(3)), (5, 4)),
     case("embedding", lambda w: F.embedding(_labels, w) ** 2, (4, 3)),
+    case("embedding", lambda w: F.embedding(_labels, w, 2) ** 2 * (_labels != 2)[:, None].astype(float), (4, 3),
+         detail="padding"),
+    case("normalize", F.normalize, (3, 4)),
+    case("normalize", lambda x: F.normalize(x, 3.0, dim=0, eps=2.0), away(0.0)(3, 4), detail="3, some below eps"),
+    case("cosine_similarity", F.cosine_similarity, (3, 4), (3, 4)),
+    case("cosine_similarity", lambda a, b: F.cosine_similarity(a, b, dim=0), (3, 4), (5, 3, 1), detail="broadcast"),
+    case("l1_loss", lambda a, b: F.l1_loss(a, b) ** 2, distinct(3, 4), constant(np.full((3, 4), 0.1))),
+    case("huber_loss", lambda a, b: F.huber_loss(a, b, delta=0.5), distinct(3, 4), constant(np.full((3, 4), 0.1))),
+    case("kl_div", F.kl_div, (3, 4), positive(3, 4)),
+    case("kl_div", lambda x, t: F.kl_div(x, t, "batchmean", log_target=True), (3, 4), (3, 4), detail="log target"),
     case("mse_loss", F.mse_loss, (3, 4), (3, 4)),
     case("mse_loss", lambda a, b: F.mse_loss(a, b, reduction="sum"), (3, 4), (3, 4), detail="sum"),
     case("binary_cross_entropy_with_logits", F.binary_cross_entropy_with_logits, (3, 4), positive(3, 4)),

@@ -29,7 +29,8 @@ from .backend import by_device
 from .cpu import columns
 from .geometry import Geometry, pair, places
 from .shape import reshape
-from .tensor import as_tensor, broadcast_to, record
+from .sweep import broadcast_to
+from .tensor import as_tensor, record
 
 # The maps on arrays: on a GPU, kernels
 

@@ -1,13 +1,16 @@
-"""Dropout, embeddings and the standard losses, with torch.nn.functional's names, arguments and defaults.
+"""Dropout, embeddings, directions and the standard losses, with torch.nn.functional's names, arguments and defaults.
 
 Symbols: N batch, K classes. Losses are in nats. Read before this: ops.py, reduce.py.
 """
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .backend import uniform, xp
-from .ops import softplus
-from .reduce import log_softmax, mean, sum
+from .activations import softplus
+from .ops import abs, exp, log, where
+from .reduce import log_softmax, mean, sum, vector_norm
 from .shape import getitem, moveaxis
+from .sweep import broadcast_to
 from .tensor import Tensor, as_tensor, operands
 
 
@@ -22,13 +25,19 @@ def dropout(input, p=0.5, training=True, *, rng):
     return input * (kept * (1.0 / (1.0 - p) if p < 1.0 else 0.0))
 
 
-def embedding(input, weight):
-    """Rows of weight (K, D) at the integers of input (...): (..., D)."""
+def embedding(input, weight, padding_idx=None):
+    """Rows of weight (K, D) at the integers of input (...): (..., D). The row padding_idx gets no gradient."""
     input, weight = _integers(input, "embedding", "input"), as_tensor(weight)
     if weight.ndim != 2:
         raise ValueError(f"embedding: weight has shape {weight.shape}, expected (K, D)")
-    _check_range(input, weight.shape[0], "embedding", "input")
-    return getitem(weight, input)
+    K = weight.shape[0]
+    _check_range(input, K, "embedding", "input")
+    rows = getitem(weight, input)
+    if padding_idx is None:
+        return rows
+    if not -K <= padding_idx < K:
+        raise IndexError(f"embedding: padding_idx is {padding_idx}, weight {weight.shape} has rows 0 to {K - 1}")
+    return where((input == padding_idx % K)[..., None], rows.detach(), rows)
 
 
 def one_hot(input, num_classes):
@@ -36,6 +45,63 @@ def one_hot(input, num_classes):
     input = _integers(input, "one_hot", "input")
     _check_range(input, num_classes, "one_hot", "input")
     return Tensor((input[..., None] == xp.arange(num_classes)).astype(np.float32))
+
+
+def normalize(input, p=2.0, dim=1, eps=1e-12):
+    """input / max(its norm along dim, eps): what is not shorter than eps gets norm 1.
+
+    Zeros stay zeros, with a gradient of 0. (PyTorch's is there g / eps, 10^12 times too large to be of use.)
+    """
+    x = as_tensor(input)
+    norm = vector_norm(x, normalize_axis_tuple(dim, x.ndim, "normalize: dim"), keepdims=True, ord=p)
+    return where(norm.data == 0, 0.0, x / where(norm.data < eps, eps, norm))
+
+
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    """The cosine of the angle between x1 and x2 along dim; norms below eps count as eps, and zeros as in normalize."""
+    x1, x2 = as_tensor(x1), as_tensor(x2)
+    try:
+        shape = np.broadcast_shapes(x1.shape, x2.shape)
+    except ValueError as error:
+        raise ValueError(f"cosine_similarity: x1 {x1.shape} and x2 {x2.shape} do not broadcast") from error
+    dim = normalize_axis_index(dim, len(shape), "cosine_similarity") - len(shape)
+    x1, x2 = (broadcast_to(x, shape) for x in (x1, x2))
+    return sum(normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps), dim)
+
+
+def l1_loss(input, target, reduction="mean"):
+    """|input - target|."""
+    input, target = _same_shape(input, target, "l1_loss")
+    return _reduce(abs(input - target), reduction, "l1_loss")
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0):
+    """(input - target)^2 / 2 where it is at most delta^2 / 2, else delta (|input - target| - delta / 2)."""
+    input, target = _same_shape(input, target, "huber_loss")
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta is {delta}, expected a positive number")
+    difference, delta = input - target, float(delta)
+    size = abs(difference)
+    loss = where(size.data <= delta, 0.5 * difference * difference, delta * (size - 0.5 * delta))
+    return _reduce(loss, reduction, "huber_loss")
+
+
+def kl_div(input, target, reduction="mean", log_target=False):
+    """target (log target - input), whose sum is KL(target || e^input): input holds log-probabilities, target
+    probabilities, or their logarithms with log_target.
+
+    reduction: also "batchmean", the sum over the first size, which is the mean divergence. "mean", the default and
+    PyTorch's, is over all elements.
+    """
+    input, target = _same_shape(input, target, "kl_div")
+    if log_target:
+        loss = exp(target) * (target - input)
+    else:
+        positive = target.data > 0  # 0 log 0 = 0
+        loss = where(positive, target * (log(where(positive, target, 1.0)) - input), 0.0 * target)
+    if reduction == "batchmean":
+        return sum(loss) / (input.shape[0] if input.ndim else 1)
+    return _reduce(loss, reduction, "kl_div")
 
 
 def mse_loss(input, target, reduction="mean"):
@@ -116,11 +182,11 @@ def _reduce(loss, reduction, name, count=None):
 
 
 def _same_shape(input, target, name):
-    input, target = operands(input, target)
-    if xp.shape(input.data) != xp.shape(target.data):
-        shapes = xp.shape(input.data), xp.shape(target.data)
-        raise ValueError(f"{name}: input has shape {shapes[0]}, target {shapes[1]}; they must be equal")
-    return input, target
+    a, b = (x.data for x in operands(input, target))
+    if xp.shape(a) != xp.shape(b):
+        raise ValueError(f"{name}: input has shape {xp.shape(a)}, target {xp.shape(b)}; they must be equal")
+    dtype = np.result_type(*(x.dtype if isinstance(x, xp.ndarray) else x for x in (a, b)))
+    return [x if isinstance(x, Tensor) else Tensor(xp.asarray(x, dtype)) for x in (input, target)]
 
 
 def _check_broadcasts(x, to, name, argument):

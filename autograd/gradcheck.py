@@ -11,6 +11,8 @@ a normalized output, is zero whatever the backward does. A second-order check is
 
     gradcheck(lambda a, b: ag.exp(a) @ b, [a, b], rng=rng)     # raises GradcheckError, or returns the largest error
 
+What cannot be checked, such as a function with booleans for values, is an error and not a success.
+
 Each output and each input is checked on its own, so that a large one does not hide a small one, with steps in
 proportion to the input and tolerances in proportion to the gradient: units make no difference.
 
@@ -22,7 +24,8 @@ import numpy as np
 
 from . import backend
 from .backend import xp
-from .tensor import Tensor, grad, parameter
+from .sweep import grad
+from .tensor import Tensor, parameter
 
 STEP = 6e-6  # near the cube root of float64's rounding, where the error of central differences is least
 EPS = np.finfo(np.float64).eps
@@ -41,12 +44,21 @@ def gradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions=2):
     larger of |a|, |b| and the norms' product |J^T u| |v| / sqrt(n) that they fluctuate with, and noise what the
     central difference itself may be wrong by.
 
-    Returns the largest error, |a - b| / (scale + noise / rtol). Raises GradcheckError, or ValueError if f is not a
-    function: two calls gave two values.
+    Returns the largest error, |a - b| / (scale + noise / rtol). Raises GradcheckError; or ValueError if f is not a
+    function: two calls gave two values; or if there is nothing to check: no output or no input is floating point.
+
+    >>> import autograd as ag
+    >>> x = np.linspace(-1.0, 1.0, 5)
+    >>> gradcheck(ag.tanh, [x]) < 1e-8
+    True
+    >>> tanh = lambda x: ag.record(np.tanh(x.data), (x, lambda g: g * 0.9))  # 0.9 is not its derivative
+    >>> gradcheck(tanh, [x])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    autograd.gradcheck.GradcheckError: gradcheck: the gradient of input 0, shape (5,), for output 0 is wrong; worst ...
     """
     rng = backend.rng(0) if rng is None else rng
     inputs = [_float64(x) for x in inputs]
-    errors = [0.0]
+    errors = []
     for k, _ in itertools.product(range(_count(f, inputs)), range(directions)):
         y, again, xs = _output(f, inputs, k), _output(f, inputs, k), _leaves(inputs)
         if not xp.array_equal(y.data, again.data, equal_nan=True):
@@ -69,7 +81,7 @@ def gradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions=2):
             if not abs(a - b) <= atol + rtol * scale + noise:
                 raise GradcheckError(_first_wrong_element(f, inputs, i, k, u, step, y.data, g, a, b))
             errors.append(abs(a - b) / (scale + noise / max(rtol, EPS)) if a != b else 0.0)
-    return max(errors)
+    return _largest("gradcheck", errors)
 
 
 def gradgradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions=2):
@@ -80,14 +92,17 @@ def gradgradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions
     rng = backend.rng(0) if rng is None else rng
     inputs = [_float64(x) for x in inputs]
     active = [i for i, x in enumerate(inputs) if _is_float(x)]
-    errors = [0.0]
+    errors = []
     for k in range(_count(f, inputs)):
+        y = _output(f, inputs, k)
+        if y.dtype.kind != "f":
+            continue
 
         def vector_jacobian_product(*args, k=k):
             xs, u = args[:-1], args[-1]
             return _pull(_listed(f(*xs))[k], [xs[i] for i in active], u, create_graph=True)
 
-        u = _draw(rng, _output(f, inputs, k).shape)
+        u = _draw(rng, y.shape)
         xs = _leaves(inputs)
         plain, recorded = (_pull(_listed(f(*xs))[k], [xs[i] for i in active], Tensor(u), create_graph)
                            for create_graph in (False, True))
@@ -96,8 +111,16 @@ def gradgradcheck(f, inputs, rng=None, eps=STEP, rtol=1e-6, atol=0.0, directions
                 difference = float(abs(h.data - g.data).max())
                 raise GradcheckError(f"gradgradcheck: the gradient of input {i}, shape {g.shape}, for output {k} is "
                                      f"another one under create_graph=True, by up to {difference:.3g}")
-        errors.append(gradcheck(vector_jacobian_product, [*inputs, u], rng, eps, rtol, atol, directions))
-    return max(errors)
+        if any(inputs[i].size for i in active):
+            errors.append(gradcheck(vector_jacobian_product, [*inputs, u], rng, eps, rtol, atol, directions))
+    return _largest("gradgradcheck", errors)
+
+
+def _largest(check, errors):
+    if not errors:
+        raise ValueError(f"{check}: there is nothing to check: f needs an input and an output that are floating point, "
+                         "and elements in them")
+    return float(max(errors))
 
 
 def _pull(y, xs, u, create_graph=False):
@@ -154,7 +177,11 @@ def _leaves(inputs):
 
 
 def _listed(y):
-    return list(y) if isinstance(y, (list, tuple)) else [y]
+    ys = list(y) if isinstance(y, (list, tuple)) else [y]
+    for y in ys:
+        if not isinstance(y, Tensor):
+            raise TypeError(f"gradcheck: f returned a {type(y).__name__}, expected a Tensor or several")
+    return ys
 
 
 def _draw(rng, shape):

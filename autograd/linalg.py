@@ -1,4 +1,4 @@
-"""einsum, and the inverse and determinants of square matrices, batched over leading axes.
+"""einsum, outer product and trace; inverse, determinants, Cholesky factor and equations, batched over leading axes.
 
 Source of the pullbacks: Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
 differentiation", 2008. Symbols: A a matrix, C = A^-1, g = dL/dy. Read before this: ops.py, shape.py, reduce.py.
@@ -9,15 +9,20 @@ import numpy as np
 
 from .backend import xp
 from .ops import matmul
-from .shape import diagonal, expand_dims, getitem, named, swapaxes
-from .tensor import as_tensor, broadcast_to, record
+from .reduce import sum
+from .shape import diagonal, expand_dims, getitem, named, reshape, swapaxes
+from .sweep import broadcast_to
+from .tensor import as_tensor, record
 
 
 def einsum(subscripts, *operands):
-    """Einstein's sum, by NumPy's notation ("ij,jk->ik"), ellipses and repeated letters included.
+    """Einstein's sum, by NumPy's notation ("ij,jk->ik"), ellipses and repeated letters included; also with lists of
+    numbers in the place of letters, einsum(a, [0, 1], b, [1, 2], [0, 2]).
 
     The gradient of one operand is the einsum of g with the other operands, with that operand's letters as output.
     """
+    if not isinstance(subscripts, str):
+        subscripts, operands = _letters(subscripts, *operands)
     xs = [as_tensor(x) for x in operands]
     inputs, output = _explicit(subscripts, xs)
     for i, (letters, x) in enumerate(zip(inputs, list(xs))):  # a letter repeated within one operand takes its diagonal
@@ -30,6 +35,18 @@ def einsum(subscripts, *operands):
             letters = letters[:first] + letters[first + 1 : second] + letters[second + 1 :] + twice
         inputs[i] = letters
     return _einsum(inputs, output, xs)
+
+
+def _letters(*arguments):
+    """(subscripts, operands) of the form with lists: operand, list, operand, list, ..., maybe a list for the output."""
+    n = len(arguments) // 2 * 2
+    operands, lists = arguments[0:n:2], [*arguments[1:n:2], *arguments[n:]]
+    try:
+        texts = ["".join("..." if i is Ellipsis else string.ascii_letters[i] for i in part) for part in lists]
+    except (TypeError, IndexError) as error:
+        raise ValueError("einsum: each operand must be followed by a list of its axes, numbers from 0 to 51 or Ellipsis"
+                         ) from error
+    return ",".join(texts[: n // 2]) + ("->" + texts[-1] if len(arguments) > n else ""), operands
 
 
 def _einsum(inputs, output, xs):
@@ -72,6 +89,19 @@ def _explicit(subscripts, xs):
     return inputs, output.replace("...", ellipsis)
 
 
+def outer(a, b):
+    """The products of each element of a with each of b: a (M,), b (N,) -> (M, N); others are flattened first."""
+    return reshape(a, -1, 1) * reshape(b, -1)
+
+
+def trace(x, offset=0, axis1=0, axis2=1):
+    """Sum of the diagonal of two axes; see diagonal."""
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ValueError(f"trace: x has shape {x.shape}, expected two axes at least")
+    return sum(diagonal(x, offset, axis1, axis2), -1)
+
+
 def inv(A):
     """A^-1 for A (..., n, n). dC = -C dA C, so dL/dA = -C^T g C^T. A singular A raises LinAlgError."""
     A = _square(A, "inv")
@@ -81,11 +111,14 @@ def inv(A):
 
 
 def _inverse(A):
-    """A^-1. That of a singular matrix is an error with CuPy too, which would return numbers that are not finite."""
-    C = xp.linalg.inv(A)
-    if not xp.isfinite(C).all() and xp.isfinite(A).all():
+    return _finite(xp.linalg.inv(A), A)
+
+
+def _finite(value, *inputs):
+    """value, made by CuPy out of matrices: where NumPy says that one is singular, CuPy returns what is not finite."""
+    if not xp.isfinite(value).all() and all(xp.isfinite(x).all() for x in inputs):
         raise np.linalg.LinAlgError("Singular matrix")
-    return C
+    return value
 
 
 def det(A):
@@ -114,6 +147,45 @@ def slogdet(A):
     sign, logabsdet = xp.linalg.slogdet(A.data)
     gradient = lambda g: expand_dims(g, (-1, -2)) * swapaxes(inv(A), -1, -2)
     return as_tensor(sign), record(logabsdet, (A, gradient))
+
+
+def solve(A, b):
+    """x with A x = b, for A (..., n, n) and b (..., n, k), or one vector (n,). A singular A raises LinAlgError.
+
+    A dx = db - dA x, so dL/db = A^-T g and dL/dA = -(A^-T g) x^T.
+    """
+    A, b = _square(A, "solve"), as_tensor(b)
+    if b.ndim == 1:
+        return solve(A, reshape(b, -1, 1))[..., 0]
+    try:
+        value = _finite(xp.linalg.solve(A.data, b.data), A.data, b.data)
+    except np.linalg.LinAlgError as error:
+        raise np.linalg.LinAlgError(f"solve: {error}; A has shape {A.shape}") from error
+    except ValueError as error:
+        raise ValueError(f"solve: A {A.shape} and b {b.shape} do not fit: b is (..., n, k) or (n,)") from error
+    back = lambda g: solve(swapaxes(A, -1, -2), g)
+    return record(value, (A, lambda g, x: -matmul(back(g), swapaxes(x, -1, -2))), (b, lambda g, x: back(g)),
+                  keep_output=True)
+
+
+def cholesky(A):
+    """L, lower triangular with a positive diagonal, with L L^T = A symmetric and positive definite, (..., n, n). Its
+    lower triangle is read. The gradient is symmetric. LinAlgError if A is not positive definite.
+
+    dL = L P(L^-1 dA L^-T), where P takes the lower triangle and half of the diagonal; so with S = L^-T P(L^T g) L^-1
+    dL/dA = (S + S^T) / 2. Murray 2016, "Differentiation of the Cholesky decomposition", eq. 9 and 10.
+    """
+    A = _square(A, "cholesky")
+    transposed = lambda x: swapaxes(x, -1, -2)
+
+    def pullback(g, L):
+        n = A.shape[-1]
+        half = xp.tril(xp.ones((n, n), A.dtype)) - 0.5 * xp.eye(n, dtype=A.dtype)
+        P = matmul(transposed(L), g) * half
+        S = transposed(solve(transposed(L), transposed(solve(transposed(L), P))))  # L^-T P L^-1
+        return 0.5 * (S + transposed(S))
+
+    return record(named("cholesky", A, xp.linalg.cholesky), (A, pullback), keep_output=True)
 
 
 def _square(A, name):

@@ -19,7 +19,6 @@ Names, arguments and values are torch.nn.functional's. Sources: Ioffe & Szegedy 
 (layer), Ulyanov et al. 2016 (instance), Wu & He 2018 (group), Zhang & Sennrich 2019 (RMS).
 Symbols: x input, y output, N batch, C channels, G groups, w weight, b bias. Read before this: conv.py.
 """
-import functools
 import math
 
 import numpy as np
@@ -27,12 +26,14 @@ import numpy as np
 from . import gpu
 from .backend import by_device, xp
 from .cpu.columns import along_rows
+from .cpu.threads import parallel_for
 from .conv import channel_sums, image_sums
+from .mode import recording
 from .ops import sqrt
 from .reduce import mean
 from .shape import reshape, transpose
-from .tensor import Tensor, as_tensor, broadcast_to, record, recording
-from .cpu.threads import parallel_for
+from .sweep import broadcast_to
+from .tensor import Tensor, as_tensor, joint, record
 
 # Norms of images, with a weight and a bias per channel
 
@@ -88,18 +89,17 @@ def _normalize_groups_by_kernel(x, w, b, groups, eps):
     arrays = [t if t is None else t.data for t in (w, b)]
     y, *statistics = gpu.norm.group_norm(x.data, *arrays, groups, eps)
 
-    @functools.lru_cache(maxsize=1)  # the gradients of w and b are called with one g
+    def pullback(g):
+        if recording():
+            return _group_gradients_in_ops(x, w, g, groups, eps)[0]
+        return Tensor(gpu.norm.group_norm_gradient(x.data, arrays[0], g.data, *statistics))
+
     def sums(g):
+        if recording():
+            return _group_gradients_in_ops(x, w, g, groups, eps)[1:]
         return [Tensor(t) for t in gpu.norm.channel_sums(x.data, g.data, *statistics)]
 
-    def pullback(g, i):
-        if recording():
-            return _group_gradients_in_ops(x, w, g, groups, eps)[i]
-        if i == 0:
-            return Tensor(gpu.norm.group_norm_gradient(x.data, arrays[0], g.data, *statistics))
-        return sums(g)[i - 1]
-
-    return record(y, *((t, lambda g, i=i: pullback(g, i)) for i, t in enumerate((x, w, b)) if t is not None))
+    return record(y, (x, pullback), *joint((w, b), sums))
 
 
 def _group_gradients_in_ops(x, w, g, groups, eps):
@@ -171,20 +171,14 @@ def _scale_images(d, w, b, over_set, eps):
 
     parallel_for(work, len(y), y.size)
 
-    @functools.lru_cache(maxsize=1)  # the gradients of d and of w both need it, and are called with one g
-    def product_means(g):
-        """The means over pixels of g x^."""
-        return _pixel_means(g.data, d.data) * rstd
-
-    def in_ops(g):
-        """(dL/dd, g x^)."""
-        m = lambda t: reshape(over_set(mean(t, (2, 3))), -1, d.shape[1], 1, 1)
-        return _gradients_in_ops(d, g, None if w is None else reshape(w, -1, 1, 1), m, eps)
-
-    def pullback_d(g):
+    def gradients(g):
+        """dL/d(d, w)."""
         if recording():
-            return in_ops(g)[0]
-        m_hx = over_set(product_means(g) * (1.0 if w is None else w.data))
+            m = lambda t: reshape(over_set(mean(t, (2, 3))), -1, d.shape[1], 1, 1)
+            dd, g_x_hat = _gradients_in_ops(d, g, None if w is None else reshape(w, -1, 1, 1), m, eps)
+            return dd, channel_sums(g_x_hat)
+        product_means = _pixel_means(g.data, d.data) * rstd  # of g x^
+        m_hx = over_set(product_means * (1.0 if w is None else w.data))
         of_d, dd = -m_hx * rstd * rstd, xp.empty_like(d.data)
 
         def work(part):
@@ -192,15 +186,9 @@ def _scale_images(d, w, b, over_set, eps):
             dd[part] += g.data[part] * _spread(scale, g.data, part)
 
         parallel_for(work, len(dd), dd.size)
-        return Tensor(dd)
+        return Tensor(dd), Tensor(product_means.sum(axis=0) * (d.shape[2] * d.shape[3]))
 
-    def pullback_w(g):
-        if recording():
-            return channel_sums(in_ops(g)[1])
-        return Tensor(product_means(g).sum(axis=0) * (d.shape[2] * d.shape[3]))
-
-    edges = [(d, pullback_d)] + [(w, pullback_w)] * (w is not None) + [(b, channel_sums)] * (b is not None)
-    return record(y, *edges), var
+    return record(y, *joint((d, w), gradients), *[(b, channel_sums)] * (b is not None)), var
 
 
 def _pixel_means(x, by=None, scratch=None):

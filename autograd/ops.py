@@ -4,7 +4,8 @@ Each op is one function: the forward line, and under it one pullback per input, 
 (`record` in tensor.py). Pullbacks are written with these same ops, so every derivative has a derivative. Broadcasting
 is not mentioned anywhere: the sweep undoes it. Where an op has a kink the subgradient is PyTorch's, and said.
 
-Symbols: x, a, b inputs; y output; g = dL/dy. Read before this: tensor.py. Read next: shape.py and reduce.py.
+Symbols: x, a, b inputs; y output; g = dL/dy. Read before this: tensor.py, sweep.py. Read next: activations.py,
+shape.py, reduce.py.
 """
 import math
 
@@ -12,8 +13,10 @@ import numpy as np
 
 from . import gpu
 from .backend import by_device, special, xp
-from .tensor import Tensor, add, as_tensor, elementwise, operands, record, recording
-from .cpu.threads import map_chunks, shared_matmul
+from .cpu.threads import shared_matmul
+from .mode import recording
+from .sweep import add, astype, elementwise
+from .tensor import Tensor, as_tensor, is_parameter, operands, record
 
 # Arithmetic
 
@@ -68,52 +71,82 @@ def square(x):
 # Exponentials, logarithms, roots, trigonometry
 
 
+def floating(x):
+    """x as a Tensor of floats. Integers become as wide as with NumPy, except that those of 8 bits become float32: in
+    float16, which NumPy takes for them, e^12 is infinite."""
+    if not isinstance(x, Tensor):
+        x = Tensor(x)
+    dtype = x.data.dtype
+    return x if dtype is _FLOAT32 or dtype.kind == "f" else astype(x, np.result_type(dtype, _FLOAT32))
+
+
+_FLOAT32 = np.dtype(np.float32)
+
+
 def exp(x):
     """e ** x."""
-    x = as_tensor(x)
+    x = floating(x)
     return record(xp.exp(x.data), (x, lambda g, y: g * y), keep_output=True)  # dy/dx is y itself
 
 
 def expm1(x):
     """e ** x - 1, exact for small x."""
-    x = as_tensor(x)
+    x = floating(x)
     return record(xp.expm1(x.data), (x, lambda g, y: g * (y + 1.0)), keep_output=True)
 
 
 def log(x):
     """Natural logarithm."""
-    x = as_tensor(x)
+    x = floating(x)
     return record(xp.log(x.data), (x, lambda g: g / x))
+
+
+def log2(x):
+    """Logarithm to base 2."""
+    x = floating(x)
+    return record(xp.log2(x.data), (x, lambda g: g / (x * math.log(2.0))))
+
+
+def log10(x):
+    """Logarithm to base 10."""
+    x = floating(x)
+    return record(xp.log10(x.data), (x, lambda g: g / (x * math.log(10.0))))
 
 
 def log1p(x):
     """log(1 + x), exact for small x."""
-    x = as_tensor(x)
+    x = floating(x)
     return record(xp.log1p(x.data), (x, lambda g: g / (1.0 + x)))
 
 
 def sqrt(x):
     """Square root."""
-    x = as_tensor(x)
+    x = floating(x)
     return record(xp.sqrt(x.data), (x, lambda g, y: g / (2.0 * y)), keep_output=True)
 
 
 def sin(x):
     """Sine of x in radians."""
-    x = as_tensor(x)
+    x = floating(x)
     return record(xp.sin(x.data), (x, lambda g: g * cos(x)))
 
 
 def cos(x):
     """Cosine of x in radians."""
-    x = as_tensor(x)
+    x = floating(x)
     return record(xp.cos(x.data), (x, lambda g: -g * sin(x)))
 
 
 def tanh(x):
     """Hyperbolic tangent."""
-    x = as_tensor(x)
+    x = floating(x)
     return record(xp.tanh(x.data), (x, lambda g, y: g * (1.0 - y * y)), keep_output=True)
+
+
+def arctan(x):
+    """The angle in (-pi/2, pi/2) whose tangent is x, in radians."""
+    x = floating(x)
+    return record(xp.arctan(x.data), (x, lambda g: g / (1.0 + x * x)))
 
 
 # Special functions
@@ -121,19 +154,19 @@ def tanh(x):
 
 def erf(x):
     """The error function, 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x."""
-    x = as_tensor(x)
+    x = floating(x)
     return record(special.erf(x.data), (x, lambda g: g * (2.0 / math.sqrt(math.pi) * exp(-x * x))))
 
 
 def lgamma(x):
     """log |Gamma(x)|."""
-    x = as_tensor(x)
+    x = floating(x)
     return record(special.gammaln(x.data), (x, lambda g: g * polygamma(0, x)))
 
 
 def polygamma(n, x):
     """The (n+1)-th derivative of log Gamma(x); n = 0 is digamma, n = 1 trigamma. For n >= 2, x must be positive."""
-    x = as_tensor(x)
+    x = floating(x)
     if n == 0:
         value = special.digamma(x.data)
     elif n == 1:  # psi_1 = zeta(2, x); reflection: psi_1(x) + psi_1(1 - x) = (pi / sin(pi x))^2
@@ -165,6 +198,21 @@ def abs(x):
     """|x|; the derivative at 0 is 0."""
     x = as_tensor(x)
     return record(xp.abs(x.data), (x, lambda g: g * xp.sign(x.data)))
+
+
+def sign(x):
+    """-1, 0 or 1: a constant, as its derivative is 0 between the jumps. So are floor and round."""
+    return Tensor(xp.sign(as_tensor(x).data))
+
+
+def floor(x):
+    """The largest integer that is at most x, as a float: a constant."""
+    return Tensor(xp.floor(as_tensor(x).data))
+
+
+def round(x, decimals=0):
+    """x to so many decimals, halves to the even neighbour: a constant. x + (round(x) - x).detach() has x's gradient."""
+    return Tensor(xp.round(as_tensor(x).data, decimals))
 
 
 def maximum(a, b):
@@ -204,136 +252,6 @@ def clip(x, min=None, max=None):
         raise ValueError(f"clip: shapes of x, min and max do not broadcast: {shapes}") from error
     inside = lambda: (True if min is None else x.data >= min) & (True if max is None else x.data <= max)
     return record(value, (x, lambda g: where(inside(), g, 0.0)))
-
-
-# Activations
-
-
-def sigmoid(x):
-    """1 / (1 + e^-x)."""
-    x = as_tensor(x)
-    return record(_logistic(x.data), (x, lambda g, y: g * (y * (1.0 - y))), keep_output=True)
-
-
-def _logistic(x):
-    """1 / (1 + e^-x) of an array. NumPy's float32 exp is five times as fast as scipy.special.expit."""
-    y = xp.asarray(x * -1.0)
-    with np.errstate(over="ignore"):  # e^-x = inf gives the 0 that it should
-        xp.exp(y, out=y)
-    y += 1.0
-    return xp.divide(1.0, y, out=y)
-
-
-def softplus(x):
-    """log(1 + e^x), for any x without overflow: max(x, 0) + log1p(e^-|x|)."""
-    x = as_tensor(x)
-    return record(xp.maximum(x.data, 0) + xp.log1p(xp.exp(-xp.abs(x.data))), (x, lambda g: g * sigmoid(x)))
-
-
-def relu(x):
-    """max(x, 0); the derivative at 0 is 0."""
-    x = as_tensor(x)
-    value = map_chunks(lambda x: xp.maximum(x, 0), x.data)
-    return record(value, (x, lambda g, y: _zero_where(y.data <= 0, g)), keep_output=True)
-
-
-def _zero_where(drop, g):
-    """where(drop, 0, g), linear in g. The bits of g are masked: where() branches at each element, and the processor
-    cannot predict which way, so that it takes ten times as long."""
-
-    def masked(g, drop):
-        bits = f"i{g.dtype.itemsize}"
-        mask = drop.view("i1") - xp.int8(1)  # 0 to drop, -1, all bits set, to keep
-        kept = mask.astype(bits)
-        kept &= g.view(bits)
-        return kept.view(g.dtype)
-
-    return record(map_chunks(masked, g.data, drop), (g, lambda h: _zero_where(drop, h)))
-
-
-def leaky_relu(x, negative_slope=0.01):
-    """x where x > 0, else negative_slope * x."""
-    x, slope = as_tensor(x), float(negative_slope)
-    positive = x.data > 0
-
-    def value(z, positive):
-        factor = positive.astype(xp.result_type(z.dtype, xp.float16))  # arithmetic, as where() is slow: see _zero_where
-        factor *= 1.0 - slope
-        factor += slope  # 1 or slope
-        factor *= z
-        return factor
-
-    def scaled(z):
-        return record(map_chunks(value, z.data, positive), (z, scaled))
-
-    return scaled(x)
-
-
-def elu(x, alpha=1.0):
-    """x where x > 0, else alpha * (e^x - 1); the derivative at 0 is alpha."""
-    x, alpha = as_tensor(x), float(alpha)
-    value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
-    slope = lambda: alpha * exp(where(x.data < 0, x, 0.0))
-    return record(value, (x, lambda g: where(x.data <= 0, g * slope(), g)))
-
-
-def gelu(x, approximate="none"):
-    """x Phi(x), with Phi the standard normal cdf; approximate="tanh" is its tanh fit (Hendrycks & Gimpel 2016)."""
-    x = as_tensor(x)
-    if approximate == "tanh":
-        return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * power(x, 3))))
-    if approximate != "none":
-        raise ValueError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
-    cdf = lambda: 0.5 * (1.0 + erf(x * math.sqrt(0.5)))
-    pdf = lambda: exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
-    value = x.data * (0.5 * (1.0 + special.erf(x.data * math.sqrt(0.5))))
-    return record(value, (x, lambda g: g * (cdf() + x * pdf())))
-
-
-def silu(x):
-    """x sigmoid(x), also called swish."""
-    x = as_tensor(x)
-
-    def pullback(g):
-        if recording():
-            s = sigmoid(x)
-            return g * (s * (1.0 + x * (1.0 - s)))
-        return Tensor(_silu_gradient(x.data, g.data))
-
-    return record(_silu(x.data), (x, pullback))
-
-
-def _silu_composed(x):
-    def value(x):
-        y = _logistic(x)
-        y *= x
-        return y
-
-    return map_chunks(value, x)
-
-
-def _silu_gradient_composed(x, g):
-    """g s (1 + x (1 - s)) with s = sigmoid(x), which is not kept: it costs less than its memory."""
-
-    def gradient(x, g):
-        s = _logistic(x)
-        y = 1.0 - s
-        y *= x
-        y += 1.0
-        y *= s
-        y *= g
-        return y
-
-    return map_chunks(gradient, x, g)
-
-
-def _where_real(kernel, composed):
-    """The kernel for arrays of the dtypes that it is written for, composed for others."""
-    return lambda x, *g: (kernel if x.dtype in gpu.REALS else composed)(x, *g)
-
-
-_silu = by_device(_silu_composed, _where_real(gpu.silu.silu, _silu_composed))
-_silu_gradient = by_device(_silu_gradient_composed, _where_real(gpu.silu.silu_gradient, _silu_gradient_composed))
 
 
 # Matrix multiplication
@@ -396,7 +314,10 @@ def _rows(x):
 
 def _compare(name):
     def compare(a, b):
-        a, b = operands(a, b)
+        try:
+            a, b = operands(a, b)
+        except TypeError:  # None or a text, which Python then compares by identity: x == None is False
+            return NotImplemented
         return Tensor(elementwise(getattr(xp, name), a, b))
 
     return compare
@@ -404,17 +325,31 @@ def _compare(name):
 
 # The operators of Tensor
 
+
+def _augmented(symbol, op):
+    def in_place(x, other):
+        if not recording() and is_parameter(x):
+            raise RuntimeError(f"w {symbol}= x under no_grad() would give a new tensor the name w, and leave the "
+                               f"parameter as it is: write w.assign(w {symbol} x)")
+        return op(x, other)
+
+    return in_place
+
+
 Tensor.__add__ = Tensor.__radd__ = add
 Tensor.__mul__ = Tensor.__rmul__ = mul
 Tensor.__sub__, Tensor.__rsub__ = sub, lambda b, a: sub(a, b)
 Tensor.__truediv__, Tensor.__rtruediv__ = div, lambda b, a: div(a, b)
 Tensor.__pow__, Tensor.__rpow__ = power, lambda p, x: power(x, p)
 Tensor.__matmul__, Tensor.__rmatmul__ = matmul, lambda b, a: matmul(a, b)
+Tensor.__iadd__, Tensor.__isub__, Tensor.__imul__ = _augmented("+", add), _augmented("-", sub), _augmented("*", mul)
+Tensor.__itruediv__, Tensor.__ipow__ = _augmented("/", div), _augmented("**", power)
+Tensor.__imatmul__ = _augmented("@", matmul)
 Tensor.__neg__, Tensor.__abs__ = neg, abs
 Tensor.__lt__, Tensor.__le__ = _compare("less"), _compare("less_equal")
 Tensor.__gt__, Tensor.__ge__ = _compare("greater"), _compare("greater_equal")
 Tensor.__eq__, Tensor.__ne__ = _compare("equal"), _compare("not_equal")
 Tensor.__hash__ = object.__hash__  # a Tensor is its own key, as a parameter is in a dict
 
-for _op in (exp, log, sqrt, sin, cos, tanh, abs, clip, sigmoid, relu, square):
+for _op in (exp, log, sqrt, sin, cos, tanh, abs, clip, square):
     setattr(Tensor, _op.__name__, _op)

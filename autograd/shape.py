@@ -1,4 +1,4 @@
-"""Ops that move elements without changing them: reshape, transpose, join, split, index, pad, flip.
+"""Ops that move elements without changing them: reshape, transpose, join, split, repeat, index, pad, flip.
 
 Every one is a linear map that copies elements to places, so its pullback is the map that sends the gradient of each
 place back to the element it came from; an element that was copied twice gets the sum. Names and arguments are NumPy's.
@@ -10,8 +10,10 @@ import operator
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from . import backend
 from .backend import memory_order, xp
-from .tensor import Tensor, as_tensor, broadcast_to, record
+from .sweep import broadcast_to
+from .tensor import Tensor, as_tensor, record
 
 
 def named(name, x, f, *args, **options):
@@ -34,7 +36,9 @@ def reshape(x, *shape):
     try:
         value = x.data.reshape(shape)
     except ValueError as error:
-        raise ValueError(f"reshape: {x.size} elements of shape {before} do not fill shape {tuple(shape)}") from error
+        shape = tuple(shape)
+        unknown = "; with a 0 beside it, -1 could be any size: name it" if x.size == 0 and -1 in shape else ""
+        raise ValueError(f"reshape: {x.size} elements of shape {before} do not fill shape {shape}{unknown}") from error
     return record(value, (x, lambda g: reshape(g, before)))
 
 
@@ -142,6 +146,38 @@ def split(x, indices_or_sections, axis=0):
         cuts = [int(i) for i in indices_or_sections]
     before = (slice(None),) * axis
     return [getitem(x, before + (slice(start, end),)) for start, end in zip([None] + cuts, cuts + [None])]
+
+
+def repeat(x, repeats, axis=None):
+    """Each element along axis so many times in a row, a number for all or one for each; of the flattened elements if
+    axis is None."""
+    x = as_tensor(x)
+    if axis is None:
+        return repeat(reshape(x, -1), repeats, 0)
+    axis = normalize_axis_index(axis, x.ndim, "repeat")
+    counts = np.asarray(backend.to_numpy(repeats.data if isinstance(repeats, Tensor) else repeats))
+    if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (x.shape[axis],)) or (counts < 0).any():
+        raise ValueError(f"repeat: repeats is {repeats}, expected an integer that is not negative, or one for each "
+                         f"element on axis {axis} of shape {x.shape}")
+    if counts.size != 1:
+        return getitem(x, (slice(None),) * axis + (xp.asarray(np.repeat(np.arange(x.shape[axis]), counts)),))
+    before, (n, *after), count = x.shape[:axis], x.shape[axis:], int(counts.reshape(()))
+    return reshape(broadcast_to(expand_dims(x, axis + 1), (*before, n, count, *after)), *before, n * count, *after)
+
+
+def tile(x, reps):
+    """x so many times side by side along each axis: a number for the last, or one for each; axes that x lacks are put
+    before its own."""
+    x = as_tensor(x)
+    reps = tuple(reps) if isinstance(reps, (tuple, list)) else (reps,)
+    if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0 for n in reps):
+        raise ValueError(f"tile: reps is {reps}, expected integers that are not negative")
+    ndim = max(x.ndim, len(reps))
+    reps = (1,) * (ndim - len(reps)) + reps
+    shape = (1,) * (ndim - x.ndim) + x.shape
+    apart = reshape(x, *(k for n in shape for k in (1, n)))  # an axis for the copies before each axis
+    copies = broadcast_to(apart, tuple(k for pair in zip(reps, shape) for k in pair))
+    return reshape(copies, *(r * n for r, n in zip(reps, shape)))
 
 
 # Indexing: getitem and scatter_add are each other's adjoint

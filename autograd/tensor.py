@@ -1,4 +1,4 @@
-"""Tensor, the graph it leaves behind, and the sweep that differentiates it (reverse-mode, to any order).
+"""Tensor, and the graph that ops leave behind.
 
 An op computes a value and calls `record(value, (input, pullback), ...)`. That makes a Node whose edges lead to the
 nodes of the inputs. The pullback of an edge maps g = dL/dy, the gradient of some scalar L with respect to the op's
@@ -7,52 +7,121 @@ graph, and a gradient can be differentiated again.
 
     y = f(x)          Node(y) --pullback--> Node(x)
     g_x = (dy/dx)^T g_y                                           (chain rule, one edge)
-    g_x = sum over the edges (y -> x) of pullback(g_y)            (a value used twice adds its gradients)
 
-Nodes are numbered as they are made, so an op's number exceeds those of its inputs: descending number is a
-topological order, and the sweep needs neither recursion nor a sort of its own. Nodes hold no data: what a pullback
-names stays alive with it, and nothing else does. Edges into constants are never made.
+Nodes hold no data: what a pullback names stays alive with it, and nothing else does. Edges into constants are never
+made.
 
 Source: Griewank & Walther, "Evaluating Derivatives", 2nd ed. 2008, chapter 3 (reverse mode).
-Symbols: y output, x input, g = dL/dy. Read before this: backend.py. Read next: ops.py.
+Symbols: y output, x input, g = dL/dy. Read before this: backend.py, mode.py. Read next: sweep.py, ops.py.
 """
-import contextlib
 import itertools
 import operator
 import weakref
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import backend
 from .backend import xp
+from .mode import mode
 
 _count = itertools.count()
-_recording = True  # the second of the project's two globals; the first is the backend
+_new = object.__new__  # past __init__, which checks and converts
 
 
 class Node:
-    """One recorded op, or one leaf. `edges` is a list of (parent node, pullback); None once it has been freed."""
+    """One recorded op. `edges` is a list of (parent node, pullback), and None once it has been freed."""
 
-    __slots__ = ("number", "edges", "shape", "dtype", "output", "leaf", "origin")
+    __slots__ = ("number", "edges", "shape", "dtype", "output")
 
     def __init__(self, edges, value):
-        self.number = next(_count)
+        self.number = next(_count)  # above those of its inputs: descending number is a topological order
         self.edges = edges
         self.shape = value.shape
         self.dtype = value.dtype
         self.output = None  # the op's own value, only where its pullbacks asked for it
-        self.leaf = None  # weak reference to the parameter, only for leaves
-        self.origin = None  # where the user called the op, only under detect_anomaly
+
+
+class Leaf(Node):
+    """The node of a parameter, without edges. tensor: a weak reference to it. changed: the number that a node had had
+    that was recorded when its array was last overwritten."""
+
+    __slots__ = ("tensor", "changed")
+
+    def __init__(self, x):
+        super().__init__([], x.data)
+        self.tensor = weakref.ref(x)
+        self.changed = self.number
 
 
 class Tensor:
     """An array together with the node that made it (None for a constant).
 
-    Tensor(data): Python floats and lists of them become float32, integers int64; arrays keep their dtype.
+    Tensor(data): Python floats and lists of them become float32, integers int64; arrays keep their dtype, which is
+    float32, float64, an integer or boolean. A copy or a pickle of a parameter is a parameter of its own, of a constant
+    a constant; a result, which has a graph, has neither: detach() it.
     """
 
     __slots__ = ("data", "node", "grad", "__weakref__")
     __array_ufunc__ = None  # ndarray + Tensor is handed to Tensor.__radd__
+
+    if TYPE_CHECKING:  # attached by sweep.py, ops.py, activations.py, shape.py and reduce.py
+        T: "Tensor"
+        def backward(self, grad_output=None) -> None: ...
+        def __add__(self, other) -> "Tensor": ...
+        def __radd__(self, other) -> "Tensor": ...
+        def __iadd__(self, other) -> "Tensor": ...
+        def __sub__(self, other) -> "Tensor": ...
+        def __rsub__(self, other) -> "Tensor": ...
+        def __isub__(self, other) -> "Tensor": ...
+        def __mul__(self, other) -> "Tensor": ...
+        def __rmul__(self, other) -> "Tensor": ...
+        def __imul__(self, other) -> "Tensor": ...
+        def __truediv__(self, other) -> "Tensor": ...
+        def __rtruediv__(self, other) -> "Tensor": ...
+        def __itruediv__(self, other) -> "Tensor": ...
+        def __pow__(self, other) -> "Tensor": ...
+        def __rpow__(self, other) -> "Tensor": ...
+        def __ipow__(self, other) -> "Tensor": ...
+        def __matmul__(self, other) -> "Tensor": ...
+        def __rmatmul__(self, other) -> "Tensor": ...
+        def __imatmul__(self, other) -> "Tensor": ...
+        def __neg__(self) -> "Tensor": ...
+        def __abs__(self) -> "Tensor": ...
+        def __lt__(self, other) -> "Tensor": ...
+        def __le__(self, other) -> "Tensor": ...
+        def __gt__(self, other) -> "Tensor": ...
+        def __ge__(self, other) -> "Tensor": ...
+        def __eq__(self, other) -> "Tensor": ...
+        def __ne__(self, other) -> "Tensor": ...
+        def __hash__(self) -> int: ...
+        def __getitem__(self, index) -> "Tensor": ...
+        def exp(self) -> "Tensor": ...
+        def log(self) -> "Tensor": ...
+        def sqrt(self) -> "Tensor": ...
+        def sin(self) -> "Tensor": ...
+        def cos(self) -> "Tensor": ...
+        def tanh(self) -> "Tensor": ...
+        def abs(self) -> "Tensor": ...
+        def clip(self, min=None, max=None) -> "Tensor": ...
+        def square(self) -> "Tensor": ...
+        def sigmoid(self) -> "Tensor": ...
+        def relu(self) -> "Tensor": ...
+        def reshape(self, *shape) -> "Tensor": ...
+        def transpose(self, *axes) -> "Tensor": ...
+        def swapaxes(self, axis1, axis2) -> "Tensor": ...
+        def squeeze(self, axis=None) -> "Tensor": ...
+        def flatten(self, start_axis=0, end_axis=-1) -> "Tensor": ...
+        def broadcast_to(self, shape) -> "Tensor": ...
+        def sum(self, axis=None, keepdims=False) -> "Tensor": ...
+        def mean(self, axis=None, keepdims=False) -> "Tensor": ...
+        def var(self, axis=None, ddof=0, keepdims=False) -> "Tensor": ...
+        def std(self, axis=None, ddof=0, keepdims=False) -> "Tensor": ...
+        def prod(self, axis=None, keepdims=False) -> "Tensor": ...
+        def max(self, axis=None, keepdims=False) -> "Tensor": ...
+        def min(self, axis=None, keepdims=False) -> "Tensor": ...
+        def argmax(self, axis=None) -> "Tensor": ...
+        def cumsum(self, axis=None) -> "Tensor": ...
 
     def __init__(self, data):
         self.data = _as_data(data)
@@ -105,6 +174,12 @@ class Tensor:
                             "its graph: use .numpy()")
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __reduce__(self):
+        if self.node is not None and not is_parameter(self):
+            raise RuntimeError(f"a result of shape {self.shape} has a graph, which is neither copied nor pickled: use "
+                               ".detach() for its numbers")
+        return _restored, (self.numpy(), is_parameter(self), None if self.grad is None else self.grad.numpy())
+
     def item(self):
         """The single element as a Python number."""
         return self.data.item()
@@ -117,19 +192,24 @@ class Tensor:
         """The same data as a constant: no gradient flows through it."""
         return Tensor(self.data)
 
-    def backward(self, grad_output=None) -> None:
-        """Adds dL/dp to `p.grad` for every leaf p that this tensor depends on, and frees the graph.
+    def assign(self, value) -> None:
+        """Overwrites the numbers of a parameter or constant in place: a number, or an array or Tensor of its shape.
 
-        grad_output: dL/d(self), of this shape; may be left out where this tensor has one element.
+        A gradient through what was computed before is then refused, as it would be that of neither the old numbers nor
+        the new ones. Writing into `data` itself is not noticed; whoever must calls `mark_changed` afterwards.
         """
-        start = _start(self, grad_output, "backward")
-        leaves = {node: None for node in _ancestors([self.node]) if node.leaf is not None}
-        with no_grad():
-            _sweep({self.node: start}, leaves)
-        for node, g in leaves.items():
-            p = node.leaf()
-            if p is not None and g is not None:
-                p.grad = g if p.grad is None else Tensor(p.grad.data + g.data)
+        if self.node is not None and not is_parameter(self):
+            raise RuntimeError(f"assign: a result of shape {self.shape} is not overwritten, its graph needs it")
+        value = value.data if isinstance(value, Tensor) else xp.asarray(value)
+        if value.shape not in ((), self.shape):
+            raise ValueError(f"assign: value has shape {value.shape}, expected {self.shape} or a number")
+        self.data[...] = value
+        self.mark_changed()
+
+    def mark_changed(self) -> None:
+        """Says that a parameter's data was overwritten: results from before are not differentiated any more."""
+        if is_parameter(self):
+            self.node.changed = next(_count)
 
     def __repr__(self):
         body = np.array2string(self.numpy(), precision=4, threshold=20, prefix="Tensor(") if self.size else "[]"
@@ -138,27 +218,57 @@ class Tensor:
         return f"Tensor({', '.join([body] + marks)}, shape={self.shape})"
 
 
+_DTYPES = "fd?bhilqBHILQ"  # NumPy's letters: float32, float64, booleans, integers
+
+
 def _as_data(data):
-    if type(data) is xp.ndarray and data.dtype.kind in "fiub":
+    if type(data) is xp.ndarray and data.dtype.char in _DTYPES:
         return data
     if isinstance(data, Tensor):
         raise TypeError("Tensor(data): data is a Tensor already; use .detach() for a constant with the same data")
     array = xp.asarray(data)
     if array.dtype == np.float64 and not hasattr(data, "dtype"):  # Python floats, or lists of them
         array = array.astype(backend.default_dtype)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"Tensor(data): dtype {array.dtype} is not real, integer or boolean")
+    check_dtype("Tensor(data)", array.dtype)
     return array
 
 
+def check_dtype(caller, dtype):
+    """TypeError for what is not computed with: complex numbers, text, and floats but those of 32 and 64 bits."""
+    if dtype.kind == "f" and dtype.char not in _DTYPES:  # float16 overflows at 65,504, in a mean square for example
+        raise TypeError(f"{caller}: dtype is {dtype}, but floats are float32 or float64 here; use astype(np.float32)")
+    if dtype.char not in _DTYPES:
+        raise TypeError(f"{caller}: dtype {dtype} is not real, integer or boolean")
+
+
 def parameter(data, dtype=None) -> Tensor:
-    """A leaf that gradients are taken with respect to: a copy of data (an array, a Tensor, or nested lists)."""
+    """A leaf that gradients are taken with respect to: a copy of data (an array, a Tensor, or nested lists).
+
+    >>> w = parameter([1.0, 2.0])
+    >>> w
+    Tensor([1. 2.], requires_grad, shape=(2,))
+    >>> (w * w).sum().backward()
+    >>> w.grad
+    Tensor([2. 4.], shape=(2,))
+    """
     x = Tensor(data.data if isinstance(data, Tensor) else data)
     x.data = xp.array(x.data, dtype=dtype or x.dtype)
     if x.dtype.kind != "f":
         raise TypeError(f"parameter: dtype is {x.dtype}, only floating point can be differentiated; pass dtype=")
-    x.node = Node([], x.data)
-    x.node.leaf = weakref.ref(x)
+    check_dtype("parameter", x.dtype)
+    x.node = Leaf(x)
+    return x
+
+
+def is_parameter(x) -> bool:
+    """Whether x is a leaf that gradients are taken with respect to."""
+    return isinstance(x, Tensor) and type(x.node) is Leaf
+
+
+def _restored(data, is_leaf, grad) -> Tensor:
+    """A Tensor from what its copy or pickle holds, with arrays of its own."""
+    x = parameter(data) if is_leaf else Tensor(xp.array(data))
+    x.grad = None if grad is None else Tensor(xp.array(grad))
     return x
 
 
@@ -183,12 +293,19 @@ _NUMBERS = (int, float, np.generic)  # bool is an int
 def _operand(x):
     if isinstance(x, Tensor):
         return x
-    if not isinstance(x, _NUMBERS):
-        return Tensor(x)
-    lifted = Tensor.__new__(Tensor)
-    lifted.data = x.item() if isinstance(x, np.generic) else x
-    lifted.node = lifted.grad = None
-    return lifted
+    if isinstance(x, np.generic) and x.dtype.kind in "fiub":
+        return bare(float(x) if x.dtype.kind == "f" else x.item())  # a longdouble's item is a longdouble
+    return bare(x) if isinstance(x, (int, float)) else Tensor(x)
+
+
+def bare(data, node=None) -> Tensor:
+    """A Tensor of data as it is, an array or a number: not checked, not converted."""
+    x = _new(Tensor)
+    x.data, x.node, x.grad = data, node, None
+    return x
+
+
+# The graph
 
 
 def record(value, *edges, keep_output=False) -> Tensor:
@@ -197,234 +314,36 @@ def record(value, *edges, keep_output=False) -> Tensor:
     edges: (input, pullback) pairs. pullback(g) returns dL/d(input) as a Tensor, written with ops; its shape may be
     the broadcast one, the sweep sums it back. With keep_output=True it is called as pullback(g, y) with y the op's
     own output: naming y in the closure would tie a reference cycle, which only the garbage collector could free.
+    Pullbacks that share work: record(value, *joint(inputs, gradients)).
     """
-    y = Tensor.__new__(Tensor)
+    y = _new(Tensor)
     y.data = value = value if type(value) is xp.ndarray else xp.asarray(value)  # reductions return scalars
     y.node = y.grad = None
-    if _recording:
+    now = mode.get()
+    if now is None or not now.off:
         live = [(x.node, pullback) for x, pullback in edges if x.node is not None]
         if live:
             y.node = Node(live, value)
             if keep_output:
                 y.node.output = value
-    if _watch is not None:
-        _watch.forward(y, edges)
+    if now is not None and now.watches:
+        now.watches[-1].forward(y, edges)
     return y
 
 
-def recording() -> bool:
-    """Whether ops leave a graph behind. In a pullback: whether it is itself to be differentiable."""
-    return _recording
+class Joint:
+    """A pullback whose gradient is one of a list, which the sweep asks for once."""
+
+    __slots__ = ("gradients", "place")
+
+    def __init__(self, gradients, place):
+        self.gradients, self.place = gradients, place
+
+    def __call__(self, g):
+        return self.gradients(g)[self.place]
 
 
-@contextlib.contextmanager
-def _set_recording(on: bool):
-    global _recording
-    before, _recording = _recording, on
-    try:
-        yield
-    finally:
-        _recording = before
-
-
-def no_grad():
-    """Context in which no graph is recorded: for sampling, evaluation and optimizer steps."""
-    return _set_recording(False)
-
-
-def grad(y, xs, grad_outputs=None, create_graph=False, allow_unused=False):
-    """The vector-Jacobian product (dy/dx)^T g for every x in xs.
-
-    y: a Tensor, or a list of Tensors whose contributions add. xs: a Tensor or a list of them, parameters or
-    intermediate results. grad_outputs: g, one per y, of y's shape; left out, y must have one element and g is 1.
-    create_graph: records the gradients themselves, so that they can be differentiated again, and keeps the graph of
-    y; otherwise the graph is freed as the sweep passes. allow_unused: None for an x that y does not depend on.
-
-    Returns a list of Tensors in the order of xs; a single Tensor if xs is one.
-    Raises RuntimeError if y has no graph, was freed, or does not depend on an x.
-    """
-    single = isinstance(xs, Tensor)
-    xs = [xs] if single else list(xs)
-    ys = list(y) if isinstance(y, (list, tuple)) else [y]
-    gs = [None] * len(ys) if grad_outputs is None else grad_outputs
-    gs = [gs] if isinstance(gs, Tensor) or not isinstance(gs, (list, tuple)) else list(gs)
-    if len(gs) != len(ys):
-        raise ValueError(f"grad: {len(ys)} outputs but {len(gs)} grad_outputs; pass one per output")
-    for i, x in enumerate(xs):
-        if not isinstance(x, Tensor) or x.node is None:
-            raise RuntimeError(f"grad: xs[{i}] is a constant and has no gradient; make it with parameter(...)")
-
-    with _set_recording(create_graph):
-        starts = {}
-        for y, g in zip(ys, gs):
-            g = _start(y, g, "grad")
-            starts[y.node] = add(starts[y.node], g) if y.node in starts else g
-        wanted = dict.fromkeys(x.node for x in xs)
-        _sweep(starts, wanted, keep=create_graph)
-
-    result = [wanted[x.node] for x in xs]
-    missing = [i for i, g in enumerate(result) if g is None]
-    if missing and not allow_unused:
-        i = missing[0]
-        raise RuntimeError(f"grad: the output does not depend on xs[{i}] of shape {xs[i].shape}; "
-                           "leave it out, or pass allow_unused=True to get None for it")
-    return result[0] if single else result
-
-
-def _start(y, g, caller) -> Tensor:
-    """The gradient that the sweep starts from at y: g, checked, or 1 for a single element."""
-    if not isinstance(y, Tensor) or y.node is None:
-        raise RuntimeError(f"{caller}: the output has no graph: it depends on no parameter, or was made in no_grad()")
-    if g is None:
-        if y.size != 1:
-            raise RuntimeError(f"{caller}: the output has shape {y.shape}, not one element; "
-                               "reduce it to a scalar or pass its gradient, of the same shape")
-        return Tensor(xp.ones(y.shape, y.dtype))
-    g = g if isinstance(g, Tensor) else Tensor(g)
-    if g.shape != y.shape:
-        raise ValueError(f"{caller}: the output has shape {y.shape} but its gradient has shape {g.shape}")
-    return g
-
-
-def _ancestors(roots) -> list:
-    """All nodes that the roots depend on, the roots included, in ascending order of number."""
-    seen, stack = set(roots), list(roots)
-    while stack:
-        node = stack.pop()
-        if node.edges is None:
-            raise RuntimeError("the graph was freed by an earlier backward() or grad(); compute the output again, "
-                               "or keep the graph with create_graph=True")
-        for parent, _ in node.edges:
-            if parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    return sorted(seen, key=operator.attrgetter("number"))
-
-
-def _path(roots, wanted) -> list:
-    """The nodes on a path from a root to a wanted node, in ascending order: no other gradient is computed."""
-    path, needed = [], set(wanted)
-    for node in _ancestors(roots):
-        if node not in needed:
-            for parent, _ in node.edges:
-                if parent in needed:
-                    needed.add(node)
-                    break
-            else:
-                continue
-        path.append(node)
-    return path
-
-
-def _sweep(gradients, wanted, keep=False) -> None:
-    """Runs the pullbacks from the output nodes to the wanted nodes, and writes the sums into `wanted`.
-
-    gradients: node -> dL/d(its value), for the outputs to start from. wanted: a dict whose keys are the nodes asked
-    for. Frees each node's edges as it passes, unless keep.
-    """
-    path = _path(gradients, wanted)
-    needed = set(path)
-
-    owned = set()  # the nodes whose gradient is a sum of our own, which may be added to in place
-    while path:
-        node = path.pop()  # descending number, so every gradient that flows into it has arrived
-        g = gradients.pop(node)
-        if node in wanted:
-            wanted[node] = g
-        passed = False
-        for parent, pullback in node.edges:
-            if parent in needed:
-                g_parent = pullback(g) if node.output is None else pullback(g, _output_of(node))
-                if _watch is not None:
-                    _watch.backward(node, pullback, g, g_parent)
-                _accumulate(gradients, parent, g_parent, owned)
-                passed = True
-        if passed and not keep:
-            node.edges = node.output = None
-
-
-def _output_of(node) -> Tensor:
-    y = Tensor(node.output)
-    y.node = node
-    return y
-
-
-def _accumulate(gradients, node, g, owned) -> None:
-    """Adds g to the node's gradient. The first arrival is borrowed, the second allocates, later ones add in place."""
-    data = g.data
-    if data.shape != node.shape:
-        g = sum_to(g, node.shape)
-    if data.dtype != node.dtype:
-        g = astype(g, node.dtype)
-    if node not in gradients:
-        gradients[node] = g
-    elif _recording:
-        gradients[node] = add(gradients[node], g)
-    elif node in owned:
-        gradients[node].data += g.data
-    else:
-        gradients[node] = Tensor(xp.add(gradients[node].data, g.data))
-        owned.add(node)
-
-
-def elementwise(ufunc, a, b):
-    """The array ufunc(a, b); shapes that do not broadcast are named in the error."""
-    try:
-        return ufunc(a.data, b.data)
-    except ValueError as error:
-        raise ValueError(f"{ufunc.__name__}: shapes {xp.shape(a.data)} and {xp.shape(b.data)} do not broadcast; sizes "
-                         "of an axis, counted from the last, must agree or be 1") from error
-
-
-# The four ops that the sweep itself stands on.
-
-
-def add(a, b):
-    """a + b, elementwise with broadcasting."""
-    a, b = operands(a, b)
-    return record(elementwise(xp.add, a, b), (a, lambda g: g), (b, lambda g: g))
-
-
-def astype(x, dtype):
-    """x in another dtype; the gradient comes back in x's own."""
-    x = as_tensor(x)
-    value = x.data.astype(dtype)
-    if value.dtype.kind != "f":
-        return Tensor(value)
-    return record(value, (x, lambda g: g))
-
-
-def broadcast_to(x, shape):
-    """x repeated to a larger shape by NumPy's broadcasting rules (a view). The adjoint of sum_to."""
-    x = as_tensor(x)
-    before = x.data.shape
-    try:
-        value = xp.broadcast_to(x.data, shape)
-    except ValueError as error:
-        raise ValueError(f"broadcast_to: shape {before} does not broadcast to {shape}; sizes of an axis, counted from "
-                         "the last, must agree or be 1") from error
-    return record(value, (x, lambda g: sum_to(g, before)))
-
-
-def sum_to(x, shape):
-    """x summed to a shape that broadcasts to x's own. The adjoint of broadcast_to: it undoes broadcasting."""
-    x = as_tensor(x)
-    before = x.data.shape
-    extra = len(before) - len(shape)
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and before[i + extra] != 1)
-    value = x.data.sum(axis=axes, keepdims=True)
-    if extra < 0 or value.shape[extra:] != tuple(shape):
-        raise ValueError(f"sum_to: shape {shape} does not broadcast to {before}, so a sum over axes cannot lead there")
-    value = value.reshape(shape)
-    return record(value, (x, lambda g: broadcast_to(g, before)))
-
-
-_watch = None  # the anomaly detector while it is on: see anomaly.py
-
-
-def set_watch(watch):
-    """Installs an observer with methods forward(y, edges) and backward(node, pullback, g, g_parent), or None for
-    none. Returns the one before."""
-    global _watch
-    before, _watch = _watch, watch
-    return before
+def joint(inputs, gradients) -> list:
+    """Edges of pullbacks that share work: gradients(g) returns dL/d(input) for all inputs, in a list. It is called once
+    per sweep. An input that is None has no edge."""
+    return [(x, Joint(gradients, i)) for i, x in enumerate(inputs) if x is not None]

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from autograd import (Tensor, as_tensor, astype, broadcast_to, exp, expand_dims, expm1, log, log_softmax,
-                      logsumexp, sigmoid, softmax, softplus, take_along_axis, where)
+                      logsumexp, softplus, take_along_axis, where)
 from autograd.backend import default_dtype, xp
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -130,24 +130,6 @@ def kl_standard_normal(mu, logvar):
     """KL(N(mu, sigma^2) || N(0, 1)) = 1/2 (sigma^2 - 1 - logvar + mu^2). Kingma & Welling 2014, app. B."""
     mu, logvar = _floating(mu, logvar)
     return 0.5 * (expm1(logvar) - logvar + mu * mu)
-
-
-def kl_bernoulli(logits1, logits2):
-    """KL(Bernoulli(p) || Bernoulli(q)) = p log(p / q) + (1 - p) log((1 - p) / (1 - q)).
-
-    p = S(logits1), q = S(logits2).
-    """
-    logits1, logits2 = _floating(logits1, logits2)
-    one = sigmoid(logits1) * (softplus(-logits2) - softplus(-logits1))  # log p = -softplus(-logits1)
-    zero = sigmoid(-logits1) * (softplus(logits2) - softplus(logits1))  # log(1 - p) = -softplus(logits1)
-    return one + zero
-
-
-def kl_categorical(logits1, logits2):
-    """KL(Categorical(p) || Categorical(q)) = sum_k p_k log(p_k / q_k): logits (..., K), returns (...)."""
-    logits1, logits2 = _floating(logits1, logits2)
-    log_ratio = log_softmax(logits1, axis=-1) - log_softmax(logits2, axis=-1)
-    return (softmax(logits1, axis=-1) * log_ratio).sum(axis=-1)
 
 
 def _floating(*xs):

@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd.backend import to_numpy, xp
 
-from .nn.module import copy_into
+from .nn.module import copy_into, in_eval_mode
 from .optim import blocks
 
 
@@ -47,6 +47,7 @@ class EMA:
         self._refuse_inside_average("settle")
         for name, p in self._params.items():
             p.data[...] = self._bars[name]
+            p.mark_changed()
 
     def update(self) -> None:
         """Takes in the present weights."""
@@ -71,6 +72,7 @@ class EMA:
     def _swap(self):
         for name, p in self._params.items():
             p.data, self._bars[name] = self._bars[name], p.data
+            p.mark_changed()
         self._swapped = not self._swapped
 
     def _refuse_inside_average(self, caller):
@@ -98,11 +100,5 @@ class EMA:
 def evaluating(model, ema=None):
     """The model as it is used rather than trained: in eval mode, with the averaged weights of an EMA if there is one. On
     leaving it, each of its modules is in the mode in which it was."""
-    modes = [(module, module.training) for _, module in model.named_modules()]
-    model.eval()
-    try:
-        with ema.average() if ema else contextlib.nullcontext():
-            yield model
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with in_eval_mode(model), ema.average() if ema else contextlib.nullcontext():
+        yield model

@@ -39,6 +39,8 @@ class Optimizer:
         self.params = list(params)
         if not self.params:
             raise ValueError(f"{type(self).__name__}: params is empty; pass module.parameters()")
+        if len(set(self.params)) < len(self.params):
+            raise ValueError(f"{type(self).__name__}: a parameter is in params twice, and would be moved twice a step")
         self.lr = lr
         self.steps = 0
         self.state = {slot: [xp.zeros_like(p.data) for p in self.params] for slot in self.slots}
@@ -62,6 +64,8 @@ class Optimizer:
         lr = self.rate(done)
         self.steps += 1
         self.apply(grads, scale, lr, self.steps)
+        for p in self.params:
+            p.mark_changed()
 
     def apply(self, grads, scale, lr, t) -> None:
         """Step t for all parameters that have a gradient."""

@@ -26,7 +26,8 @@ LONGEST, LONGEST_MODEL = 400, 230  # lines
 
 FLOORS = [
     ("the ground: the array library, sizes of windows, the graph and its sweep",
-     ["autograd/backend", "autograd/geometry", "autograd/tensor", "autograd/anomaly"]),
+     ["autograd/backend", "autograd/geometry", "autograd/mode", "autograd/tensor", "autograd/sweep",
+      "autograd/anomaly"]),
     ("how arrays are convolved on a CPU, and shared among its cores", ["autograd/cpu/"]),
     ("CUDA kernels, a subject each, and what lays out their launches", ["autograd/gpu/"]),
     ("ops: what a reader reads", ["autograd/"]),

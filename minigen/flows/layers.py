@@ -340,13 +340,6 @@ class MultiScale(Module):
 # What the layers share
 
 
-def zero(layer):
-    """The layer with weight and bias 0: last in a coupling's network, it makes the coupling start as identity."""
-    for p in layer.parameters():
-        p.data[...] = 0
-    return layer
-
-
 def _total(per_element):
     """Sum over each example: (N, ...) -> (N,)."""
     return per_element.sum(axis=tuple(range(1, per_element.ndim)))

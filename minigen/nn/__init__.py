@@ -5,6 +5,6 @@ from .blocks import CrossAttention2d, Downsample, ResBlock, SelfAttention2d, Ups
 from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .frozen import Frozen
 from .layers import MLP, Apply, Dropout, Embedding, LayerNorm, Linear, Sequential
-from .module import Module, ModuleList
+from .module import Module, ModuleDict, ModuleList, in_eval_mode
 from .norms import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, RMSNorm
 from .unet import UNet

@@ -44,7 +44,7 @@ class MultiheadAttention(Module):
         self.in_proj_bias = parameter(xp.zeros(3 * D, default_dtype)) if bias else None
         self.out_proj = Linear(D, D, bias, rng=rng)
         if bias:
-            self.out_proj.bias.data[...] = 0.0
+            self.out_proj.bias.assign(0.0)
 
     def forward(self, query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None,
                 average_attn_weights=True):

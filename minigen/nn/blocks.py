@@ -11,6 +11,7 @@ from autograd.resample import interpolate
 
 from .attention import MultiheadAttention
 from .conv import Conv2d
+from .init import zeroed
 from .layers import Dropout, Linear
 from .module import Module
 from .norms import GroupNorm
@@ -90,10 +91,3 @@ class Upsample(Module):
 
     def forward(self, x, size):
         return self.conv(interpolate(x, size=size, mode="nearest"))
-
-
-def zeroed(layer):
-    """The layer with weight and bias set to 0."""
-    for p in layer.parameters():
-        p.data[...] = 0.0
-    return layer

@@ -5,8 +5,8 @@ squared gradient is multiplied by fan_out s^2. To keep the first, s^2 = 1 / fan_
 roughly, s^2 = 2 / (fan_in + fan_out) (Xavier). What a nonlinearity takes away is given back by a factor
 `gain` on s: sqrt(2) for relu, which halves E[x^2].
 
-Names, arguments and layouts are torch.nn.init's; a shape is (out, in, *kernel). Each function draws from
-`rng` and returns an array of the default dtype, for `parameter(...)`.
+Names, arguments and layouts are torch.nn.init's; a shape is (out, in, *kernel). Each function but `zeroed`
+draws from `rng` and returns an array of the default dtype, for `parameter(...)`.
 
 Sources: Glorot & Bengio 2010 (Xavier), He et al. 2015 (Kaiming), Saxe et al. 2014 (orthogonal).
 Read before this: module.py. Read next: layers.py.
@@ -69,6 +69,13 @@ def orthogonal(shape, gain=1.0, *, rng):
     q *= np.sign(np.diag(r))
     matrix = gain * (q if rows >= columns else q.T)
     return backend.asarray(np.array(matrix.reshape(shape), backend.default_dtype, order="C"))
+
+
+def zeroed(layer):
+    """The layer, a Module, with weight and bias set to 0: the last of a branch that is to begin by doing nothing."""
+    for p in layer.parameters():
+        p.assign(0.0)
+    return layer
 
 
 def calculate_gain(nonlinearity, param=None) -> float:

@@ -5,8 +5,10 @@ their weights from it once, and Dropout keeps it to draw from on every call.
 
 Symbols: D width of a layer. Read before this: module.py, init.py.
 """
+import copy
 import itertools
 import math
+import pickle
 
 from autograd import dropout, embedding, linear, parameter
 from autograd.backend import default_dtype, xp
@@ -39,17 +41,23 @@ class Linear(Module):
 class Embedding(Module):
     """The rows of a table at the integers of the input: (...) -> (..., embedding_dim).
 
-    Weight (num_embeddings, embedding_dim), from N(0, 1).
+    Weight (num_embeddings, embedding_dim), from N(0, 1); the row padding_idx, if given, starts as 0 and stays so.
     """
 
-    def __init__(self, num_embeddings, embedding_dim, *, rng):
-        self.weight = parameter(init.normal((num_embeddings, embedding_dim), rng=rng))
+    def __init__(self, num_embeddings, embedding_dim, padding_idx=None, *, rng):
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(f"Embedding: padding_idx is {padding_idx}, expected a row of {num_embeddings}")
+        weight = init.normal((num_embeddings, embedding_dim), rng=rng)
+        if padding_idx is not None:
+            weight[padding_idx] = 0.0
+        self.weight, self.padding_idx = parameter(weight), padding_idx
 
     def forward(self, input):
-        return embedding(input, self.weight)
+        return embedding(input, self.weight, self.padding_idx)
 
     def extra_repr(self):
-        return "{}, {}".format(*self.weight.shape)
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return "{}, {}".format(*self.weight.shape) + padding
 
 
 class Dropout(Module):
@@ -101,9 +109,8 @@ class Sequential(ModuleList):
     def __init__(self, *layers):
         super().__init__(layers)
 
-    def append(self, layer):
-        """Adds a layer at the end. Returns the Sequential."""
-        return super().append(layer if isinstance(layer, Module) else Apply(layer))
+    def _item(self, layer):
+        return layer if isinstance(layer, Module) else Apply(layer)
 
     def forward(self, input):
         for layer in self:
@@ -116,7 +123,8 @@ class Sequential(ModuleList):
 
 
 class Apply(Module):
-    """A function of one tensor as a Module without parameters."""
+    """A function of one tensor as a Module without parameters. Pickled, and so part of a model that is, by its name: a
+    lambda has none."""
 
     def __init__(self, function):
         if not callable(function):
@@ -125,6 +133,22 @@ class Apply(Module):
 
     def forward(self, input):
         return self.function(input)
+
+    def __reduce_ex__(self, protocol):
+        if "<" in getattr(self.function, "__qualname__", ""):  # <lambda>, or f.<locals>.g
+            raise pickle.PicklingError(f"Apply: {self.function.__qualname__} cannot be pickled, as it is no function of "
+                                       "a file: write a def outside of all others, functools.partial, or a Module")
+        return super().__reduce_ex__(protocol)
+
+    def __copy__(self):
+        copied = Apply(self.function)
+        vars(copied).update(vars(self))
+        return copied
+
+    def __deepcopy__(self, memo):
+        copied = Apply(self.function)
+        vars(copied).update(copy.deepcopy(vars(self), memo))
+        return copied
 
     def extra_repr(self):
         return getattr(self.function, "__name__", repr(self.function))

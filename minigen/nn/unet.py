@@ -30,10 +30,11 @@ from autograd import Tensor, as_tensor, broadcast_to, concatenate, parameter, si
 from autograd.backend import asarray, xp
 from autograd.resample import pixel_shuffle, pixel_unshuffle
 
-from .attention import sinusoidal_code
 from . import init
-from .blocks import CrossAttention2d, Downsample, ResBlock, SelfAttention2d, Upsample, zeroed
+from .attention import sinusoidal_code
+from .blocks import CrossAttention2d, Downsample, ResBlock, SelfAttention2d, Upsample
 from .conv import Conv2d
+from .init import zeroed
 from .layers import Linear, Sequential
 from .module import Module, ModuleList
 from .norms import GroupNorm

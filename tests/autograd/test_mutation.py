@@ -74,8 +74,8 @@ MUTATIONS = {
 # Survivors: mutants that are no change. Only freezing leaves some ops as they are.
 
 LINEAR = """
-    tensor.add[0] tensor.add[1] tensor.astype[0] tensor.broadcast_to[0] tensor.sum_to[0] ops.sub[0] ops.sub[1]
-    ops.neg[0] ops._zero_where[0] ops.linear[2] shape.reshape[0] shape.transpose[0] shape.swapaxes[0] shape.moveaxis[0]
+    sweep.add[0] sweep.add[1] sweep.astype[0] sweep.broadcast_to[0] sweep.sum_to[0] ops.sub[0] ops.sub[1]
+    ops.neg[0] activations._zero_where[0] ops.linear[2] shape.reshape[0] shape.transpose[0] shape.swapaxes[0] shape.moveaxis[0]
     shape.expand_dims[0] shape.squeeze[0] shape.concatenate[0] shape.concatenate[1] shape.concatenate[2]
     shape._take[0] shape.scatter_add[0] shape.pad[0] shape.flip[0] shape.roll[0] shape.tril[0] shape.triu[0]
     reduce.sum[0] reduce.cumsum[0] conv.convolution[2] conv.transposed_convolution[2] conv.channel_sums[0]
@@ -86,7 +86,7 @@ LINEAR = """
 
 FLAT = """
     ops.where[0] ops.where[1] ops.abs[0] ops.maximum[0] ops.maximum[1] ops.minimum[0] ops.minimum[1] ops.clip[0]
-    ops.relu[0] ops.scaled[0] reduce._extreme[0] resample.max_pool2d[0]
+    activations.relu[0] activations._scaled_where[0] reduce._extreme[0] resample.max_pool2d[0]
 """.split()  # linear in this input between its kinks
 
 

@@ -472,7 +472,6 @@ def test_what_data_becomes():
     assert Tensor(3).dtype == Tensor([1, 2]).dtype == np.int64
     assert Tensor(True).dtype == Tensor(np.ones(2) > 0).dtype == np.bool_
     assert Tensor(np.ones(2)).dtype == np.float64 and Tensor(np.float64(1.0)).dtype == np.float64
-    assert Tensor(np.ones(2, np.float16)).dtype == np.float16
     data = xp.ones(3)
     assert Tensor(data).data is data
     assert parameter(data).data is not data

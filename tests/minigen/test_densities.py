@@ -11,7 +11,7 @@ import scipy.stats
 
 from autograd import Tensor, grad, gradcheck, gradgradcheck, parameter
 from minigen import densities
-from minigen.densities import (kl_bernoulli, kl_categorical, kl_normal, kl_standard_normal, log_bernoulli,
+from minigen.densities import (kl_normal, kl_standard_normal, log_bernoulli,
                                log_categorical, log_discretized_logistic, log_discretized_logistic_mixture,
                                log_normal, log_normal_fixed, log_standard_normal)
 
@@ -258,19 +258,6 @@ def test_kl_is_the_expected_difference_of_the_log_densities(rng):
     assert kl_normal(mu1, logvar1, mu2, logvar2).item() == pytest.approx(difference.mean(), abs=5 * error)
 
 
-def test_kl_bernoulli_against_scipy(rng):
-    logits = 3.0 * rng.standard_normal((2, 40))
-    p, q = scipy.special.expit(logits)
-    expected = scipy.stats.entropy(np.stack([p, 1 - p]), np.stack([q, 1 - q]))
-    np.testing.assert_allclose(value(kl_bernoulli(*logits)), expected, rtol=1e-8)
-
-
-def test_kl_categorical_against_scipy(rng):
-    logits = 3.0 * rng.standard_normal((2, 40, 6))
-    p, q = scipy.special.softmax(logits, axis=-1)
-    np.testing.assert_allclose(value(kl_categorical(*logits)), scipy.stats.entropy(p, q, axis=-1), rtol=1e-8)
-
-
 def test_kl_of_nearly_equal_normals_keeps_its_digits_in_float32():
     logvar = np.float32([-1e-3, -1e-4, 1e-4, 1e-3])
     exact = 0.5 * (np.expm1(logvar.astype(np.float64)) - logvar)  # about logvar^2 / 4, down to 2.5e-9
@@ -292,25 +279,10 @@ def test_kl_normal_at_extreme_logvar_in_float32():
         assert np.isfinite(g).all()
 
 
-def test_discrete_divergences_at_extreme_logits_in_float32():
-    logits1 = np.float32([1000, -1000, 1000, -1000, 1000.125, 0])
-    logits2 = np.float32([-1000, 1000, 1000, -1000, 1000, 1000])
-    expected = [1000, 1000, 0, 0, 0, 500 - math.log(2.0)]
-    np.testing.assert_allclose(value(kl_bernoulli(logits1, logits2)), expected, rtol=1e-6)
-    classes1, classes2 = (np.stack([logits / 2, -logits / 2], axis=-1) for logits in (logits1, logits2))
-    np.testing.assert_allclose(value(kl_categorical(classes1, classes2)), expected, rtol=1e-6)
-    for g in gradients(kl_bernoulli, logits1, logits2) + gradients(kl_categorical, classes1, classes2):
-        assert np.isfinite(g).all()
-
-
-@pytest.mark.parametrize("kl, shapes", [
-    (kl_normal, [(50,)] * 4), (kl_bernoulli, [(50,)] * 2), (kl_categorical, [(50, 7)] * 2),
-])
-def test_divergences_are_zero_at_equality_and_positive_elsewhere(rng, kl, shapes):
-    q = [rng.standard_normal(shape) for shape in shapes[: len(shapes) // 2]]
-    p = [rng.standard_normal(shape) for shape in shapes[: len(shapes) // 2]]
-    np.testing.assert_allclose(value(kl(*q, *q)), 0.0, atol=1e-12)
-    assert (value(kl(*q, *p)) > 0).all()
+def test_the_divergence_is_zero_at_equality_and_positive_elsewhere(rng):
+    q, p = rng.standard_normal((2, 2, 50))
+    np.testing.assert_allclose(value(kl_normal(*q, *q)), 0.0, atol=1e-12)
+    assert (value(kl_normal(*q, *p)) > 0).all()
 
 
 # Gradients
@@ -333,8 +305,6 @@ CASES = {  # name -> (function, shapes of its floating arguments)
     "log_normal_fixed, sigma": (lambda x, mu, s: log_normal_fixed(x, mu, s * s + 0.1), [(3, 4), (4,), (4,)]),
     "kl_normal": (kl_normal, [(3, 4), (3, 4), (4,), (1,)]),
     "kl_standard_normal": (kl_standard_normal, [(3, 4), (3, 4)]),
-    "kl_bernoulli": (kl_bernoulli, [(3, 4), (4,)]),
-    "kl_categorical": (kl_categorical, [(3, 4), (4,)]),
 }
 
 

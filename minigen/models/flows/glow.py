@@ -30,8 +30,9 @@ from autograd import relu
 
 from ...nn import MLP, Conv2d, Linear, Sequential
 from ...flows.layers import (ActNorm, Chain, ChannelCoupling, InvertibleConv1x1, Logit, MaskedCoupling, MultiScale,
-                         Squeeze, half_of, zero)
+                         Squeeze, half_of)
 from ...flows.normalizing_flow import NormalizingFlow
+from ...nn.init import zeroed
 
 
 class Glow(NormalizingFlow):
@@ -60,7 +61,7 @@ def for_images(space, K, L, width, rng):
         layers = [Logit(alpha=1 / (6 * space.levels))] if level == 0 else []
         layers += [Squeeze(), *steps(C, K, convolutional, width, rng)]
         if level + 1 < L:
-            prior = zero(Conv2d(C, 2 * C, 3, padding=1, rng=rng))  # from h, for the half that leaves
+            prior = zeroed(Conv2d(C, 2 * C, 3, padding=1, rng=rng))  # from h, for the half that leaves
             layers.append(MaskedCoupling(half_of(C, first=0).reshape(C, 1, 1), prior))
         parts.append(Chain(*layers))
         shapes.append((C, H, W))
@@ -80,9 +81,9 @@ def steps(C, K, network, width, rng):
 def convolutional(C, O, width, rng):
     """NN of a coupling for images, section 3.3; with log s = t = 0 at first."""
     return Sequential(Conv2d(C, width, 3, padding=1, rng=rng), relu, Conv2d(width, width, 1, rng=rng), relu,
-                      zero(Conv2d(width, O, 3, padding=1, rng=rng)))
+                      zeroed(Conv2d(width, O, 3, padding=1, rng=rng)))
 
 
 def dense(C, O, width, rng):
     """NN of a coupling for points."""
-    return Sequential(MLP((C, width, width), relu, rng=rng), relu, zero(Linear(width, O, rng=rng)))
+    return Sequential(MLP((C, width, width), relu, rng=rng), relu, zeroed(Linear(width, O, rng=rng)))

@@ -30,8 +30,9 @@ Read next: glow.py.
 from autograd import pixel_shuffle, pixel_unshuffle, relu
 
 from ...nn import MLP, Conv2d, Linear, Module, ModuleList, Sequential
-from ...flows.layers import ActNorm, Chain, Logit, MaskedCoupling, MultiScale, Squeeze, checkerboard, half_of, zero
+from ...flows.layers import ActNorm, Chain, Logit, MaskedCoupling, MultiScale, Squeeze, checkerboard, half_of
 from ...flows.normalizing_flow import NormalizingFlow
+from ...nn.init import zeroed
 
 
 class RealNVP(NormalizingFlow):
@@ -58,7 +59,7 @@ def for_points(D, couplings, width, rng):
                          "are, pass 2 or more")
     layers = []
     for i in range(couplings):
-        net = Sequential(MLP((D, width, width), relu, rng=rng), relu, zero(Linear(width, 2 * D, rng=rng)))
+        net = Sequential(MLP((D, width, width), relu, rng=rng), relu, zeroed(Linear(width, 2 * D, rng=rng)))
         layers += [MaskedCoupling(half_of(D, first=i % 2), net), ActNorm(D)]
     return Chain(*layers)
 
@@ -113,7 +114,7 @@ class ResNet(Module):
         self.first = conv(r * r * C, width)
         self.blocks = ModuleList(Sequential(relu, conv(width, width), relu, conv(width, width))
                                  for _ in range(blocks))
-        self.last = zero(Conv2d(width, r * r * O, 1, rng=rng))
+        self.last = zeroed(Conv2d(width, r * r * O, 1, rng=rng))
 
     def forward(self, x):
         h = self.first(pixel_unshuffle(x, self.r))  # (N, width, H/r, W/r)

@@ -16,7 +16,7 @@ from minigen.nn import MLP, Conv2d, Sequential
 from minigen.flows.dequantization import UniformDequantization, VariationalDequantization
 from minigen.flows.layers import (ActNorm, BatchNorm, Chain, ChannelCoupling, Inverse, InvertibleConv1x1, Logit,
                               MaskedCoupling, MultiScale, Permutation, Squeeze, checkerboard, half_of)
-from minigen.nn.module import is_parameter
+from autograd.tensor import is_parameter
 
 
 def conv(C, O, rng):
