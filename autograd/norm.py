@@ -26,7 +26,7 @@ import numpy as np
 
 from . import gpu
 from .backend import by_device, xp
-from .cpu.columns import along_rows
+from .cpu.channels import along_rows
 from .conv import channel_sums, image_sums
 from .ops import sqrt
 from .reduce import mean

@@ -78,8 +78,8 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
 def _largest(x, geometry):
     """The maximum of each window, NaN above all, and the number of the tap that has it: (N, C, P, Q) each."""
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    taps = geometry.taps(geometry.framed(x, lowest))
-    value = next(taps).copy(order="K")
+    first, *taps = geometry.taps(geometry.framed(x, lowest))
+    value = first.copy(order="K")
     winner = xp.empty_like(value, dtype=np.min_scalar_type(math.prod(geometry.kernel) - 1))
     winner[...] = xp.asarray(_first_tap_inside(geometry))  # where all are -inf, this one wins
     for tap, seen in enumerate(taps, start=1):
@@ -91,7 +91,7 @@ def _largest(x, geometry):
 
 def _first_tap_inside(geometry):
     """The number of the first tap of each window that is not in the padding before the image: (P, Q)."""
-    axes = zip(geometry.output, geometry.stride, geometry.before, geometry.dilation)
+    axes = zip(geometry.output, geometry.stride, geometry.padding, geometry.dilation)
     r, s = (np.maximum(0, -((np.arange(p) * stride - b) // dilation)) for p, stride, b, dilation in axes)
     return r[:, None] * geometry.kernel[1] + s
 
@@ -100,15 +100,15 @@ def _positions(winner, geometry):
     """The numbers of winning taps as positions i W + j in the image."""
     (P, Q), (sh, sw), (dh, dw) = geometry.output, geometry.stride, geometry.dilation
     r, s = xp.divmod(winner.astype(np.int64), geometry.kernel[1])
-    i = xp.arange(P)[:, None] * sh + r * dh - geometry.before[0]
-    j = xp.arange(Q) * sw + s * dw - geometry.before[1]
+    i = xp.arange(P)[:, None] * sh + r * dh - geometry.padding[0]
+    j = xp.arange(Q) * sw + s * dw - geometry.padding[1]
     return i * geometry.image[1] + j
 
 
 def _take(x, winner, geometry):
     """The element at the winning tap of each window: max pooling when the winners are known."""
-    taps = geometry.taps(geometry.framed(x.data))
-    value = next(taps).copy(order="K")
+    first, *taps = geometry.taps(geometry.framed(x.data))
+    value = first.copy(order="K")
     for tap, seen in enumerate(taps, start=1):
         xp.copyto(value, seen, where=winner == tap)
     return record(value, (x, lambda g: _put(g, winner, geometry)))
@@ -146,15 +146,15 @@ def avg_pool2d(
 
 def _counts(geometry, axis, with_padding):
     """How many elements each window has along an axis; what ceil_mode adds past the padding never counts."""
-    size, padding = geometry.image[axis], geometry.before[axis]
+    size, padding = geometry.image[axis], geometry.padding[axis]
     start = np.arange(geometry.output[axis]) * geometry.stride[axis] - padding
     end = np.minimum(start + geometry.kernel[axis], size + padding)
     return end - start if with_padding else np.minimum(end, size) - np.maximum(start, 0)
 
 
 def _sum_windows(x, geometry):
-    taps = geometry.taps(geometry.framed(x.data))
-    value = next(taps).copy(order="K")
+    first, *taps = geometry.taps(geometry.framed(x.data))
+    value = first.copy(order="K")
     for seen in taps:
         value += seen
     return record(value, (x, lambda g: _spread_windows(g, geometry)))

@@ -6,7 +6,7 @@ import pytest
 import threadpoolctl
 
 from autograd import Tensor, conv2d, conv_transpose2d, grad, leaky_relu, parameter, relu, silu
-from autograd.cpu import columns, threads
+from autograd.cpu import convolution, threads
 from autograd.norm import batch_norm, group_norm, instance_norm, layer_norm
 from autograd.geometry import Geometry
 from autograd.cpu.threads import map_chunks, parallel_for, shared_matmul
@@ -20,7 +20,8 @@ def three_threads(monkeypatch):
     pool = threads.ThreadPoolExecutor(2)
     monkeypatch.setattr(threads, "threads", lambda: 3)
     monkeypatch.setattr(threads, "_pool", lambda: pool)
-    monkeypatch.setattr(threads, "WORTHWHILE", 0)
+    for least in ("WORTHWHILE", "LITTLE", "ALONE"):
+        monkeypatch.setattr(threads, least, 0)
     yield
     pool.shutdown()
 
@@ -99,7 +100,7 @@ def test_a_chain_of_ufuncs_in_parts_is_the_chain(three_threads, monkeypatch, sha
 
 @pytest.mark.parametrize("G, C, O, stride, taps", [
     (1, 5, 7, (1, 1), 3), (2, 16, 4, (2, 2), 3), (1, 3, 40, (3, 2), 3),
-    (1, 20, 33, (1, 1), 3), (1, 20, 33, (2, 2), 4)])  # by tiles, and in squares
+    (1, 20, 33, (1, 1), 3), (1, 20, 33, (2, 2), 4)])  # by tiles, and in blocks of 2 x 2 pixels
 def test_convolutions_agree_with_those_of_one_thread(request, G, C, O, stride, taps):
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((7, C, 9, 8)), rng.standard_normal((O, C // G, taps, taps))
@@ -108,8 +109,8 @@ def test_convolutions_agree_with_those_of_one_thread(request, G, C, O, stride, t
     y = rng.standard_normal((7, O, *output))
 
     def all_three():
-        return (columns.convolve(x, w, None, geometry, G), columns.transpose(y, w, None, geometry, G),
-                columns.filter_gradient(x, y, geometry, G))
+        return (convolution.convolve(x, w, None, geometry, G), convolution.conv_transpose(y, w, None, geometry, G),
+                convolution.filter_gradient(x, y, geometry, G))
 
     alone = all_three()
     request.getfixturevalue("three_threads")
