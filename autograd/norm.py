@@ -32,7 +32,7 @@ from .ops import sqrt
 from .reduce import mean
 from .shape import reshape, transpose
 from .tensor import Tensor, as_tensor, broadcast_to, record, recording
-from .cpu.threads import parallel_for
+from .cpu.threads import parallel_for, shared_matmul
 
 # Norms of images, with a weight and a bias per channel
 
@@ -79,7 +79,7 @@ def _normalize_groups_composed(x, w, b, groups, eps):
     size = x.shape[1] // groups
     group = np.arange(x.shape[1]) // size
     average = xp.asarray((group[:, None] == group) / size, dtype=x.dtype)  # (C, C)
-    return _normalize_images(x, w, b, lambda t: t @ average, eps)[0]
+    return _normalize_images(x, w, b, lambda t: shared_matmul(t, average), eps)[0]
 
 
 def _normalize_groups_by_kernel(x, w, b, groups, eps):
@@ -305,7 +305,7 @@ def _mean_by_product(x, axes):
     """x.mean(axis=axes, keepdims=True) over the last axes, as a product, which is faster on a CPU."""
     kept = x.shape[: axes[0]]
     size = math.prod(x.shape[axes[0] :])
-    means = x.reshape(*kept, size) @ xp.full(size, 1.0 / max(1, size), x.dtype)
+    means = shared_matmul(x.reshape(*kept, size), xp.full((size, 1), 1.0 / max(1, size), x.dtype))
     return means.reshape(kept + (1,) * len(axes))
 
 

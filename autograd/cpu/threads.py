@@ -17,7 +17,6 @@ import ctypes
 import functools
 import importlib
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from ..backend import device, in_memory_order, xp
@@ -25,8 +24,9 @@ from ..backend import device, in_memory_order, xp
 PART = 1 << 16  # numbers that a chain of ufuncs goes through at a time: 256 KiB in float32, which stay in the cache
 WORTHWHILE = 1 << 20  # numbers gone through, at least: about 0.4 ms, several times what handing work over costs
 PRODUCTS = 16  # of two numbers in a matrix product take the time of one number that a ufunc goes through
-ALONE = 1 << 18  # products of two numbers in a matrix product that BLAS does not share among its threads
-LITTLE = 1 << 12  # numbers gone through whose products are too few for BLAS to share
+# Products of two numbers, at most, in a product of matrices, or with a vector, that OpenBLAS leaves to one thread
+ALONE, ALONE_BY_VECTOR = 1 << 18, 1 << 13
+LITTLE = 1 << 12  # numbers gone through whose products are that few
 
 
 _in_a_part = contextvars.ContextVar("in_a_part", default=False)
@@ -40,19 +40,22 @@ def parallel_for(work, N, numbers):
     """
     if numbers < LITTLE or _in_a_part.get() or device() != "cpu":
         return [work(slice(0, N))]
-    with one_blas_thread:
-        count = min(threads(), N) if numbers >= WORTHWHILE else 1
-        if count <= 1:
-            return [work(slice(0, N))]
+    count = min(threads(), N) if numbers >= WORTHWHILE else 1
+    if count <= 1:
+        return [with_one_blas_thread(work, slice(0, N))]
+    return with_one_blas_thread(_in_parts, work, [slice(N * i // count, N * (i + 1) // count) for i in range(count)])
 
-        def part_of_work(part):
-            _in_a_part.set(True)  # for a thread that waits for others could be what they wait for
-            return work(part)
 
-        first, *others = (slice(N * i // count, N * (i + 1) // count) for i in range(count))
-        # each in the caller's context, so that NumPy's error settings are the caller's too
-        futures = [_pool().submit(contextvars.copy_context().run, part_of_work, part) for part in others]
-        return [contextvars.copy_context().run(part_of_work, first), *(future.result() for future in futures)]
+def _in_parts(work, parts):
+
+    def part_of_work(part):
+        _in_a_part.set(True)  # for a thread that waits for others could be what they wait for
+        return work(part)
+
+    first, *others = parts
+    # each in the caller's context, so that NumPy's error settings are the caller's too
+    futures = [_pool().submit(contextvars.copy_context().run, part_of_work, part) for part in others]
+    return [contextvars.copy_context().run(part_of_work, first), *(future.result() for future in futures)]
 
 
 def map_chunks(f, *arrays):
@@ -77,20 +80,19 @@ def shared_matmul(a, b):
     """a @ b for a (..., M, K) and b (..., K, N): each core computes a part of the batch, or of the rows or columns of
     one product, whichever are more, as each core reads all of the other matrix."""
     products = a.size * b.shape[-1]
-    if products < ALONE:
+    if products <= (ALONE if a.shape[-2] > 1 and b.shape[-1] > 1 else ALONE_BY_VECTOR):
         return xp.matmul(a, b)
     numbers = products // PRODUCTS
-    with one_blas_thread:
-        if threads() == 1 or numbers < WORTHWHILE or b.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
-            return xp.matmul(a, b)
-        y = xp.empty((*a.shape[:-1], b.shape[-1]), xp.result_type(a, b))
-        if b.ndim > 2:
-            parallel_for(lambda part: xp.matmul(a[part], b[part], out=y[part]), len(a), numbers)
-        elif a.ndim > 2 or len(a) >= b.shape[1]:
-            parallel_for(lambda part: xp.matmul(a[part], b, out=y[part]), len(a), numbers)
-        else:
-            parallel_for(lambda part: xp.matmul(a, b[:, part], out=y[:, part]), b.shape[1], numbers)
-        return y
+    if numbers < WORTHWHILE or threads() == 1 or b.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
+        return with_one_blas_thread(xp.matmul, a, b)
+    y = xp.empty((*a.shape[:-1], b.shape[-1]), xp.result_type(a, b))
+    if b.ndim > 2:
+        parallel_for(lambda part: xp.matmul(a[part], b[part], out=y[part]), len(a), numbers)
+    elif a.ndim > 2 or len(a) >= b.shape[1]:
+        parallel_for(lambda part: xp.matmul(a[part], b, out=y[part]), len(a), numbers)
+    else:
+        parallel_for(lambda part: xp.matmul(a, b[:, part], out=y[:, part]), b.shape[1], numbers)
+    return y
 
 
 def even_part(total, limit):
@@ -105,7 +107,7 @@ def even_part(total, limit):
 @functools.cache
 def threads() -> int:
     """How many threads NumPy's BLAS had, when first asked; 1 if it does not say."""
-    return one_blas_thread.others or _blas()[0]()
+    return _blas()[0]()
 
 
 @functools.cache
@@ -113,31 +115,22 @@ def _pool():
     return ThreadPoolExecutor(threads() - 1, thread_name_prefix="autograd")
 
 
-class OneBlasThread:
-    """`with one_blas_thread:` what any thread of ours multiplies in it, it multiplies alone."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.inside = 0  # how many are in it
-        self.others = 0  # BLAS's number of threads, while somebody is
-
-    def __enter__(self):
-        with self.lock:
-            if self.inside == 0:
-                read, write = _blas()
-                self.others = read()
-                write(1)
-            self.inside += 1
-
-    def __exit__(self, *error):
-        with self.lock:
-            self.inside -= 1
-            if self.inside == 0:
-                _blas()[1](self.others)
-                self.others = 0
+if hasattr(os, "register_at_fork"):  # of all threads, a forked child has only the one that forked
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-one_blas_thread = OneBlasThread()
+def with_one_blas_thread(f, *arguments):
+    """f(*arguments), while what any thread multiplies it multiplies alone."""
+    read, write = _blas()
+    threads()  # before it is one
+    count = read()
+    if count == 1:  # also within another call of this
+        return f(*arguments)
+    write(1)
+    try:
+        return f(*arguments)
+    finally:
+        write(count)
 
 
 @functools.cache
@@ -146,7 +139,7 @@ def _blas():
     found = importlib.import_module("threadpoolctl").ThreadpoolController().select(user_api="blas").info()
     paths = [library["filepath"] for library in found]
     for path in [path for path in paths if "numpy" in path] or paths:  # SciPy and others may have brought their own
-        library = ctypes.CDLL(path)
+        library = ctypes.PyDLL(path)
         for read, write in SYMBOLS:
             if hasattr(library, read):
                 return getattr(library, read), getattr(library, write)
@@ -156,15 +149,3 @@ def _blas():
 SYMBOLS = [(f"{prefix}openblas_get_num_threads{suffix}", f"{prefix}openblas_set_num_threads{suffix}")
            for prefix in ("", "scipy_") for suffix in ("", "64_", "_64")]
 SYMBOLS += [("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"), ("bli_thread_get_num_threads", "bli_thread_set_num_threads")]
-
-
-def _begin_anew():
-    """In a forked child, where of all threads only the one lives that forked."""
-    _pool.cache_clear()
-    if one_blas_thread.inside:  # others were, in the parent
-        _blas()[1](one_blas_thread.others)
-    one_blas_thread.__init__()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)

@@ -37,7 +37,7 @@ import numpy as np
 
 from ..backend import xp
 from ..geometry import Geometry
-from .threads import parallel_for
+from .threads import parallel_for, shared_matmul
 from .windows import column_blocks, columns_size
 
 POINTS = 0.0, 0.75, -0.75, 1.5, -1.5  # the first n - 1 of them, and infinity
@@ -76,7 +76,7 @@ def convolve(x, w, bias, geometry, groups, M=None):
     M = M or tile_size(x.shape[1], len(w), geometry, groups, x.dtype)
     N, C, O, R = *x.shape[:2], len(w), w.shape[2]
     A_T, B_T, G = matrices(M, R, x.dtype)
-    filters = (G @ w.transpose(2, 3, 1, 0).reshape(R * R, C * O)).reshape(-1, C, O)
+    filters = shared_matmul(G, w.transpose(2, 3, 1, 0).reshape(R * R, C * O)).reshape(-1, C, O)
     bias = None if bias is None else xp.tile(bias, (M, 1))
     y = xp.empty((N, *geometry.output, O), x.dtype)
 
@@ -107,7 +107,7 @@ def filter_gradient(x, y, geometry, groups, M=None):
         return total
 
     total = functools.reduce(operator.iadd, parallel_for(work, N, PASSES * N * columns_size(C, _tiles(geometry, M))))
-    return (G.T @ total.reshape(-1, C * O)).reshape(R, R, C, O).transpose(3, 2, 0, 1)
+    return shared_matmul(G.T, total.reshape(-1, C * O)).reshape(R, R, C, O).transpose(3, 2, 0, 1)
 
 
 @functools.cache
