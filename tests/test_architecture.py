@@ -268,7 +268,7 @@ def test_metadata():
     assert config["metadata"]["name"] == "minigen" and config["metadata"]["version"]
     assert config["options"]["python_requires"] == ">=3.10"
     assert config["options.packages.find"]["include"].split() == ["autograd*", "minigen*"]
-    assert config["options.entry_points"]["console_scripts"].split("\n")[1:] == ["minigen = minigen.cli:main"]
+    assert config["options.entry_points"]["console_scripts"].split("\n")[1:] == ["minigen = minigen.__main__:main"]
     assert required("install_requires") >= {"numpy", "scipy", "matplotlib", "tqdm", "pooch", "safetensors",
                                             "threadpoolctl"}
     assert required("test", "options.extras_require") == {"pytest", "hypothesis"}
