@@ -10,8 +10,8 @@ from .ops import (abs, clip, cos, div, elu, erf, exp, expm1, gelu, leaky_relu, l
                   maximum, minimum, mul, neg, polygamma, power, relu, sigmoid, silu, sin, softplus, sqrt, square, sub,
                   tanh, where)
 from .reduce import argmax, cumsum, log_softmax, logsumexp, max, mean, min, prod, softmax, std, sum, var
-from .resample import (adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, interpolate, max_pool2d, max_unpool2d,
-                       pixel_shuffle, pixel_unshuffle)
+from .resample import (adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool1d, avg_pool2d, interpolate, max_pool1d,
+                       max_pool2d, max_unpool2d, pixel_shuffle, pixel_unshuffle)
 from .shape import (concatenate, diagonal, expand_dims, flatten, flip, getitem, moveaxis, pad, reshape, roll,
                     scatter_add, split, squeeze, stack, swapaxes, take_along_axis, transpose, tril, triu)
 from .tensor import (Tensor, add, as_tensor, astype, broadcast_to, grad, no_grad, parameter, record, recording,

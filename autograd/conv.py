@@ -30,7 +30,7 @@ from . import gpu
 from .backend import by_device
 from .cpu import channels, columns
 from .cpu import convolution as cpu
-from .geometry import Geometry, output_size, pair
+from .geometry import geometry_of, output_size, pair
 from .shape import reshape
 from .tensor import as_tensor, broadcast_to, record
 
@@ -121,7 +121,7 @@ def _conv(op, dims, input, weight, bias, stride, padding, dilation, groups):
     padding = padding if isinstance(padding, str) else pair(op, "padding", padding, 0, dims)
     sizes = pair(op, "stride", stride, 1, dims), padding, pair(op, "dilation", dilation, 1, dims)
     geometry = _conv_geometry(op, dims, *shapes, *sizes, groups)
-    return _like(x, convolution(*_images(x, w), b, geometry, groups), dims)
+    return like(x, convolution(as_images(x, dims), as_images(w, dims), b, geometry, groups), dims)
 
 
 @functools.cache
@@ -151,7 +151,7 @@ def _conv_geometry(op, dims, x, w, b, stride, padding, dilation, groups):
         padded = [n + lo + hi for n, lo, hi in zip(image, before, after)]
         raise ValueError(f"{op}: the filter spans {span}, the padded input is only {padded}: {shapes}; "
                          "pass a larger input or padding")
-    return _geometry(image, kernel, output, stride, before, dilation)
+    return geometry_of(image, kernel, output, stride, before, dilation)
 
 
 def _conv_transpose(op, dims, input, weight, bias, stride, padding, output_padding, dilation, groups):
@@ -162,7 +162,7 @@ def _conv_transpose(op, dims, input, weight, bias, stride, padding, output_paddi
         raise ValueError(f"{op}: output_padding={output_padding} must be smaller than stride={stride} or "
                          f"dilation={dilation}")
     geometry = _conv_transpose_geometry(op, dims, *shapes, stride, padding, extra, dilation, groups)
-    return _like(y, transposed_convolution(*_images(y, w), b, geometry, groups), dims)
+    return like(y, transposed_convolution(as_images(y, dims), as_images(w, dims), b, geometry, groups), dims)
 
 
 @functools.cache
@@ -180,7 +180,7 @@ def _conv_transpose_geometry(op, dims, y, w, b, stride, padding, extra, dilation
     image = tuple((p - 1) * s - 2 * lo + d * (k - 1) + 1 + e for p, k, s, lo, d, e in sizes)
     if min(image) < 1:
         raise ValueError(f"{op}: the output would have size {image}: {shapes}; pass less padding")
-    return _geometry(image, kernel, output, stride, padding, dilation)
+    return geometry_of(image, kernel, output, stride, padding, dilation)
 
 
 def _operands(op, input, weight, bias, groups):
@@ -211,21 +211,15 @@ def _check_bias(op, b, channels, shapes):
         raise ValueError(f"{op}: bias must have shape ({channels},), one per output channel: {shapes}")
 
 
-def _geometry(image, kernel, output, stride, padding, dilation):
-    """With one axis, that of images with one row."""
-    sizes, neutral = (image, kernel, output, stride, padding, dilation), (1, 1, 1, 1, 0, 1)
-    return Geometry(*(pair if len(pair) == 2 else (one, *pair) for pair, one in zip(sizes, neutral)))
+def as_images(x, dims=2):
+    """x (N, C, H, W) or (C, H, W), or with one spatial axis, dims of them: as images (N, C, H, W), maybe of one row."""
+    if dims == 2 and x.data.ndim == 4:
+        return x
+    *batch, C = x.shape[:-dims]
+    return reshape(x, *(batch or [1]), C, *[1] * (2 - dims), *x.shape[-dims:])
 
 
-def _images(x, w):
-    """x and w with a batch and two spatial axes."""
-    if w.data.ndim == 3:  # an image of one row
-        w = reshape(w, *w.shape[:2], 1, w.shape[2])
-        x = reshape(x, *(x.shape[:-2] or (1,)), x.shape[-2], 1, x.shape[-1])
-    return (x if x.data.ndim == 4 else reshape(x, 1, *x.shape)), w
-
-
-def _like(x, y, dims):
+def like(x, y, dims=2):
     """The result y (N, O, P, Q) with the axes that x has: maybe no batch, maybe one spatial axis."""
     unbatched = x.data.ndim == dims + 1
     if dims == 2 and not unbatched:
@@ -268,7 +262,7 @@ def _sliding(op, image, kernel_size, dilation, padding, stride):
     if min(output) < 1:
         raise ValueError(f"{op}: an image of {tuple(image)} with padding {padding} has no place for "
                          f"kernel_size {kernel} with dilation {dilation}")
-    return Geometry(tuple(image), kernel, output, stride, padding, dilation)
+    return geometry_of(tuple(image), kernel, output, stride, padding, dilation)
 
 
 def _unfold(x, geometry):

@@ -111,6 +111,12 @@ class Geometry(Sizes):
         return [frame[index] for index in self.tap_indices]
 
 
+def geometry_of(*sizes):
+    """The Geometry of these Sizes along one axis, which are those of images with one row, or along two."""
+    neutral = Sizes(image=1, kernel=1, output=1, stride=1, padding=0, dilation=1)
+    return Geometry(*(pair if len(pair) == 2 else (one, *pair) for pair, one in zip(sizes, neutral)))
+
+
 def output_size(size, kernel, stride, before, after, dilation):
     """How many windows there are along an axis; 0 or less if the window does not fit even once.
     before, after: the padding on either side."""

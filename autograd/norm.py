@@ -79,7 +79,11 @@ def _normalize_groups_composed(x, w, b, groups, eps):
     size = x.shape[1] // groups
     group = np.arange(x.shape[1]) // size
     average = xp.asarray((group[:, None] == group) / size, dtype=x.dtype)  # (C, C)
-    return _normalize_images(x, w, b, lambda t: shared_matmul(t, average), eps)[0]
+
+    def over_groups(t):
+        return t @ average if isinstance(t, Tensor) else shared_matmul(t, average)
+
+    return _normalize_images(x, w, b, over_groups, eps)[0]
 
 
 def _normalize_groups_by_kernel(x, w, b, groups, eps):

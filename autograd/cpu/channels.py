@@ -1,7 +1,7 @@
 """One number per channel, and images: sums over pixels, a bias added, a factor laid out to be multiplied with.
 
-A channels-last image is a matrix of pixels times channels. A ufunc that broadcasts (C,) against it starts its inner loop
-anew for every pixel; these three do not.
+A channels-last image is a matrix of pixels times channels. A ufunc that broadcasts (C,) against it starts its inner
+loop anew for every pixel; these do not.
 
 Symbols: x (N, C, H, W) in either layout, C channels. Read before this: threads.py.
 """
@@ -28,8 +28,8 @@ def image_sums(x):
 
 
 def rows_sum(t):
-    """The sum of t's rows, (N, C) -> (C,). Along the axis that is contiguous NumPy adds pairs, then pairs of those and so
-    on, along the others one row after the other: of ten million equal numbers in float32 that loses the last ones."""
+    """The sum of t's rows, (N, C) -> (C,). Along the contiguous axis NumPy adds pairs, then pairs of those and so on,
+    along the others one row after the other, which in float32 comes to a halt after 2^24 equal numbers."""
     return t[0] if len(t) == 1 else xp.ascontiguousarray(t.T).sum(axis=1)
 
 

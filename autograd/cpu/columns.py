@@ -1,10 +1,10 @@
 """Convolution as matrix products that stay in the cache: im2col, a block of images at a time.
 
-For one window the sum over c, r, s is a vector times a matrix: the column of the C*R*S numbers of x that the filters see
-there, times the filters as a (C*R*S, O) matrix. Writing all columns down (im2col) makes convolution one big product.
-Here a few images at a time are unfolded into one small buffer (windows.py), which is multiplied while it is still in
-the processor's cache, and then overwritten. That is several times faster than one big im2col, np.tensordot on windows,
-or np.einsum; it is also the way that fits every geometry, and the others in this folder are for those that allow more.
+For one window the sum over c, r, s is a vector times a matrix: the column of the C*R*S numbers of x that the filters
+see there, times the filters as a (C*R*S, O) matrix. Writing all columns down (im2col) makes convolution one big
+product. Here a few images at a time are unfolded into one small buffer (windows.py), which is multiplied while it is
+still in the processor's cache, and then overwritten. That is several times faster than one big im2col, np.tensordot on
+windows, or np.einsum; and it fits every geometry, where the other ways are for those that allow more.
 
 Any layout may come in; what goes out is channels-last, so that a product gives whole pixels, and elementwise ufuncs
 keep it so.

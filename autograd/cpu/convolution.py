@@ -2,7 +2,8 @@
 
     y[n,o,p,q] = sum_crs w[o,c,r,s] x[n, c, stride p + dilation r - padding, (the same with q, s)]
 
-A way is a module with the same two functions, convolve and filter_gradient. All give the same numbers, but for rounding:
+A way is a module with the same two functions, convolve and filter_gradient, which give the same numbers but for
+rounding:
 
     einsum.py            as it is written, for any geometry: the tests' twin, never chosen
     columns.py           products of matrices, a block of images at a time, for any geometry

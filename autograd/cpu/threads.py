@@ -77,13 +77,14 @@ def map_chunks(f, *arrays):
 
 
 def shared_matmul(a, b):
-    """a @ b for a (..., M, K) and b (..., K, N): each core computes a part of the batch, or of the rows or columns of
-    one product, whichever are more, as each core reads all of the other matrix."""
+    """a @ b for a (..., M, K) or (K,) and b (..., K, N): each core computes a part of the batch, or of the rows or
+    columns of one product, whichever are more, as each core reads all of the other matrix."""
     products = a.size * b.shape[-1]
-    if products <= (ALONE if a.shape[-2] > 1 and b.shape[-1] > 1 else ALONE_BY_VECTOR):
+    by_vector = a.ndim == 1 or a.shape[-2] == 1 or b.shape[-1] == 1
+    if products <= (ALONE_BY_VECTOR if by_vector else ALONE):
         return xp.matmul(a, b)
     numbers = products // PRODUCTS
-    if numbers < WORTHWHILE or threads() == 1 or b.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
+    if a.ndim == 1 or numbers < WORTHWHILE or threads() == 1 or b.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
         return with_one_blas_thread(xp.matmul, a, b)
     y = xp.empty((*a.shape[:-1], b.shape[-1]), xp.result_type(a, b))
     if b.ndim > 2:
@@ -148,4 +149,5 @@ def _blas():
 
 SYMBOLS = [(f"{prefix}openblas_get_num_threads{suffix}", f"{prefix}openblas_set_num_threads{suffix}")
            for prefix in ("", "scipy_") for suffix in ("", "64_", "_64")]
-SYMBOLS += [("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"), ("bli_thread_get_num_threads", "bli_thread_set_num_threads")]
+SYMBOLS += [("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
+            ("bli_thread_get_num_threads", "bli_thread_set_num_threads")]

@@ -176,8 +176,8 @@ def test_every_way_is_the_convolution_by_einsum(in_layout, case, kind, seed):
     x, w, y, b, a = normal(np.random.default_rng(seed), x_shape, w_shape, y_shape, (O,), (C,))
     x, y = in_layout(x, kind), in_layout(y, kind)
     near = lambda ours, twin: np.testing.assert_allclose(ours, twin, rtol=1e-10, atol=1e-10)
-    ways = [columns, on_cpu] + [depthwise] * depthwise.fits(C, O, groups) + [pointwise] * pointwise.fits(geometry, groups)
-    for way in ways:
+    fitting = [depthwise] * depthwise.fits(C, O, groups) + [pointwise] * pointwise.fits(geometry, groups)
+    for way in [columns, on_cpu, *fitting]:
         near(way.convolve(x, w, b, geometry, groups), einsum.convolve(x, w, b, geometry, groups))
         near(way.filter_gradient(x, y, geometry, groups), einsum.filter_gradient(x, y, geometry, groups))
     for sent in (on_cpu.gather, columns.conv_transpose, on_cpu.conv_transpose):

@@ -57,7 +57,8 @@ def _library(source, options):
         with tempfile.TemporaryDirectory(dir=folder) as own:  # other processes may be at it too
             source, made = Path(own, "kernels.cpp"), Path(own, "kernels.so")
             source.write_text(text)
-            done = subprocess.run(["g++", *FLAGS, *options, str(source), "-o", str(made)], capture_output=True, text=True)
+            command = ["g++", *FLAGS, *options, str(source), "-o", str(made)]
+            done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 raise RuntimeError(f"g++: {done.stderr[:4000]}")
             made.replace(path)  # whole, whoever looks

@@ -1,4 +1,4 @@
-"""Winograd's convolution against the sum as it is written, that rounding hardly harms it, and stride 2 on blocks of 2 x 2 pixels."""
+"""Winograd's convolution against the sum as it is written, that rounding hardly harms it, and stride 2 on blocks."""
 import numpy as np
 import pytest
 
