@@ -13,8 +13,8 @@ from .ops import (abs, arctan, clip, cos, div, erf, exp, expm1, floor, lgamma, l
                   maximum, minimum, mul, neg, polygamma, power, round, sign, sin, sqrt, square, sub, tanh, where)
 from .reduce import (argmax, cumprod, cumsum, log_softmax, logaddexp, logsumexp, max, mean, min, prod, softmax, sort, std,
                      sum, topk, var, vector_norm)
-from .resample import (adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, interpolate, max_pool2d, max_unpool2d,
-                       pixel_shuffle, pixel_unshuffle)
+from .resample import (adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool1d, avg_pool2d, interpolate, max_pool1d,
+                       max_pool2d, max_unpool2d, pixel_shuffle, pixel_unshuffle)
 from .shape import (concatenate, diagonal, expand_dims, flatten, flip, getitem, moveaxis, pad, repeat, reshape, roll,
                     scatter_add, split, squeeze, stack, swapaxes, take_along_axis, tile, transpose, tril, triu)
 from .sweep import add, astype, broadcast_to, grad, sum_to

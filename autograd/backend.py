@@ -246,5 +246,5 @@ def keep_freed_memory() -> None:
 keep_freed_memory()
 try:
     use(os.environ.get("MINIGEN_DEVICE", "cpu"))
-except (RuntimeError, ValueError) as error:  # of whoever started the program, for whom a traceback says nothing
-    sys.exit(f"MINIGEN_DEVICE={os.environ['MINIGEN_DEVICE']}: {error}")
+except (RuntimeError, ValueError) as error:
+    raise RuntimeError(f"MINIGEN_DEVICE={os.environ['MINIGEN_DEVICE']}: {error}") from None

@@ -15,29 +15,32 @@ and its pullbacks are the other two ops with the incoming gradient g in the plac
 So no derivative of any order (WGAN-GP, R1 and score matching take second ones) needs code of its own.
 
 Below the trio: the public functions, with torch.nn.functional's names, arguments and meaning, which check
-what they are given and lay out the geometry. How the arrays are computed, and fast, is in columns.py for the
-CPU and kernels/convolution.py for a GPU.
+what they are given and lay out the geometry, once for all calls with the same shapes. How the arrays are computed, and
+fast, is in cpu/convolution.py and, for a GPU, in gpu/convolution.py.
 
 Symbols: N batch, C / O channels in / out, H W image, R S filter, P Q output, G groups, g = dL/d(output). With
 groups the channels fall into G parts that do not see each other, and w is (O, C/G, R, S).
-Read before this: ops.py. Read next: columns.py, resample.py.
+Read before this: ops.py. Read next: cpu/einsum.py, cpu/convolution.py; resample.py.
 """
+import functools
 import math
+import operator
 
 from . import gpu
 from .backend import by_device
-from .cpu import columns
-from .geometry import Geometry, pair, places
+from .cpu import channels, columns
+from .cpu import convolution as cpu
+from .geometry import geometry_of, output_size, pair
 from .shape import reshape
 from .sweep import broadcast_to
 from .tensor import as_tensor, record
 
 # The maps on arrays: on a GPU, kernels
 
-convolve = by_device(columns.convolve, gpu.convolution.convolve)
-transpose = by_device(columns.transpose, gpu.convolution.transpose)
-weigh_filters = by_device(columns.filter_gradient, gpu.convolution.filter_gradient)
-image_sums = by_device(columns.image_sums, gpu.convolution.image_sums)
+convolve = by_device(cpu.convolve, gpu.convolution.convolve)
+conv_transpose = by_device(cpu.conv_transpose, gpu.convolution.conv_transpose)
+weigh_filters = by_device(cpu.filter_gradient, gpu.convolution.filter_gradient)
+image_sums = by_device(channels.image_sums, gpu.convolution.image_sums)
 
 # The trio
 
@@ -55,7 +58,7 @@ def convolution(x, w, b, geometry, groups):
 
 def transposed_convolution(y, w, b, geometry, groups):
     """dT/dx: x[n,c,i,j] = b[c] + sum of w[o,c,r,s] y[n,o,p,q] over o and all p, q, r, s that lead to i, j."""
-    value = transpose(y.data, w.data, None if b is None else b.data, geometry, groups)
+    value = conv_transpose(y.data, w.data, None if b is None else b.data, geometry, groups)
     return record(
         value,
         (y, lambda g: convolution(g, w, None, geometry, groups)),
@@ -77,7 +80,7 @@ def filter_gradient(x, y, geometry, groups):
 def channel_sums(x):
     """Sum over batch and pixels, (N, C, H, W) -> (C,): the gradient of a bias."""
     shape = x.shape
-    value = image_sums(x.data).sum(axis=0)
+    value = channels.rows_sum(image_sums(x.data))
     return record(value, (x, lambda g: broadcast_to(reshape(g, -1, 1, 1), shape)))
 
 
@@ -115,98 +118,111 @@ def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 
 def _conv(op, dims, input, weight, bias, stride, padding, dilation, groups):
-    x, w, b, shapes = _operands(op, dims, input, weight, bias, groups)
-    C, O = x.shape[1], len(w)
-    if C != w.shape[1] * groups:
-        expected = w.shape[1] * groups
-        cure = f"pass in_channels={C}" if groups == 1 else f"groups={groups} of {w.shape[1]} channels each"
-        raise ValueError(f"{op}: input has {C} channels, weight expects {expected}: {shapes}; {cure}")
+    x, w, b, shapes = _operands(op, input, weight, bias, groups)
+    padding = padding if isinstance(padding, str) else pair(op, "padding", padding, 0, dims)
+    sizes = pair(op, "stride", stride, 1, dims), padding, pair(op, "dilation", dilation, 1, dims)
+    geometry = _conv_geometry(op, dims, *shapes, *sizes, groups)
+    return like(x, convolution(as_images(x, dims), as_images(w, dims), b, geometry, groups), dims)
+
+
+@functools.cache
+def _conv_geometry(op, dims, x, w, b, stride, padding, dilation, groups):
+    """The geometry of a convolution of arrays of these shapes (b may be None); ValueError says what is wrong."""
+    shapes = _check_axes(op, dims, x, w, b)
+    C, O = x[-dims - 1], w[0]
+    if C != w[1] * groups:
+        cure = f"pass in_channels={C}" if groups == 1 else f"groups={groups} of {w[1]} channels each"
+        raise ValueError(f"{op}: input has {C} channels, weight expects {w[1] * groups}: {shapes}; {cure}")
     if O % groups:
         raise ValueError(f"{op}: {O} output channels do not divide into groups={groups}: {shapes}")
     _check_bias(op, b, O, shapes)
-    image, kernel = x.shape[2:], w.shape[2:]
-    stride = _two(pair(op, "stride", stride, 1, dims), 1)
-    dilation = _two(pair(op, "dilation", dilation, 1, dims), 1)
+    image, kernel = x[-dims:], w[2:]
     if padding == "same":
-        if stride != (1, 1):
-            raise ValueError(f"{op}: padding='same' needs stride 1, got {stride[-dims:]}; pass integers")
+        if stride != (1,) * dims:
+            raise ValueError(f"{op}: padding='same' needs stride 1, got {stride}; pass integers")
         border = [d * (k - 1) for d, k in zip(dilation, kernel)]
-        before, after = [n // 2 for n in border], [n - n // 2 for n in border]
+        before, after = tuple(n // 2 for n in border), tuple(n - n // 2 for n in border)
     elif isinstance(padding, str) and padding != "valid":
         raise ValueError(f"{op}: padding is {padding!r}, expected 'same', 'valid' or integers")
     else:
-        padding = 0 if padding == "valid" else padding
-        before = after = _two(pair(op, "padding", padding, 0, dims), 0)
-    output = tuple(map(places, image, kernel, stride, before, after, dilation))
+        before = after = (0,) * dims if padding == "valid" else padding
+    output = tuple(map(output_size, image, kernel, stride, before, after, dilation))
     if min(output) < 1:
-        span = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)][-dims:]
-        padded = [n + lo + hi for n, lo, hi in zip(image, before, after)][-dims:]
+        span = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
+        padded = [n + lo + hi for n, lo, hi in zip(image, before, after)]
         raise ValueError(f"{op}: the filter spans {span}, the padded input is only {padded}: {shapes}; "
                          "pass a larger input or padding")
-    y = convolution(x, w, b, Geometry(image, kernel, output, stride, tuple(before), dilation), groups)
-    return _like(input, y, dims)
+    return geometry_of(image, kernel, output, stride, before, dilation)
 
 
 def _conv_transpose(op, dims, input, weight, bias, stride, padding, output_padding, dilation, groups):
-    y, w, b, shapes = _operands(op, dims, input, weight, bias, groups)
-    if y.shape[1] != len(w):
-        raise ValueError(f"{op}: input has {y.shape[1]} channels, weight expects {len(w)}: {shapes}; "
-                         f"pass in_channels={y.shape[1]}")
-    if len(w) % groups:
-        raise ValueError(f"{op}: {len(w)} input channels do not divide into groups={groups}: {shapes}")
-    _check_bias(op, b, w.shape[1] * groups, shapes)
-    output, kernel = y.shape[2:], w.shape[2:]
-    stride = _two(pair(op, "stride", stride, 1, dims), 1)
-    dilation = _two(pair(op, "dilation", dilation, 1, dims), 1)
-    before = _two(pair(op, "padding", padding, 0, dims), 0)
-    extra = _two(pair(op, "output_padding", output_padding, 0, dims), 0)
-    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
-        raise ValueError(f"{op}: output_padding={output_padding} must be smaller than "
-                         f"stride={stride[-dims:]} or dilation={dilation[-dims:]}")
-    sizes = zip(output, kernel, stride, before, dilation, extra)
+    y, w, b, shapes = _operands(op, input, weight, bias, groups)
+    stride, padding = pair(op, "stride", stride, 1, dims), pair(op, "padding", padding, 0, dims)
+    extra, dilation = pair(op, "output_padding", output_padding, 0, dims), pair(op, "dilation", dilation, 1, dims)
+    if any(map(operator.ge, extra, map(max, stride, dilation))):
+        raise ValueError(f"{op}: output_padding={output_padding} must be smaller than stride={stride} or "
+                         f"dilation={dilation}")
+    geometry = _conv_transpose_geometry(op, dims, *shapes, stride, padding, extra, dilation, groups)
+    return like(y, transposed_convolution(as_images(y, dims), as_images(w, dims), b, geometry, groups), dims)
+
+
+@functools.cache
+def _conv_transpose_geometry(op, dims, y, w, b, stride, padding, extra, dilation, groups):
+    """The geometry of the convolution whose transpose takes y, as _conv_geometry."""
+    shapes = _check_axes(op, dims, y, w, b)
+    O = y[-dims - 1]
+    if O != w[0]:
+        raise ValueError(f"{op}: input has {O} channels, weight expects {w[0]}: {shapes}; pass in_channels={O}")
+    if O % groups:
+        raise ValueError(f"{op}: {O} input channels do not divide into groups={groups}: {shapes}")
+    _check_bias(op, b, w[1] * groups, shapes)
+    output, kernel = y[-dims:], w[2:]
+    sizes = zip(output, kernel, stride, padding, dilation, extra)
     image = tuple((p - 1) * s - 2 * lo + d * (k - 1) + 1 + e for p, k, s, lo, d, e in sizes)
     if min(image) < 1:
-        raise ValueError(f"{op}: the output would have size {image[-dims:]}: {shapes}; pass less padding")
-    x = transposed_convolution(y, w, b, Geometry(image, kernel, output, stride, before, dilation), groups)
-    return _like(input, x, dims)
+        raise ValueError(f"{op}: the output would have size {image}: {shapes}; pass less padding")
+    return geometry_of(image, kernel, output, stride, padding, dilation)
 
 
-def _operands(op, dims, input, weight, bias, groups):
-    """(x, w, b, a text that names their shapes): x and w in four dimensions, b one or None."""
+def _operands(op, input, weight, bias, groups):
+    """(x, w, b, their shapes): tensors of one dtype; b and its shape may be None."""
     x, w, b = as_tensor(input), as_tensor(weight), None if bias is None else as_tensor(bias)
-    shapes = f"input {x.shape}, weight {w.shape}" + ("" if b is None else f", bias {b.shape}")
-    if x.ndim not in (dims + 1, dims + 2) or w.ndim != dims + 2:
+    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+        raise ValueError(f"{op}: groups is {groups!r}, expected a positive integer")
+    if x.data.dtype != w.data.dtype or b is not None and b.data.dtype != x.data.dtype:
+        dtypes = ", ".join(str(t.dtype) for t in (x, w, b) if t is not None)
+        raise TypeError(f"{op}: input, weight and bias must have one dtype, got {dtypes}; use astype")
+    return x, w, b, (x.data.shape, w.data.shape, None if b is None else b.data.shape)
+
+
+def _check_axes(op, dims, x, w, b):
+    """Whether there are as many as there must be. Returns a text that names all shapes."""
+    shapes = f"input {x}, weight {w}" + ("" if b is None else f", bias {b}")
+    if len(x) not in (dims + 1, dims + 2) or len(w) != dims + 2:
         sizes = ("L", "H, W")[dims - 1]
         raise ValueError(f"{op}: input must be (N, C, {sizes}) or (C, {sizes}), and weight have {dims + 2} "
                          f"axes: {shapes}")
-    if 0 in w.shape or 0 in x.shape[-dims:]:
+    if 0 in w or 0 in x[-dims:]:
         raise ValueError(f"{op}: only the batch may be empty: {shapes}")
-    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
-        raise ValueError(f"{op}: groups is {groups!r}, expected a positive integer")
-    if len({t.dtype for t in (x, w, b) if t is not None}) > 1:
-        dtypes = ", ".join(str(t.dtype) for t in (x, w, b) if t is not None)
-        raise TypeError(f"{op}: input, weight and bias must have one dtype, got {dtypes}; use astype")
-    batch = x.shape[:-dims][:-1] or (1,)
-    if dims == 1:  # an image of one row
-        w = reshape(w, *w.shape[:2], 1, w.shape[2])
-    if x.ndim != 4:
-        x = reshape(x, *batch, x.shape[-dims - 1], *_two(x.shape[-dims:], 1))
-    return x, w, b, shapes
+    return shapes
 
 
 def _check_bias(op, b, channels, shapes):
-    if b is not None and b.shape != (channels,):
+    if b is not None and b != (channels,):
         raise ValueError(f"{op}: bias must have shape ({channels},), one per output channel: {shapes}")
 
 
-def _two(sizes, neutral):
-    """Sizes of one axis as those of an image with one row."""
-    return sizes if len(sizes) == 2 else (neutral, *sizes)
+def as_images(x, dims=2):
+    """x (N, C, H, W) or (C, H, W), or with one spatial axis, dims of them: as images (N, C, H, W), maybe of one row."""
+    if dims == 2 and x.data.ndim == 4:
+        return x
+    *batch, C = x.shape[:-dims]
+    return reshape(x, *(batch or [1]), C, *[1] * (2 - dims), *x.shape[-dims:])
 
 
-def _like(input, y, dims):
-    """The result y (N, O, P, Q) with the axes that input has: maybe no batch, maybe one spatial axis."""
-    unbatched = len(input.shape) == dims + 1
+def like(x, y, dims=2):
+    """The result y (N, O, P, Q) with the axes that x has: maybe no batch, maybe one spatial axis."""
+    unbatched = x.data.ndim == dims + 1
     if dims == 2 and not unbatched:
         return y
     return reshape(y, y.shape[unbatched:2] + y.shape[-dims:])
@@ -242,12 +258,12 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
 
 def _sliding(op, image, kernel_size, dilation, padding, stride):
     kernel, stride = pair(op, "kernel_size", kernel_size, 1), pair(op, "stride", stride, 1)
-    before, dilation = pair(op, "padding", padding, 0), pair(op, "dilation", dilation, 1)
-    output = tuple(map(places, image, kernel, stride, before, before, dilation))
+    padding, dilation = pair(op, "padding", padding, 0), pair(op, "dilation", dilation, 1)
+    output = tuple(map(output_size, image, kernel, stride, padding, padding, dilation))
     if min(output) < 1:
-        raise ValueError(f"{op}: an image of {tuple(image)} with padding {before} has no place for "
+        raise ValueError(f"{op}: an image of {tuple(image)} with padding {padding} has no place for "
                          f"kernel_size {kernel} with dilation {dilation}")
-    return Geometry(tuple(image), kernel, output, stride, before, dilation)
+    return geometry_of(tuple(image), kernel, output, stride, padding, dilation)
 
 
 def _unfold(x, geometry):

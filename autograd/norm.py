@@ -25,8 +25,8 @@ import numpy as np
 
 from . import gpu
 from .backend import by_device, xp
-from .cpu.columns import along_rows
-from .cpu.threads import parallel_for
+from .cpu.channels import along_rows
+from .cpu.threads import parallel_for, shared_matmul
 from .conv import channel_sums, image_sums
 from .mode import recording
 from .ops import sqrt
@@ -80,7 +80,11 @@ def _normalize_groups_composed(x, w, b, groups, eps):
     size = x.shape[1] // groups
     group = np.arange(x.shape[1]) // size
     average = xp.asarray((group[:, None] == group) / size, dtype=x.dtype)  # (C, C)
-    return _normalize_images(x, w, b, lambda t: t @ average, eps)[0]
+
+    def over_groups(t):
+        return t @ average if isinstance(t, Tensor) else shared_matmul(t, average)
+
+    return _normalize_images(x, w, b, over_groups, eps)[0]
 
 
 def _normalize_groups_by_kernel(x, w, b, groups, eps):
@@ -293,7 +297,7 @@ def _mean_by_product(x, axes):
     """x.mean(axis=axes, keepdims=True) over the last axes, as a product, which is faster on a CPU."""
     kept = x.shape[: axes[0]]
     size = math.prod(x.shape[axes[0] :])
-    means = x.reshape(*kept, size) @ xp.full(size, 1.0 / max(1, size), x.dtype)
+    means = shared_matmul(x.reshape(*kept, size), xp.full((size, 1), 1.0 / max(1, size), x.dtype))
     return means.reshape(kept + (1,) * len(axes))
 
 

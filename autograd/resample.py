@@ -7,21 +7,23 @@ transpose, so that gradients of every order stay among the maps of this file:
     sum each window               <->  spread over each window       average pooling
     y[p] = sum_k weight[p,k] x[index[p,k]] along an axis             interpolation, adaptive average pooling
 
-The last is given by a table with a short row for each p, and its transpose by another such table. It is
-applied to one axis after the other, so between images of any sizes it costs a few sums per pixel.
+The last is given by a table (tables.py), and its transpose by another one. It is applied to one axis after the other,
+so between images of any sizes it costs a few sums per pixel.
 
-Names, arguments and values are torch.nn.functional's. Inputs are (N, C, H, W) or (C, H, W); results keep the
-memory order of what comes in: channels-last stays so.
+Names, arguments and values are torch.nn.functional's. Inputs are (N, C, H, W) or (C, H, W), those of the functions in
+one dimension (N, C, L) or (C, L); results keep the memory order of what comes in: channels-last stays so.
 
-Symbols: H W image, R S window, P Q output, g = dL/dy. Read before this: ops.py, geometry.py.
+Symbols: H W image, R S window, P Q output, g = dL/dy. Read before this: conv.py, geometry.py, tables.py.
 """
 import math
 
 import numpy as np
 
 from .backend import constant, memory_order, xp
-from .geometry import Geometry, pair
+from .conv import as_images, like
+from .geometry import geometry_of, pair
 from .shape import reshape, take_along_axis, transpose
+from .tables import TABLES, adaptive_windows, average_table, transposed
 from .tensor import Tensor, as_tensor, record
 
 # Max pooling
@@ -33,14 +35,19 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     stride None: kernel_size. ceil_mode: windows that begin in the image or in the padding before it may end
     outside. return_indices: also where each maximum was, i W + j, for max_unpool2d.
     """
-    x = as_tensor(input)
-    images = _batched("max_pool2d", x)
-    geometry = _pooling("max_pool2d", images.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    return _max_pool("max_pool2d", 2, input, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """max_pool2d with one axis less: input (N, C, L) or (C, L)."""
+    return _max_pool("max_pool1d", 1, input, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _max_pool(op, dims, input, return_indices, *sizes):
+    x, images, geometry = _windows(op, dims, input, *sizes)
     value, winner = _largest(images.data, geometry)
-    y = record(value, (images, lambda g: _put(g, winner, geometry)))
-    if return_indices:
-        return _like(x, y), _like(x, Tensor(_positions(winner, geometry)))
-    return _like(x, y)
+    y = like(x, record(value, (images, lambda g: _put(g, winner, geometry))), dims)
+    return (y, like(x, Tensor(_positions(winner, geometry)), dims)) if return_indices else y
 
 
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
@@ -72,14 +79,14 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     value = xp.zeros((N, C, math.prod(size)), x.dtype)
     value[xp.arange(N)[:, None, None], xp.arange(C)[:, None], places] = flat.data
     y = record(value, (flat, lambda g: take_along_axis(g, places, 2)))
-    return _like(x, reshape(y, N, C, *size))
+    return like(x, reshape(y, N, C, *size))
 
 
 def _largest(x, geometry):
     """The maximum of each window, NaN above all, and the number of the tap that has it: (N, C, P, Q) each."""
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    taps = geometry.taps(geometry.framed(x, lowest))
-    value = next(taps).copy(order="K")
+    first, *taps = geometry.taps(geometry.framed(x, lowest))
+    value = first.copy(order="K")
     winner = xp.empty_like(value, dtype=np.min_scalar_type(math.prod(geometry.kernel) - 1))
     winner[...] = xp.asarray(_first_tap_inside(geometry))  # where all are -inf, this one wins
     for tap, seen in enumerate(taps, start=1):
@@ -91,7 +98,7 @@ def _largest(x, geometry):
 
 def _first_tap_inside(geometry):
     """The number of the first tap of each window that is not in the padding before the image: (P, Q)."""
-    axes = zip(geometry.output, geometry.stride, geometry.before, geometry.dilation)
+    axes = zip(geometry.output, geometry.stride, geometry.padding, geometry.dilation)
     r, s = (np.maximum(0, -((np.arange(p) * stride - b) // dilation)) for p, stride, b, dilation in axes)
     return r[:, None] * geometry.kernel[1] + s
 
@@ -100,15 +107,15 @@ def _positions(winner, geometry):
     """The numbers of winning taps as positions i W + j in the image."""
     (P, Q), (sh, sw), (dh, dw) = geometry.output, geometry.stride, geometry.dilation
     r, s = xp.divmod(winner.astype(np.int64), geometry.kernel[1])
-    i = xp.arange(P)[:, None] * sh + r * dh - geometry.before[0]
-    j = xp.arange(Q) * sw + s * dw - geometry.before[1]
+    i = xp.arange(P)[:, None] * sh + r * dh - geometry.padding[0]
+    j = xp.arange(Q) * sw + s * dw - geometry.padding[1]
     return i * geometry.image[1] + j
 
 
 def _take(x, winner, geometry):
     """The element at the winning tap of each window: max pooling when the winners are known."""
-    taps = geometry.taps(geometry.framed(x.data))
-    value = next(taps).copy(order="K")
+    first, *taps = geometry.taps(geometry.framed(x.data))
+    value = first.copy(order="K")
     for tap, seen in enumerate(taps, start=1):
         xp.copyto(value, seen, where=winner == tap)
     return record(value, (x, lambda g: _put(g, winner, geometry)))
@@ -125,36 +132,42 @@ def _put(y, winner, geometry):
 # Average pooling
 
 
-def avg_pool2d(
-    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
-):
+def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+               divisor_override=None):
     """The mean of each window, padding counted as elements or not; or its sum over divisor_override."""
-    x = as_tensor(input)
-    images = _batched("avg_pool2d", x)
-    geometry = _pooling("avg_pool2d", images.shape, kernel_size, stride, padding, 1, ceil_mode)
+    sizes = kernel_size, stride, padding, 1, ceil_mode
+    return _avg_pool("avg_pool2d", 2, input, count_include_pad, divisor_override, *sizes)
+
+
+def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """avg_pool2d with one axis less: input (N, C, L) or (C, L)."""
+    return _avg_pool("avg_pool1d", 1, input, count_include_pad, None, kernel_size, stride, padding, 1, ceil_mode)
+
+
+def _avg_pool(op, dims, input, count_include_pad, divisor, *sizes):
+    x, images, geometry = _windows(op, dims, input, *sizes)
     if x.dtype.kind != "f":
-        raise TypeError(f"avg_pool2d: input has dtype {x.dtype}, a mean needs floating point; use astype")
-    if divisor_override == 0:
-        raise ValueError("avg_pool2d: divisor_override is 0; pass None for the number of elements")
-    if divisor_override is None:
-        counts = [_counts(geometry, axis, count_include_pad) for axis in (0, 1)]
-        scale = 1.0 / (counts[0][:, None] * counts[1])
-    else:
-        scale = np.full(geometry.output, 1.0 / divisor_override)
-    return _like(x, _sum_windows(images, geometry) * xp.asarray(scale.astype(x.dtype)))
+        raise TypeError(f"{op}: input has dtype {x.dtype}, a mean needs floating point; use astype")
+    if divisor == 0:
+        raise ValueError(f"{op}: divisor_override is 0; pass None for the number of elements")
+    if divisor is None:
+        rows, columns = (_counts(geometry, axis, count_include_pad) for axis in (0, 1))
+        divisor = rows[:, None] * columns
+    scale = np.broadcast_to(1.0 / divisor, geometry.output).astype(x.dtype)
+    return like(x, _sum_windows(images, geometry) * xp.asarray(scale), dims)
 
 
 def _counts(geometry, axis, with_padding):
     """How many elements each window has along an axis; what ceil_mode adds past the padding never counts."""
-    size, padding = geometry.image[axis], geometry.before[axis]
+    size, padding = geometry.image[axis], geometry.padding[axis]
     start = np.arange(geometry.output[axis]) * geometry.stride[axis] - padding
     end = np.minimum(start + geometry.kernel[axis], size + padding)
     return end - start if with_padding else np.minimum(end, size) - np.maximum(start, 0)
 
 
 def _sum_windows(x, geometry):
-    taps = geometry.taps(geometry.framed(x.data))
-    value = next(taps).copy(order="K")
+    first, *taps = geometry.taps(geometry.framed(x.data))
+    value = first.copy(order="K")
     for seen in taps:
         value += seen
     return record(value, (x, lambda g: _spread_windows(g, geometry)))
@@ -176,8 +189,8 @@ def adaptive_avg_pool2d(input, output_size):
     x = as_tensor(input)
     images = _batched("adaptive_avg_pool2d", x)
     for axis, p in zip((2, 3), _adaptive_size("adaptive_avg_pool2d", images.shape, output_size)):
-        images = _resample(images, axis, *_average_table(images.shape[axis], p))
-    return _like(x, images)
+        images = _resample(images, axis, *average_table(images.shape[axis], p))
+    return like(x, images)
 
 
 def adaptive_max_pool2d(input, output_size, return_indices=False):
@@ -186,33 +199,19 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     images = _batched("adaptive_max_pool2d", x)
     N, C, H, W = images.shape
     P, Q = _adaptive_size("adaptive_max_pool2d", images.shape, output_size)
-    rows, columns = _adaptive_windows(H, P), _adaptive_windows(W, Q)  # (P, R), (Q, S)
+    rows, columns = adaptive_windows(H, P), adaptive_windows(W, Q)  # (P, R), (Q, S)
     places = (rows[:, None, :, None] * W + columns[None, :, None, :]).reshape(P * Q, -1)  # scan order
     seen = images.data.reshape(N, C, H * W)[:, :, places]  # (N, C, P*Q, R*S)
     indices = xp.asarray(places)[xp.arange(P * Q), seen.argmax(-1)]  # (N, C, P*Q)
     y = take_along_axis(reshape(images, N, C, H * W), indices, 2)
-    y = _like(x, reshape(y, N, C, P, Q))
-    return (y, _like(x, Tensor(indices.reshape(N, C, P, Q)))) if return_indices else y
+    y = like(x, reshape(y, N, C, P, Q))
+    return (y, like(x, Tensor(indices.reshape(N, C, P, Q)))) if return_indices else y
 
 
 def _adaptive_size(op, shape, output_size):
     asked = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * 2
     asked = [n if p is None else p for p, n in zip(asked, shape[2:])] if len(asked) == 2 else asked
     return pair(op, "output_size", tuple(asked), 0)
-
-
-def _adaptive_windows(size, count):
-    """The elements of each window, (count, K); a shorter one repeats its last."""
-    p = np.arange(count)
-    start, end = p * size // max(1, count), -(-(p + 1) * size // max(1, count))
-    longest = int((end - start).max(initial=1))
-    return np.minimum(start[:, None] + np.arange(longest), end[:, None] - 1)
-
-
-def _average_table(size, count):
-    index = _adaptive_windows(size, count)
-    new = np.diff(index, axis=1, prepend=-1) > 0  # not a repetition
-    return index, new / new.sum(axis=1, keepdims=True)
 
 
 # Interpolation
@@ -228,8 +227,8 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     """
     x = as_tensor(input)
     axes = range(2, x.ndim)
-    if mode not in _TABLES:
-        raise ValueError(f"interpolate: mode is {mode!r}, expected one of {', '.join(_TABLES)}")
+    if mode not in TABLES:
+        raise ValueError(f"interpolate: mode is {mode!r}, expected one of {', '.join(TABLES)}")
     needed = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}.get(mode)
     if len(axes) not in ((1, 2, 3) if needed is None else (needed,)):
         raise ValueError(f"interpolate: input {x.shape} has {len(axes)} spatial axes, mode={mode!r} needs "
@@ -254,7 +253,7 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
         n = x.shape[axis]
         by_size = scale_factor is None or _is_exact(n, p, mode, len(axes))
         step = real(n / max(1, p) if by_size else 1.0 / ratio)
-        x = _resample(x, axis, *_TABLES[mode](n, p, step, bool(align_corners)))
+        x = _resample(x, axis, *TABLES[mode](n, p, step, bool(align_corners)))
     return x
 
 
@@ -263,61 +262,6 @@ def _is_exact(n, p, mode, axes):
     if mode == "nearest":
         return axes == 2 and p in (n, 2 * n)
     return mode in ("linear", "bilinear", "trilinear") and p == n
-
-
-# Tables: for n pixels resampled to p, `step` apart, index (p, K) and weight (p, K)
-
-
-def _nearest_table(n, p, step, _):
-    index = np.floor((np.arange(p, dtype=step.dtype) * step).astype(np.float32))
-    return np.minimum(index.astype(int), n - 1)[:, None], np.ones((p, 1))
-
-
-def _nearest_exact_table(n, p, step, _):
-    index = np.floor(((np.arange(p, dtype=step.dtype) + 0.5) * step).astype(np.float32))
-    return np.minimum(index.astype(int), n - 1)[:, None], np.ones((p, 1))
-
-
-def _area_table(n, p, step, _):
-    return _average_table(n, p)
-
-
-def _linear_table(n, p, step, align_corners):
-    position = np.maximum(_positions_along(n, p, step, align_corners), 0)
-    low = np.minimum(np.floor(position).astype(int), n - 1)
-    t = np.clip(position - low, 0, 1)
-    return np.stack([low, np.minimum(low + 1, n - 1)], 1), np.stack([1 - t, t], 1)
-
-
-def _cubic_table(n, p, step, align_corners):
-    """Keys' kernel with a = -3/4 (Keys 1981, eq. 4), on the four nearest pixels; the border pixel repeats."""
-    a = -0.75
-    position = _positions_along(n, p, step, align_corners)
-    low = np.floor(position).astype(int)
-    t = (position - low)[:, None]
-    d = np.concatenate([t + 1, t, 1 - t, 2 - t], 1)  # distances
-    near = ((a + 2) * d - (a + 3)) * d * d + 1
-    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return np.clip(low[:, None] + np.arange(-1, 3), 0, n - 1), np.where(d <= 1, near, far)
-
-
-def _positions_along(n, p, step, align_corners):
-    """Where the p output pixels lie on the axis of the n input pixels, whose centres are 0 .. n - 1."""
-    places = np.arange(p, dtype=step.dtype)
-    if align_corners:
-        return places * step.dtype.type((n - 1) / (p - 1) if p > 1 else 0)
-    return (places + 0.5) * step - 0.5
-
-
-_TABLES = {
-    "nearest": _nearest_table,
-    "nearest-exact": _nearest_exact_table,
-    "area": _area_table,
-    "linear": _linear_table,
-    "bilinear": _linear_table,
-    "trilinear": _linear_table,
-    "bicubic": _cubic_table,
-}
 
 
 def _resample(x, axis, index, weight):
@@ -332,20 +276,7 @@ def _resample(x, axis, index, weight):
             term *= constant(w.astype(x.dtype)).reshape([-1 if a == place else 1 for a in range(x.ndim)])
         y = term if k == 0 else xp.add(y, term, out=y)
     y = y.transpose(np.argsort(order))
-    return record(y, (x, lambda g: _resample(g, axis, *_transposed(index, weight, n))))
-
-
-def _transposed(index, weight, n):
-    """The table of the transposed map: for each of n inputs the outputs that use it; weight 0 fills it up."""
-    p, k = np.nonzero(weight)
-    i, w = index[p, k], weight[p, k]
-    order = np.argsort(i, kind="stable")
-    p, i, w = p[order], i[order], w[order]
-    uses = np.bincount(i, minlength=n)
-    column = np.arange(len(i)) - (np.cumsum(uses) - uses)[i]  # which of the uses of i
-    new_index, new_weight = np.zeros((n, uses.max(initial=0)), int), np.zeros((n, uses.max(initial=0)))
-    new_index[i, column], new_weight[i, column] = p, w
-    return new_index, new_weight
+    return record(y, (x, lambda g: _resample(g, axis, *transposed(index, weight, n))))
 
 
 # Pixel shuffle
@@ -376,32 +307,29 @@ def pixel_unshuffle(input, downscale_factor):
 # Arguments
 
 
-def _batched(op, x):
+def _batched(op, x, dims=2):
     """x as (N, C, H, W)."""
-    if x.ndim not in (3, 4) or 0 in x.shape[-3:]:
-        raise ValueError(f"{op}: input must be (N, C, H, W) or (C, H, W), only N may be 0: input {x.shape}")
-    return x if x.ndim == 4 else reshape(x, 1, *x.shape)
+    if x.ndim not in (dims + 1, dims + 2) or 0 in x.shape[-dims - 1 :]:
+        axes = ("C, L", "C, H, W")[dims - 1]
+        raise ValueError(f"{op}: input must be (N, {axes}) or ({axes}), only N may be 0: input {x.shape}")
+    return as_images(x, dims)
 
 
-def _like(x, y):
-    """y (N, C, P, Q) without the batch axis where x came without one."""
-    return y if x.ndim == 4 else reshape(y, y.shape[1:])
-
-
-def _pooling(op, shape, kernel_size, stride, padding, dilation, ceil_mode):
-    kernel = pair(op, "kernel_size", kernel_size, 1)
-    stride = kernel if stride in (None, ()) else pair(op, "stride", stride, 1)
-    before, dilation = pair(op, "padding", padding, 0), pair(op, "dilation", dilation, 1)
-    if any(2 * b > k for b, k in zip(before, kernel)):
-        raise ValueError(f"{op}: padding={before} must be at most half of kernel_size={kernel}")
+def _windows(op, dims, input, kernel_size, stride, padding, dilation, ceil_mode):
+    """(input, input as images, the geometry of the windows on them)."""
+    x = as_tensor(input)
+    images, shape = _batched(op, x, dims), x.shape
+    kernel = pair(op, "kernel_size", kernel_size, 1, dims)
+    stride = kernel if stride in (None, ()) else pair(op, "stride", stride, 1, dims)
+    padding, dilation = pair(op, "padding", padding, 0, dims), pair(op, "dilation", dilation, 1, dims)
+    if any(2 * b > k for b, k in zip(padding, kernel)):
+        raise ValueError(f"{op}: padding={padding} must be at most half of kernel_size={kernel}")
     output = []
-    for n, k, s, b, d in zip(shape[2:], kernel, stride, before, dilation):
+    for n, k, s, b, d in zip(shape[-dims:], kernel, stride, padding, dilation):
         room = n + 2 * b - d * (k - 1) - 1
         p = room // s + 1
-        if ceil_mode and room % s and p * s < n + b:
-            p += 1
-        output.append(p)
+        output.append(p + bool(ceil_mode and room % s and p * s < n + b))
     if min(output) < 1:
         raise ValueError(f"{op}: a window of {kernel} with dilation {dilation} does not fit into input "
-                         f"{shape} with padding {before}")
-    return Geometry(tuple(shape[2:]), kernel, tuple(output), stride, before, dilation)
+                         f"{shape} with padding {padding}")
+    return x, images, geometry_of(shape[-dims:], kernel, tuple(output), stride, padding, dilation)

@@ -226,9 +226,11 @@ TORCH = {
     "fold": lambda y: F.fold(y, (4, 5), (3, 2), stride=(1, 2), padding=1) ** 2,
     # resample.py
     "max_pool2d": lambda x: F.max_pool2d(x, (3, 2), (2, 1), 1) ** 2,
+    "max_pool1d": lambda x: F.max_pool1d(x, 3, 2, 1) ** 2,
     "max_unpool2d": unpool,
     "avg_pool2d": lambda x: F.avg_pool2d(x, (3, 2), (2, 1), 1, count_include_pad=False) ** 2,
     "avg_pool2d third order": gradient(lambda x: F.avg_pool2d(x, 2, 1)),
+    "avg_pool1d": lambda x: F.avg_pool1d(x, 3, 2, 1, count_include_pad=False) ** 2,
     "adaptive_avg_pool2d": lambda x: F.adaptive_avg_pool2d(x, (3, 2)) ** 2,
     "adaptive_max_pool2d": lambda x: F.adaptive_max_pool2d(x, (3, 2)) ** 2,
     "interpolate nearest": lambda x: F.interpolate(x, (7, 3)) ** 2,

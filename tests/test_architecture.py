@@ -48,7 +48,7 @@ FLOORS = [
 ]
 
 # importlib may import these in a function: they may be absent, or are slow to import
-LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL", "threadpoolctl"}
+LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL", "threadpoolctl", "fcntl"}
 COME_WITH = {"requests": "pooch", "PIL": "matplotlib"}  # libraries that others bring along
 
 
@@ -156,7 +156,8 @@ def inside_functions(source):
                     found.append(ast.unparse(node))
                 elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
                     words = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
-                    if not words or str(words[0]).partition(".")[0] not in LATE:
+                    registry = "__package__" in ast.unparse(node)  # the file of a recipe's family, by its name
+                    if not registry and (not words or str(words[0]).partition(".")[0] not in LATE):
                         found.append(ast.unparse(node))
     return found
 
@@ -269,10 +270,10 @@ def test_metadata():
     assert config["metadata"]["name"] == "minigen" and config["metadata"]["version"]
     assert config["options"]["python_requires"] == ">=3.10"
     assert config["options.packages.find"]["include"].split() == ["autograd*", "minigen*"]
-    assert config["options.entry_points"]["console_scripts"].split("\n")[1:] == ["minigen = minigen.cli:main"]
+    assert config["options.entry_points"]["console_scripts"].split("\n")[1:] == ["minigen = minigen.__main__:main"]
     assert required("install_requires") >= {"numpy", "scipy", "matplotlib", "tqdm", "pooch", "safetensors",
                                             "threadpoolctl"}
-    assert required("test", "options.extras_require") == {"pytest", "hypothesis"}
+    assert required("test", "options.extras_require") == {"pytest", "pytest-xdist", "hypothesis"}
     assert required("bench", "options.extras_require") == {"torch"}
     for name, package in (("cuda", "cupy-cuda12x[ctk]>="), ("cuda13", "cupy-cuda13x[ctk]>=")):
         assert config["options.extras_require"][name].strip().startswith(package)

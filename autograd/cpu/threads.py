@@ -2,17 +2,21 @@
 
 NumPy lets go of Python's lock inside its copies, ufuncs and matrix products, so two Python threads do that work at the
 same time, each on its own part of a batch. For many small products with copies between them that is faster than the
-threads of the BLAS library, which share each product and leave the copies to one core. Theirs are switched off for
-good: for milliseconds after each product they keep a core busy with waiting for the next, which our threads need.
+threads of the BLAS library, which share each product and leave the copies to one core. And for milliseconds after each
+product those keep a core busy with waiting for the next, which our threads need. So BLAS has one thread while our
+products run, and its own number again when they are done: the program around them keeps what it had.
 
-How many threads: as many as BLAS would use, which its own variables set (OPENBLAS_NUM_THREADS, MKL_NUM_THREADS). The
-parts depend on nothing but the batch and that number, so the same seed gives the same run.
+How many threads: as many as BLAS would use when this is first asked, which its own variables set
+(OPENBLAS_NUM_THREADS, MKL_NUM_THREADS). The parts depend on nothing but the batch and that number, so the same seed
+gives the same run. A child forked from this process makes threads of its own.
 
 Read before this: backend.py. Read next: columns.py.
 """
 import contextvars
+import ctypes
 import functools
 import importlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 from ..backend import device, in_memory_order, xp
@@ -20,6 +24,9 @@ from ..backend import device, in_memory_order, xp
 PART = 1 << 16  # numbers that a chain of ufuncs goes through at a time: 256 KiB in float32, which stay in the cache
 WORTHWHILE = 1 << 20  # numbers gone through, at least: about 0.4 ms, several times what handing work over costs
 PRODUCTS = 16  # of two numbers in a matrix product take the time of one number that a ufunc goes through
+# Products of two numbers, at most, in a product of matrices, or with a vector, that OpenBLAS leaves to one thread
+ALONE, ALONE_BY_VECTOR = 1 << 18, 1 << 13
+LITTLE = 1 << 12  # numbers gone through whose products are that few
 
 
 _in_a_part = contextvars.ContextVar("in_a_part", default=False)
@@ -31,15 +38,21 @@ def parallel_for(work, N, numbers):
     work must not write where another part does. numbers: about how many numbers it goes through in all; if there are
     few, or if this is called by the work of a part, work(slice(0, N)) is all that happens.
     """
-    count = min(threads(), N) if numbers >= WORTHWHILE and device() == "cpu" and not _in_a_part.get() else 1
-    if count <= 1:
+    if numbers < LITTLE or _in_a_part.get() or device() != "cpu":
         return [work(slice(0, N))]
+    count = min(threads(), N) if numbers >= WORTHWHILE else 1
+    if count <= 1:
+        return [with_one_blas_thread(work, slice(0, N))]
+    return with_one_blas_thread(_in_parts, work, [slice(N * i // count, N * (i + 1) // count) for i in range(count)])
+
+
+def _in_parts(work, parts):
 
     def part_of_work(part):
         _in_a_part.set(True)  # for a thread that waits for others could be what they wait for
         return work(part)
 
-    first, *others = (slice(N * i // count, N * (i + 1) // count) for i in range(count))
+    first, *others = parts
     # each in the caller's context, so that NumPy's error settings are the caller's too
     futures = [_pool().submit(contextvars.copy_context().run, part_of_work, part) for part in others]
     return [contextvars.copy_context().run(part_of_work, first), *(future.result() for future in futures)]
@@ -64,11 +77,15 @@ def map_chunks(f, *arrays):
 
 
 def shared_matmul(a, b):
-    """a @ b for a (..., M, K) and b (..., K, N): each core computes a part of the batch, or of the rows or columns of
-    one product, whichever are more, as each core reads all of the other matrix."""
-    numbers = a.size * b.shape[-1] // PRODUCTS
-    if threads() == 1 or numbers < WORTHWHILE or b.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
+    """a @ b for a (..., M, K) or (K,) and b (..., K, N): each core computes a part of the batch, or of the rows or
+    columns of one product, whichever are more, as each core reads all of the other matrix."""
+    products = a.size * b.shape[-1]
+    by_vector = a.ndim == 1 or a.shape[-2] == 1 or b.shape[-1] == 1
+    if products <= (ALONE_BY_VECTOR if by_vector else ALONE):
         return xp.matmul(a, b)
+    numbers = products // PRODUCTS
+    if a.ndim == 1 or numbers < WORTHWHILE or threads() == 1 or b.ndim > 2 and a.shape[:-2] != b.shape[:-2]:
+        return with_one_blas_thread(xp.matmul, a, b)
     y = xp.empty((*a.shape[:-1], b.shape[-1]), xp.result_type(a, b))
     if b.ndim > 2:
         parallel_for(lambda part: xp.matmul(a[part], b[part], out=y[part]), len(a), numbers)
@@ -85,15 +102,52 @@ def even_part(total, limit):
     return max(1, -(-total // max(1, parts)))
 
 
+# How many threads there are
+
+
 @functools.cache
 def threads() -> int:
-    """How many threads BLAS had, when first asked; 1 if it does not say. From then on it has one."""
-    blas = importlib.import_module("threadpoolctl").ThreadpoolController().select(user_api="blas")
-    count = max((library["num_threads"] for library in blas.info()), default=1)
-    blas.limit(limits=1)
-    return count
+    """How many threads NumPy's BLAS had, when first asked; 1 if it does not say."""
+    return _blas()[0]()
 
 
 @functools.cache
 def _pool():
     return ThreadPoolExecutor(threads() - 1, thread_name_prefix="autograd")
+
+
+if hasattr(os, "register_at_fork"):  # of all threads, a forked child has only the one that forked
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def with_one_blas_thread(f, *arguments):
+    """f(*arguments), while what any thread multiplies it multiplies alone."""
+    read, write = _blas()
+    threads()  # before it is one
+    count = read()
+    if count == 1:  # also within another call of this
+        return f(*arguments)
+    write(1)
+    try:
+        return f(*arguments)
+    finally:
+        write(count)
+
+
+@functools.cache
+def _blas():
+    """(read, write): NumPy's BLAS's own functions for its number of threads. One that is unknown has one thread."""
+    found = importlib.import_module("threadpoolctl").ThreadpoolController().select(user_api="blas").info()
+    paths = [library["filepath"] for library in found]
+    for path in [path for path in paths if "numpy" in path] or paths:  # SciPy and others may have brought their own
+        library = ctypes.PyDLL(path)
+        for read, write in SYMBOLS:
+            if hasattr(library, read):
+                return getattr(library, read), getattr(library, write)
+    return (lambda: 1), (lambda count: None)
+
+
+SYMBOLS = [(f"{prefix}openblas_get_num_threads{suffix}", f"{prefix}openblas_set_num_threads{suffix}")
+           for prefix in ("", "scipy_") for suffix in ("", "64_", "_64")]
+SYMBOLS += [("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
+            ("bli_thread_get_num_threads", "bli_thread_set_num_threads")]

@@ -18,7 +18,7 @@ The sum over channels can be taken between the brackets, where a tile has n^2 nu
 with B^T for each tile, n^2 products of matrices, (tiles, C) times (C, O), and one with A^T for each tile. It is linear
 in w: the transposed maps give the filters' gradient, G^T [sum over tiles (B^T d) * (A dY)]. For R = 3 and M = 4 the
 products in the middle have 36 multiplications where there were 144; the two others cost what some dozens of channels
-do there. `tile_size` says when that pays, and columns.py what of this file is used when.
+do there. `tile_size` says when that pays.
 
 Where the points lie decides about rounding, as high powers of large ones, and differences of near ones, lose digits.
 One of them is infinity, where the value is the highest coefficient. With these, the error in float32 is three times
@@ -37,7 +37,7 @@ import numpy as np
 
 from ..backend import xp
 from ..geometry import Geometry
-from .threads import parallel_for
+from .threads import parallel_for, shared_matmul
 from .windows import column_blocks, columns_size
 
 POINTS = 0.0, 0.75, -0.75, 1.5, -1.5  # the first n - 1 of them, and infinity
@@ -71,11 +71,12 @@ def _multiplications(C, O, geometry, M):
     return math.prod(tiles.output) * tile
 
 
-def convolve(x, w, bias, geometry, M):
-    """y = conv(x, w) + bias, channels-last in memory; bias may be None."""
+def convolve(x, w, bias, geometry, groups, M=None):
+    """y = conv(x, w) + bias, channels-last in memory; bias may be None. M: tile_size's."""
+    M = M or tile_size(x.shape[1], len(w), geometry, groups, x.dtype)
     N, C, O, R = *x.shape[:2], len(w), w.shape[2]
     A_T, B_T, G = matrices(M, R, x.dtype)
-    filters = (G @ w.transpose(2, 3, 1, 0).reshape(R * R, C * O)).reshape(-1, C, O)
+    filters = shared_matmul(G, w.transpose(2, 3, 1, 0).reshape(R * R, C * O)).reshape(-1, C, O)
     bias = None if bias is None else xp.tile(bias, (M, 1))
     y = xp.empty((N, *geometry.output, O), x.dtype)
 
@@ -89,8 +90,9 @@ def convolve(x, w, bias, geometry, M):
     return y.transpose(0, 3, 1, 2)
 
 
-def filter_gradient(x, y, geometry, M):
-    """w[o,c,r,s] = sum_npq y[n,o,p,q] x[n, c, p + r - before, q + s - before]."""
+def filter_gradient(x, y, geometry, groups, M=None):
+    """w[o,c,r,s] = sum_npq y[n,o,p,q] x[n, c, p + r - padding, q + s - padding]. M: tile_size's."""
+    M = M or tile_size(x.shape[1], y.shape[1], geometry, groups, x.dtype)
     N, C, O, R = *x.shape[:2], y.shape[1], geometry.kernel[0]
     A_T, B_T, G = matrices(M, R, x.dtype)
     y = y.transpose(0, 2, 3, 1)
@@ -105,7 +107,7 @@ def filter_gradient(x, y, geometry, M):
         return total
 
     total = functools.reduce(operator.iadd, parallel_for(work, N, PASSES * N * columns_size(C, _tiles(geometry, M))))
-    return (G.T @ total.reshape(-1, C * O)).reshape(R, R, C, O).transpose(3, 2, 0, 1)
+    return shared_matmul(G.T, total.reshape(-1, C * O)).reshape(R, R, C, O).transpose(3, 2, 0, 1)
 
 
 @functools.cache
@@ -120,11 +122,12 @@ def matrices(M, R, dtype):
 # Tiles
 
 
+@functools.cache
 def _tiles(geometry, M):
     """The tiles as windows of the image: as many, down and across, as cover the outputs."""
     n = M + geometry.kernel[0] - 1
     down, across = (-(-size // M) for size in geometry.output)
-    return Geometry(geometry.image, (n, n), (down, across), (M, M), geometry.before, (1, 1))
+    return Geometry(geometry.image, (n, n), (down, across), (M, M), geometry.padding, (1, 1))
 
 
 def _seen_tiles(x, geometry, M):

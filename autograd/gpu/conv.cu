@@ -2,12 +2,12 @@
 //
 //   forward           y[n,o,p,q] = b[o] + sum over c, r, s of  x[n,c,i,j] w[o,c,r,s]
 //   filter gradient   w[o,c,r,s] = sum over n, p, q of         x[n,c,i,j] y[n,o,p,q]
-//                     i = p stride + r step + start,   j likewise,   x = 0 outside the image
+//                     i = p stride + r dilation - padding,   j likewise,   x = 0 outside the image
 //
 // The input gradient is the first again. It sends y[n,o,p,q] w[o,c,r,s] to x[n,c,i,j]; read the other way, pixel (i, j)
-// collects it, and of the pixels i = phase, phase + pitch, ... (pitch = the stride) all collect by the same taps, with
-// p = i' + r step + start for i = phase + pitch i' and a step that may be negative. So it is pitch^2 convolutions of y,
-// each of which fills every pitch-th pixel: hence pitch and phase of the target below (convolution.py).
+// collects it, and of the pixels i = phase, phase + pitch, ... (pitch = the stride) all collect by the same taps, which
+// in reverse are the filter of a convolution of y at stride 1. So it is pitch^2 convolutions of y, each of which fills
+// every pitch-th pixel: hence pitch and phase of the target below (Geometry.phases in geometry.py).
 //
 // As a matrix product (implicit GEMM): a row m per pixel (n, p, q), a column per filter o, and k = (r, s, c),
 //
@@ -16,7 +16,7 @@
 // and the filter gradient is w[o, k] = sum over m of y[m, o] X[m, k]. Memory is channels-last, so that numbers which
 // follow each other in k do so in memory.
 //
-// Shapes: x (N, H, W, C), f (O, R, S, Cg), y (N, OH, OW, O), P x Q places, G = C / Cg groups, O = G Og.
+// Shapes: x (N, H, W, C), f (O, R, S, Cg), y (N, OH, OW, O), P x Q windows, G = C / Cg groups, O = G Og.
 //
 // The ladder, each rung a kernel that computes the same. Figures for float32 elsewhere: docs/kernels.md.
 //   1  conv_direct     a thread per number of y: the definition. Every number of x and f is fetched R S O / G times.
@@ -30,10 +30,10 @@
 //
 // Launch: 1, depthwise: a thread per number of y. 2: grid (M / TILE, Og / TILE, G), block (TILE, TILE).
 //         3, 4: grid (M / BM, Og / BN, G splits), THREADS threads. filter_tile: (Og / BM, R S Cg / BN, G splits).
-// Macros: those of tile.cuh; TILE for rung 2. Twin: autograd/columns.py. Read before this: tile.cuh.
+// Macros: those of tile.cuh; TILE for rung 2. Twin: autograd/cpu/einsum.py. Read before this: tile.cuh.
 #include "tile.cuh"
 
-// Where pixel m = (n, p, q) of the places lies in the target.
+// Where pixel m = (n, p, q) of the windows lies in the target.
 struct Target {
   int P, Q, OH, OW, O, pitch_h, pitch_w, phase_h, phase_w;
   __device__ int at(int m) const {
@@ -49,17 +49,18 @@ extern "C" __global__ void conv_direct(const T* x, // (N, H, W, C)
                                        const T* b, // (O) or none
                                        T* y, // (N, OH, OW, O)
                                        int N, int H, int W, int C, int P, int Q, int O, int R, int S, int Cg, int Og,
-                                       int stride_h, int stride_w, int step_h, int step_w, int start_h, int start_w,
-                                       int OH, int OW, int pitch_h, int pitch_w, int phase_h, int phase_w) {
+                                       int stride_h, int stride_w, int dilation_h, int dilation_w, int padding_h,
+                                       int padding_w, int OH, int OW, int pitch_h, int pitch_w, int phase_h,
+                                       int phase_w) {
   const int index = blockIdx.x * blockDim.x + threadIdx.x;  // O is the fastest: neighbours write neighbours
   if (index >= N * P * Q * O) return;
   const int m = index / O, o = index % O, n = m / (P * Q), p = m / Q % P, q = m % Q, g = o / Og;
   T sum = b ? b[o] : T(0);
   for (int r = 0; r < R; ++r) {
-    const int i = p * stride_h + r * step_h + start_h;
+    const int i = p * stride_h + r * dilation_h - padding_h;
     if (i < 0 || i >= H) continue;
     for (int s = 0; s < S; ++s) {
-      const int j = q * stride_w + s * step_w + start_w;
+      const int j = q * stride_w + s * dilation_w - padding_w;
       if (j < 0 || j >= W) continue;
       for (int c = 0; c < Cg; ++c) sum += x[((n * H + i) * W + j) * C + g * Cg + c] * f[((o * R + r) * S + s) * Cg + c];
     }
@@ -75,8 +76,9 @@ extern "C" __global__ void conv_shared(const T* x, // (N, H, W, C)
                                        const T* b, // (O) or none
                                        T* y, // (N, OH, OW, O)
                                        int N, int H, int W, int C, int P, int Q, int O, int R, int S, int Cg, int Og,
-                                       int stride_h, int stride_w, int step_h, int step_w, int start_h, int start_w,
-                                       int OH, int OW, int pitch_h, int pitch_w, int phase_h, int phase_w) {
+                                       int stride_h, int stride_w, int dilation_h, int dilation_w, int padding_h,
+                                       int padding_w, int OH, int OW, int pitch_h, int pitch_w, int phase_h,
+                                       int phase_w) {
   __shared__ T xs[TILE][TILE + 1], fs[TILE][TILE + 1];  // one more, so that a column is not in one bank
   const int tx = threadIdx.x, ty = threadIdx.y, g = blockIdx.z, M = N * P * Q, K = R * S * Cg;
   const int m = blockIdx.x * TILE + ty;       // the pixel that this thread fetches for, and computes
@@ -86,7 +88,7 @@ extern "C" __global__ void conv_shared(const T* x, // (N, H, W, C)
   T sum = 0;
   for (int first = 0; first < K; first += TILE) {
     const int k = first + tx, r = k / Cg / S, s = k / Cg % S, c = k % Cg;
-    const int i = p * stride_h + r * step_h + start_h, j = q * stride_w + s * step_w + start_w;
+    const int i = p * stride_h + r * dilation_h - padding_h, j = q * stride_w + s * dilation_w - padding_w;
     const bool inside = m < M && k < K && i >= 0 && i < H && j >= 0 && j < W;
     xs[ty][tx] = inside ? x[((n * H + i) * W + j) * C + g * Cg + c] : T(0);
     fs[ty][tx] = o_fetch < Og && k < K ? f[(g * Og + o_fetch) * K + k] : T(0);
@@ -103,7 +105,7 @@ extern "C" __global__ void conv_shared(const T* x, // (N, H, W, C)
 // 3 and 4. The operands for tile.cuh.
 
 struct Geometry {
-  int H, W, C, P, Q, R, S, Cg, stride_h, stride_w, step_h, step_w, start_h, start_w;
+  int H, W, C, P, Q, R, S, Cg, stride_h, stride_w, dilation_h, dilation_w, padding_h, padding_w;
 };
 
 // X as an operand with a row per pixel: rows stay, k = (r, s, c) moves on.
@@ -119,14 +121,14 @@ template <int ROWS> struct PixelRows : Panel<ROWS, true> {
     for (int i = 0; i < P::PIECES; ++i) {
       const int m = first_row + P::row(i);
       image[i] = m / (e.P * e.Q) * e.H * e.W;
-      top[i] = m < rows ? m / e.Q % e.P * e.stride_h + e.start_h : -(1 << 30);  // far outside for a row too many
-      left[i] = m % e.Q * e.stride_w + e.start_w;
+      top[i] = m < rows ? m / e.Q % e.P * e.stride_h - e.padding_h : -(1 << 30);  // far outside for a row too many
+      left[i] = m % e.Q * e.stride_w - e.padding_w;
     }
     const int k = first_k + P::k(0), tap = k / e.Cg;
     c = k % e.Cg, r = tap / e.S, s = tap % e.S;
   }
   __device__ const T* find(int i) const {
-    const int y = top[i] + r * e.step_h, x = left[i] + s * e.step_w;
+    const int y = top[i] + r * e.dilation_h, x = left[i] + s * e.dilation_w;
     const bool inside = r < e.R && (unsigned)y < (unsigned)e.H && (unsigned)x < (unsigned)e.W;  // a negative is large
     return inside ? base + (image[i] + y * e.W + x) * e.C + c : nullptr;
   }
@@ -148,8 +150,8 @@ template <int ROWS> struct TapRows : Panel<ROWS, false> {
   __device__ TapRows(const T* x, const Geometry& e, int N, int first_row, int first_k) : base(x), e(e), N(N) {
     const int row = first_row + P::row(0), tap = row / e.Cg, r = tap / e.S;
     c = row % e.Cg;
-    top = r < e.R ? r * e.step_h + e.start_h : -(1 << 30);
-    left = tap % e.S * e.step_w + e.start_w;
+    top = r < e.R ? r * e.dilation_h - e.padding_h : -(1 << 30);
+    left = tap % e.S * e.dilation_w - e.padding_w;
 #pragma unroll
     for (int i = 0; i < P::PIECES; ++i) {
       const int m = first_k + P::k(i);
@@ -187,12 +189,12 @@ conv_tile(const T* x, // (N, H, W, C)
           const T* b, // (O) or none
           T* y, // (splits, N, OH, OW, O)
           int N, int H, int W, int C, int P, int Q, int O, int R, int S, int Cg, int Og,
-          int stride_h, int stride_w, int step_h, int step_w, int start_h, int start_w,
+          int stride_h, int stride_w, int dilation_h, int dilation_w, int padding_h, int padding_w,
           int OH, int OW, int pitch_h, int pitch_w, int phase_h, int phase_w, int splits) {
   using X = PixelRows<BM>;
   using F = Matrix<BN, true>;
   __shared__ __align__(16) T shared[STAGES * (X::SIZE + F::SIZE)];
-  const Geometry e = {H, W, C, P, Q, R, S, Cg, stride_h, stride_w, step_h, step_w, start_h, start_w};
+  const Geometry e = {H, W, C, P, Q, R, S, Cg, stride_h, stride_w, dilation_h, dilation_w, padding_h, padding_w};
   const int g = blockIdx.z / splits, split = blockIdx.z % splits, M = N * P * Q, K = R * S * Cg;
   const int first_m = blockIdx.x * BM, first_o = blockIdx.y * BN;
   const Share share(K, split, splits);
@@ -212,15 +214,15 @@ extern "C" __global__ void filter_direct(const T* x, // (N, H, W, C)
                                          const T* y, // (N, P, Q, O)
                                          T* w, // (O, Cg, R, S)
                                          int N, int H, int W, int C, int P, int Q, int O, int R, int S, int Cg, int Og,
-                                         int stride_h, int stride_w, int step_h, int step_w, int start_h,
-                                         int start_w) {
+                                         int stride_h, int stride_w, int dilation_h, int dilation_w, int padding_h,
+                                         int padding_w) {
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= O * Cg * R * S) return;
   const int s = index % S, r = index / S % R, c = index / (R * S) % Cg, o = index / (R * S * Cg), g = o / Og;
   T sum = 0;
   for (int m = 0; m < N * P * Q; ++m) {
-    const int n = m / (P * Q), i = m / Q % P * stride_h + r * step_h + start_h;
-    const int j = m % Q * stride_w + s * step_w + start_w;
+    const int n = m / (P * Q), i = m / Q % P * stride_h + r * dilation_h - padding_h;
+    const int j = m % Q * stride_w + s * dilation_w - padding_w;
     if (i >= 0 && i < H && j >= 0 && j < W) sum += x[((n * H + i) * W + j) * C + g * Cg + c] * y[m * O + o];
   }
   w[index] = sum;
@@ -231,11 +233,11 @@ filter_tile(const T* x, // (N, H, W, C)
             const T* y, // (N, P, Q, O)
             T* w, // (splits, O, Cg, R, S)
             int N, int H, int W, int C, int P, int Q, int O, int R, int S, int Cg, int Og,
-            int stride_h, int stride_w, int step_h, int step_w, int start_h, int start_w, int splits) {
+            int stride_h, int stride_w, int dilation_h, int dilation_w, int padding_h, int padding_w, int splits) {
   using Y = Matrix<BM, false>;
   using X = TapRows<BN>;
   __shared__ __align__(16) T shared[STAGES * (Y::SIZE + X::SIZE)];
-  const Geometry e = {H, W, C, P, Q, R, S, Cg, stride_h, stride_w, step_h, step_w, start_h, start_w};
+  const Geometry e = {H, W, C, P, Q, R, S, Cg, stride_h, stride_w, dilation_h, dilation_w, padding_h, padding_w};
   const int g = blockIdx.z / splits, split = blockIdx.z % splits;
   const int first_o = blockIdx.x * BM, first_n = blockIdx.y * BN;
   const Share share(N * P * Q, split, splits);
@@ -254,15 +256,16 @@ extern "C" __global__ void depthwise(const T* x, // (N, H, W, C)
                                      const T* b, // (C) or none
                                      T* y, // (N, OH, OW, C)
                                      int N, int H, int W, int C, int P, int Q, int R, int S,
-                                     int stride_h, int stride_w, int step_h, int step_w, int start_h, int start_w,
-                                     int OH, int OW, int pitch_h, int pitch_w, int phase_h, int phase_w) {
+                                     int stride_h, int stride_w, int dilation_h, int dilation_w, int padding_h,
+                                     int padding_w, int OH, int OW, int pitch_h, int pitch_w, int phase_h,
+                                     int phase_w) {
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= N * P * Q * C) return;
   const int m = index / C, c = index % C, n = m / (P * Q), p = m / Q % P, q = m % Q;
   T sum = b ? b[c] : T(0);
   for (int r = 0; r < R; ++r) {
     for (int s = 0; s < S; ++s) {
-      const int i = p * stride_h + r * step_h + start_h, j = q * stride_w + s * step_w + start_w;
+      const int i = p * stride_h + r * dilation_h - padding_h, j = q * stride_w + s * dilation_w - padding_w;
       if (i >= 0 && i < H && j >= 0 && j < W) sum += x[((n * H + i) * W + j) * C + c] * f[(r * S + s) * C + c];
     }
   }
@@ -275,14 +278,14 @@ extern "C" __global__ void filter_depthwise(const T* x, // (N, H, W, C)
                                             const T* y, // (N, P, Q, C)
                                             T* w, // (splits, R, S, C)
                                             int N, int H, int W, int C, int P, int Q, int R, int S,
-                                            int stride_h, int stride_w, int step_h, int step_w, int start_h,
-                                            int start_w, int splits) {
+                                            int stride_h, int stride_w, int dilation_h, int dilation_w, int padding_h,
+                                            int padding_w, int splits) {
   __shared__ T sums[8][32];
   const int c = blockIdx.x * 32 + threadIdx.x, tap = blockIdx.y, split = blockIdx.z;
   T sum = 0;
   for (int m = split * 8 + threadIdx.y; c < C && m < N * P * Q; m += 8 * splits) {
-    const int n = m / (P * Q), i = m / Q % P * stride_h + tap / S * step_h + start_h;
-    const int j = m % Q * stride_w + tap % S * step_w + start_w;
+    const int n = m / (P * Q), i = m / Q % P * stride_h + tap / S * dilation_h - padding_h;
+    const int j = m % Q * stride_w + tap % S * dilation_w - padding_w;
     if (i >= 0 && i < H && j >= 0 && j < W) sum += x[((n * H + i) * W + j) * C + c] * y[m * C + c];
   }
   sums[threadIdx.y][threadIdx.x] = sum;

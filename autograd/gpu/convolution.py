@@ -1,7 +1,7 @@
-"""The three maps of conv.py by the kernels of conv.cu: what columns.py is on the CPU, with the same arguments.
+"""The three maps of conv.py by the kernels of conv.cu: what cpu/convolution.py is, with the same arguments.
 
 Arrays come in any layout; kernels take channels-last, which is free for what another convolution made. Filters are
-copied to (O, R, S, C/G). What goes out is channels-last under the NCHW view, as in columns.py.
+copied to (O, R, S, C/G). What goes out is channels-last under the NCHW view, as on a CPU.
 
 Read before this: conv.cu, tiles.py.
 """
@@ -10,7 +10,6 @@ import math
 import numpy as np
 
 from ..backend import xp
-from ..geometry import Geometry
 from . import norm, tiles
 from .launch import REALS, load, vector
 
@@ -21,35 +20,29 @@ def convolve(x, w, bias, geometry, groups):
     """y = conv(x, w) + bias; bias may be None."""
     x, w, bias, dtype = _in_float(x, w, bias)
     y = xp.empty((len(x), *geometry.output, len(w)), x.dtype)
-    shift = dict(stride=geometry.stride, step=geometry.dilation, start=tuple(-n for n in geometry.before))
-    _convolve(_last(x), w, bias, y, groups, **shift)
+    _convolve(_last(x), w, bias, y, groups, geometry)
     return y.astype(dtype, copy=False).transpose(0, 3, 1, 2)
 
 
-def transpose(y, w, bias, geometry, groups):
+def conv_transpose(y, w, bias, geometry, groups):
     """x = conv^T(y, w) + bias; bias may be None. For each phase of the stride, a convolution of y: see conv.cu."""
     y, w, bias, dtype = _in_float(y, w, bias)
-    G, (H, W), (pitch_h, pitch_w) = groups, geometry.image, geometry.stride
+    G = groups
     w = w.reshape(G, len(w) // G, *w.shape[1:]).swapaxes(1, 2)  # the filters' inputs and outputs exchange roles
     w = w.reshape(w.shape[1] * G, *w.shape[2:])  # (C, O/G, R, S)
-    x = xp.empty((len(y), H, W, len(w)), y.dtype)
+    x = xp.empty((len(y), *geometry.image, len(w)), y.dtype)
     y = _last(y)
-    for i in range(min(pitch_h, H)):
-        for j in range(min(pitch_w, W)):
-            rows, step_h, start_h = _reaching_taps(i, geometry, 0)
-            columns, step_w, start_w = _reaching_taps(j, geometry, 1)
-            _convolve(y, w[:, :, rows, columns], bias, x, G, stride=(1, 1), step=(step_h, step_w),
-                      start=(start_h, start_w), pitch=(pitch_h, pitch_w), phase=(i, j))
+    for (_, rows, columns), taps, phase in geometry.phases:
+        _convolve(y, w[taps], bias, x, G, phase, pitch=geometry.stride, phase=(rows.start, columns.start))
     return x.astype(dtype, copy=False).transpose(0, 3, 1, 2)
 
 
 def filter_gradient(x, y, geometry, groups):
-    """w[o,c,r,s] = sum_npq y[n,o,p,q] x[n, c, stride p + dilation r - before, ...]."""
+    """w[o,c,r,s] = sum_npq y[n,o,p,q] x[n, c, stride p + dilation r - padding, ...]."""
     x, y, _, dtype = _in_float(x, y, None)
-    C, O, G, (R, S) = x.shape[1], y.shape[1], groups, geometry.kernel
+    C, O, G = x.shape[1], y.shape[1], groups
     x, y = _last(x), _last(y)
-    sizes = _sizes(x, geometry.output, O, (R, S), G, geometry.stride, geometry.dilation,
-                   tuple(-n for n in geometry.before))
+    sizes = _sizes(x, O, G, geometry)
     if G == C == O > 1:
         w = _filter_depthwise(x, y, sizes).transpose(2, 0, 1)[:, None]
     else:
@@ -64,13 +57,12 @@ def image_sums(x):
     return norm.image_sums(x)  # CuPy's sum reads what is channels-last a number at a time, from lines of 32 bytes
 
 
-def _convolve(x, w, bias, y, groups, stride, step, start, pitch=(1, 1), phase=(0, 0)):
+def _convolve(x, w, bias, y, groups, geometry, pitch=(1, 1), phase=(0, 0)):
     """Fills pixels phase, phase + pitch, ... of y (N, OH, OW, O) with the convolution of x (N, H, W, C) by w."""
     OH, OW, O = y.shape[1:]
-    places = tuple(-(-(size - at) // by) for size, at, by in zip((OH, OW), phase, pitch))
-    sizes = _sizes(x, places, O, w.shape[2:], groups, stride, step, start)
+    sizes = _sizes(x, O, groups, geometry)
     sizes |= dict(OH=OH, OW=OW, pitch_h=pitch[0], pitch_w=pitch[1], phase_h=phase[0], phase_w=phase[1])
-    pixels = len(y) * math.prod(places)
+    pixels = len(y) * math.prod(geometry.output)
     if w.size == 0:  # taps that lie further apart than the filter is wide leave some pixels out
         y[:, phase[0] :: pitch[0], phase[1] :: pitch[1]] = 0 if bias is None else bias
         return
@@ -130,23 +122,14 @@ def _add_splits(module, parts, bias, total):
 _UNUSED = dict(TILE=16, **tiles.TILES[-1]._asdict(), VEC=1, TENSOR_CORES=0)  # kernels without tiles
 
 
-def _sizes(x, places, O, kernel, groups, stride, step, start):
+def _sizes(x, O, groups, geometry):
     """The numbers that conv.cu's kernels take, by name. x (N, H, W, C)."""
     N, H, W, C = x.shape
-    return dict(N=N, H=H, W=W, C=C, P=places[0], Q=places[1], O=O, R=kernel[0], S=kernel[1], Cg=C // groups,
-                Og=O // groups, stride_h=stride[0], stride_w=stride[1], step_h=step[0], step_w=step[1],
-                start_h=start[0], start_w=start[1])
-
-
-def _reaching_taps(i, geometry: Geometry, axis):
-    """Which taps r reach pixels i, i + stride, ... of the image: (a slice of r, step, start), where the r-th of the
-    slice reaches pixel i + stride i' from place i' + step r + start."""
-    stride, dilation, before = geometry.stride[axis], geometry.dilation[axis], geometry.before[axis]
-    taps = [r for r in range(geometry.kernel[axis]) if (i + before - dilation * r) % stride == 0]
-    if not taps:
-        return slice(0), 0, 0
-    every = stride // math.gcd(stride, dilation)
-    return slice(taps[0], None, every), -every * dilation // stride, (i + before - dilation * taps[0]) // stride
+    sizes = dict(N=N, H=H, W=W, C=C, O=O, Cg=C // groups, Og=O // groups)
+    sizes |= zip("PQRS", geometry.output + geometry.kernel)
+    for name in ("stride", "dilation", "padding"):
+        sizes |= zip((f"{name}_h", f"{name}_w"), getattr(geometry, name))
+    return sizes
 
 
 def _last(x):

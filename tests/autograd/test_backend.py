@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.special
 
+import minigen
 from autograd import backend
 from autograd.backend import special, xp
 from autograd.check import devices
@@ -76,10 +78,27 @@ def test_cuda_without_a_gpu_says_what_to_do():
 @pytest.mark.parametrize("device, message", [("cuda", "device 'cuda' needs CuPy and an NVIDIA GPU"),
                                              ("gpu", "use: device is 'gpu', expected 'cpu' or 'cuda'")])
 def test_the_environment_is_answered_in_one_line(device, message):
-    done = subprocess.run([sys.executable, "-c", "import autograd"], capture_output=True, text=True,
-                          env={**os.environ, "MINIGEN_DEVICE": device})
-    assert done.returncode == 1 and done.stderr.startswith(f"MINIGEN_DEVICE={device}: {message}")
+    """By an exception, which leaves Python to the program; by the command line, which is nobody's library, at once."""
+    environment = {**os.environ, "MINIGEN_DEVICE": device}
+    code = "try:\n import autograd\nexcept RuntimeError as error:\n print(error)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.startswith(f"MINIGEN_DEVICE={device}: {message}") and done.stdout.count("\n") == 1
+    done = subprocess.run([sys.executable, "-m", "minigen", "list"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and done.stderr.startswith(f"minigen: MINIGEN_DEVICE={device}: {message}")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", [None, "", "from .tracer import primitive"])
+def test_a_foreign_autograd_is_noticed(tmp_path, text):
+    """One without an __init__ file, too. Found on the path before ours, as a folder of the user's would be."""
+    (tmp_path / "autograd").mkdir()
+    if text is not None:
+        (tmp_path / "autograd" / "__init__.py").write_text(text)
+    (tmp_path / "minigen").symlink_to(Path(minigen.__file__).parent)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, "-S", "-c", "import minigen"], capture_output=True, text=True, cwd=tmp_path,
+                          env=environment)
+    assert "ImportError: minigen comes with a package named 'autograd' of its own" in done.stderr
 
 
 @pytest.mark.skipif(HAS_CUPY, reason="CuPy is installed")

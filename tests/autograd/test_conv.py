@@ -6,9 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.cpu import columns
+from autograd import conv
+from autograd.cpu import columns, convolution as on_cpu, depthwise, einsum, pointwise
 from autograd.conv import convolution, filter_gradient, transposed_convolution
-from autograd.geometry import Geometry, places
+from autograd.geometry import Geometry, output_size
 from autograd.gradcheck import gradcheck, gradgradcheck
 
 RUNS = settings(max_examples=40, deadline=None, derandomize=True, database=None,
@@ -29,7 +30,7 @@ def cases(draw):
     kernel, stride, dilation = draw(pairs(1, 4)), draw(pairs(1, 3)), draw(pairs(1, 3))
     image, padding = draw(pairs(1, 8)), draw(pairs(0, 3))
     image = tuple(max(n, d * (k - 1) + 1 - 2 * p) for n, k, d, p in zip(image, kernel, dilation, padding))
-    output = tuple(map(places, image, kernel, stride, padding, padding, dilation))
+    output = tuple(map(output_size, image, kernel, stride, padding, padding, dilation))
     geometry = Geometry(image, kernel, output, stride, padding, dilation)
     return (N, groups * per_in, *image), (groups * per_out, per_in, *kernel), geometry, groups
 
@@ -50,7 +51,7 @@ def test_conv2d_is_torchs(same_as_torch, in_layout, case, kind, with_bias, batch
     x, w, b = normal(np.random.default_rng(seed), x_shape, w_shape, w_shape[:1])
     x = in_layout(x, kind) if batched else x[0]
     arrays = [x, w, b] if with_bias else [x, w]
-    given_ = dict(stride=geometry.stride, padding=geometry.before, dilation=geometry.dilation, groups=groups)
+    given_ = dict(stride=geometry.stride, padding=geometry.padding, dilation=geometry.dilation, groups=groups)
     same_as_torch(lambda *a: ag.conv2d(*a, **given_), lambda *a: F.conv2d(*a, **given_), arrays)
 
 
@@ -65,7 +66,7 @@ def test_conv_transpose2d_is_torchs(same_as_torch, in_layout, case, kind, with_b
     y, w, b = normal(rng, (x_shape[0], w_shape[0], *geometry.output), w_shape, (x_shape[1],))
     y = in_layout(y, kind) if batched else y[0]
     arrays = [y, w, b] if with_bias else [y, w]
-    given_ = dict(stride=geometry.stride, padding=geometry.before, dilation=geometry.dilation, groups=groups)
+    given_ = dict(stride=geometry.stride, padding=geometry.padding, dilation=geometry.dilation, groups=groups)
     if any(e >= max(s, d) for e, s, d in zip(extra, geometry.stride, geometry.dilation)):
         extra = 0
     same_as_torch(lambda *a: ag.conv_transpose2d(*a, output_padding=extra, **given_),
@@ -79,7 +80,7 @@ def test_conv1d_and_its_transpose_are_torchs(same_as_torch, case, batched, seed)
 
     (N, C, H, _), w_shape, geometry, groups = case
     rng = np.random.default_rng(seed)
-    stride, padding, dilation = geometry.stride[0], geometry.before[0], geometry.dilation[0]
+    stride, padding, dilation = geometry.stride[0], geometry.padding[0], geometry.dilation[0]
     x, w, b = normal(rng, (N, C, H), w_shape[:3], w_shape[:1])
     x = x if batched else x[0]
     same_as_torch(lambda *a: ag.conv1d(*a, stride, padding, dilation, groups),
@@ -111,7 +112,7 @@ def test_unfold_and_fold_are_torchs(same_as_torch, case, batched, seed):
     x_shape, _, geometry, _ = case
     x, = normal(np.random.default_rng(seed), x_shape)
     x = x if batched else x[0]
-    args = geometry.kernel, geometry.dilation, geometry.before, geometry.stride
+    args = geometry.kernel, geometry.dilation, geometry.padding, geometry.stride
     same_as_torch(lambda x: ag.unfold(x, *args), lambda x: F.unfold(x, *args), [x])
     y = np.random.default_rng(seed).standard_normal(ag.unfold(x, *args).shape)
     args = geometry.image, *args
@@ -135,6 +136,77 @@ def test_the_three_ops_are_derivatives_of_one_form(case, seed):
     assert dot(w, filter_gradient(x, y, geometry, groups)) == pytest.approx(T, abs=1e-14 * size)
 
 
+def shifted_sums(x, w, geometry, groups):
+    """y[n,o,p,q] = sum_crs w[o,c,r,s] x[n, c, stride p + dilation r - padding, ...], number by number."""
+    (P, Q), per_in, per_out = geometry.output, w.shape[1], len(w) // groups
+    y = np.zeros((len(x), len(w), P, Q))
+    for o, c, r, s, p, q in np.ndindex(*w.shape, P, Q):
+        i, j = (stride * at + dilation * tap - padding for stride, at, dilation, tap, padding in
+                zip(geometry.stride, (p, q), geometry.dilation, (r, s), geometry.padding))
+        if 0 <= i < geometry.image[0] and 0 <= j < geometry.image[1]:
+            y[:, o, p, q] += w[o, c, r, s] * x[:, o // per_out * per_in + c, i, j]
+    return y
+
+
+@pytest.mark.cpu
+@settings(RUNS, max_examples=15)
+@given(cases(), INTEGERS)
+def test_the_convolution_by_einsum_is_the_sum_as_it_is_written(case, seed):
+    """And its other two maps are that one's transposes."""
+    x_shape, w_shape, geometry, groups = case
+    x, w, y = normal(np.random.default_rng(seed), x_shape, w_shape, (x_shape[0], w_shape[0], *geometry.output))
+    result = einsum.convolve(x, w, None, geometry, groups)
+    np.testing.assert_allclose(result, shifted_sums(x, w, geometry, groups), rtol=1e-11, atol=1e-11)
+    sent, weights = einsum.conv_transpose(y, w, None, geometry, groups), einsum.filter_gradient(x, y, geometry, groups)
+    tolerance = 1e-13 * np.linalg.norm(x) * np.linalg.norm(w) * np.linalg.norm(y)
+    assert (x * sent).sum() == pytest.approx((result * y).sum(), abs=tolerance)
+    assert (w * weights).sum() == pytest.approx((result * y).sum(), abs=tolerance)
+    b, a = normal(np.random.default_rng(seed), w_shape[:1], x_shape[1:2])
+    np.testing.assert_array_equal(einsum.convolve(x, w, b, geometry, groups), result + b[:, None, None])
+    np.testing.assert_array_equal(einsum.conv_transpose(y, w, a, geometry, groups), sent + a[:, None, None])
+
+
+@pytest.mark.cpu
+@RUNS
+@given(cases(), LAYOUTS, INTEGERS)
+def test_every_way_is_the_convolution_by_einsum(in_layout, case, kind, seed):
+    """Whichever fit, chosen or not."""
+    x_shape, w_shape, geometry, groups = case
+    (C, O), y_shape = (x_shape[1], w_shape[0]), (x_shape[0], w_shape[0], *geometry.output)
+    x, w, y, b, a = normal(np.random.default_rng(seed), x_shape, w_shape, y_shape, (O,), (C,))
+    x, y = in_layout(x, kind), in_layout(y, kind)
+    near = lambda ours, twin: np.testing.assert_allclose(ours, twin, rtol=1e-10, atol=1e-10)
+    fitting = [depthwise] * depthwise.fits(C, O, groups) + [pointwise] * pointwise.fits(geometry, groups)
+    for way in [columns, on_cpu, *fitting]:
+        near(way.convolve(x, w, b, geometry, groups), einsum.convolve(x, w, b, geometry, groups))
+        near(way.filter_gradient(x, y, geometry, groups), einsum.filter_gradient(x, y, geometry, groups))
+    for sent in (on_cpu.gather, columns.conv_transpose, on_cpu.conv_transpose):
+        near(sent(y, w, a, geometry, groups), einsum.conv_transpose(y, w, a, geometry, groups))
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize("C, O, groups, kernel, stride, chosen", [
+    (32, 32, 1, 3, 1, "winograd"), (32, 32, 1, 4, 2, "space_to_depth"), (32, 32, 1, 1, 1, "pointwise"),
+    (32, 32, 32, 3, 1, "depthwise"), (32, 32, 2, 3, 1, "columns"), (32, 32, 1, 3, 2, "columns"),
+    (2, 2, 1, 4, 2, "columns"), (32, 32, 1, 1, 2, "columns"), (1, 1, 1, 3, 1, "columns")])
+def test_each_way_is_chosen_for_what_it_is_made_for(C, O, groups, kernel, stride, chosen):
+    output = ((16 + 2 * (kernel // 2) - kernel) // stride + 1,) * 2
+    geometry = Geometry((16, 16), (kernel,) * 2, output, (stride,) * 2, (kernel // 2,) * 2, (1, 1))
+    way = on_cpu.way(C, O, geometry, groups, np.dtype(np.float32))
+    assert way.__name__ == f"autograd.cpu.{chosen}"
+
+
+def test_the_sum_of_very_many_pixels_keeps_its_digits():
+    """A bias's gradient in float32, where adding one pixel after the other stops at 2^24: 1 is half its last digit."""
+    for shape in ((1 << 25, 1, 1, 1), (2, 1, 1 << 12, 1 << 12), (3, 2, 1, 1 << 22)):
+        g = np.broadcast_to(np.float32(1), shape)
+        total = ag.conv.channel_sums(ag.Tensor(g)).numpy()
+        np.testing.assert_array_equal(total, np.float32(g.size // shape[1]))
+    g = np.random.default_rng(0).random((1 << 21, 2, 1, 1), np.float32)
+    exact = g.sum(axis=(0, 2, 3), dtype=np.float64)
+    np.testing.assert_allclose(ag.conv.channel_sums(ag.Tensor(g)).numpy(), exact, rtol=1e-6)
+
+
 @pytest.mark.cpu
 @RUNS
 @given(cases(), INTEGERS)
@@ -142,7 +214,7 @@ def test_gather_and_scatter_are_the_same_transpose(case, seed):
     x_shape, w_shape, geometry, groups = case
     y_shape = (x_shape[0], w_shape[0], *geometry.output)
     arrays = normal(np.random.default_rng(seed), y_shape, w_shape, x_shape[1:2])
-    gathered, scattered = (way(*arrays, geometry, groups) for way in (columns._gather, columns._scatter))
+    gathered, scattered = (way(*arrays, geometry, groups) for way in (on_cpu.gather, columns.conv_transpose))
     np.testing.assert_allclose(gathered, scattered, rtol=1e-10, atol=1e-10)
 
 
@@ -154,11 +226,12 @@ def test_the_size_of_a_block_does_not_matter(monkeypatch, numbers):
     geometry = Geometry((9, 7), (3, 2), (9, 8), (1, 1), (1, 1), (1, 1))
     for C, O, groups in [(2, 3, 1), (9, 8, 1), (18, 4, 2), (4, 4, 4)]:
         x, w, y = normal(rng, (5, C, 9, 7), (O, C // groups, 3, 2), (5, O, 9, 8))
-        calls = [(columns.convolve, x, w, None), (columns.filter_gradient, x, y),
-                 (columns._gather, y, w, None), (columns._scatter, y, w, None)]
+        calls = [(on_cpu.convolve, x, w, None), (on_cpu.filter_gradient, x, y),
+                 (on_cpu.gather, y, w, None), (columns.conv_transpose, y, w, None)]
         run = lambda: [f(*arrays, geometry, groups) for f, *arrays in calls]
         whole = run()
         monkeypatch.setattr(columns, "BLOCK", numbers)
+        monkeypatch.setattr(depthwise, "BLOCK", numbers)
         for a, b in zip(run(), whole):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
         monkeypatch.undo()
@@ -251,11 +324,11 @@ def test_no_gradient_is_computed_that_nobody_asked_for(monkeypatch):
     rng = np.random.default_rng(0)
     x, w = normal(rng, (2, 3, 5, 5), (4, 3, 3, 3))
     with monkeypatch.context() as patch:
-        patch.setattr(columns, "filter_gradient", refuse)
+        patch.setattr(conv, "weigh_filters", refuse)
         p = ag.parameter(x)
         ag.grad(ag.conv2d(p, w).sum(), p)
     with monkeypatch.context() as patch:
-        patch.setattr(columns, "transpose", refuse)
+        patch.setattr(conv, "conv_transpose", refuse)
         p = ag.parameter(w)
         ag.grad(ag.conv2d(x, p).sum(), p)
 

@@ -86,7 +86,7 @@ LINEAR = """
 
 FLAT = """
     ops.where[0] ops.where[1] ops.abs[0] ops.maximum[0] ops.maximum[1] ops.minimum[0] ops.minimum[1] ops.clip[0]
-    activations.relu[0] activations._scaled_where[0] reduce._extreme[0] resample.max_pool2d[0]
+    activations.relu[0] activations._scaled_where[0] reduce._extreme[0] resample._max_pool[0]
 """.split()  # linear in this input between its kinks
 
 

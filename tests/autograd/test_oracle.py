@@ -1114,8 +1114,8 @@ ELSEWHERE = {  # public names without an entry: where they are tested, or what t
     "gradcheck": "test_gradcheck.py", "gradgradcheck": "test_gradcheck.py", "GradcheckError": "test_gradcheck.py",
     "detect_anomaly": "test_anomaly.py", "AnomalyError": "test_anomaly.py",
     **dict.fromkeys(("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "fold", "unfold"), "test_conv.py"),
-    **dict.fromkeys(("adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "interpolate", "max_pool2d",
-                     "max_unpool2d", "pixel_shuffle", "pixel_unshuffle"), "test_resample.py"),
+    **dict.fromkeys(("adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool1d", "avg_pool2d", "interpolate",
+                     "max_pool1d", "max_pool2d", "max_unpool2d", "pixel_shuffle", "pixel_unshuffle"), "test_resample.py"),
     **dict.fromkeys(("batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"), "test_norm.py"),
     "scaled_dot_product_attention": "test_attention.py",
 }

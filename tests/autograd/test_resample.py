@@ -5,10 +5,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd import resample
+from autograd import tables
 from autograd.gradcheck import gradcheck, gradgradcheck
-from autograd.resample import (adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, interpolate, max_pool2d,
-                               max_unpool2d, pixel_shuffle, pixel_unshuffle)
+from autograd.resample import (adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool1d, avg_pool2d, interpolate,
+                               max_pool1d, max_pool2d, max_unpool2d, pixel_shuffle, pixel_unshuffle)
 
 RUNS = settings(max_examples=40, deadline=None, derandomize=True, database=None,
                 suppress_health_check=list(HealthCheck))
@@ -69,6 +69,27 @@ def test_avg_pool2d_is_torchs(
     x = in_layout(np.random.default_rng(seed).standard_normal((2, 3, *map(max, image, kernel))), kind)
     args = kernel, stride, padding, ceil, count_pad, divisor
     same_as_torch(lambda x: avg_pool2d(x, *args), lambda x: F.avg_pool2d(x, *args), [x if batched else x[1]])
+
+
+@RUNS
+@given(st.integers(1, 12), st.integers(1, 4), st.none() | st.integers(1, 3), st.integers(0, 2), st.integers(1, 2),
+       st.booleans(), st.booleans(), LAYOUTS, st.booleans(), INTEGERS)
+def test_pools_in_one_dimension_are_torchs(
+    same_as_torch, in_layout, length, kernel, stride, padding, dilation, ceil, count_pad, kind, batched, seed
+):
+    import torch
+    import torch.nn.functional as F
+
+    padding = min(padding, kernel // 2) if dilation == 1 else 0
+    x = in_layout(distinct(seed, 2, 3, max(length, dilation * (kernel - 1) + 1)), kind)
+    x = x if batched else x[1]
+    args = kernel, stride, padding, dilation, ceil
+    same_as_torch(lambda x: max_pool1d(x, *args), lambda x: F.max_pool1d(x, *args), [x])
+    _, indices = max_pool1d(x, *args, return_indices=True)
+    _, expected = F.max_pool1d(torch.tensor(np.array(x)), *args, return_indices=True)
+    np.testing.assert_array_equal(indices.numpy(), expected.numpy())
+    args = kernel, stride, padding, ceil, count_pad
+    same_as_torch(lambda x: avg_pool1d(x, *args), lambda x: F.avg_pool1d(x, *args), [x])
 
 
 @pytest.mark.parametrize("count_pad", [False, True])
@@ -180,17 +201,17 @@ def test_interpolate_over_one_and_three_axes_is_torchs(same_as_torch, shape, siz
 
 
 @RUNS
-@given(st.integers(1, 9), st.integers(1, 12), st.sampled_from(sorted(resample._TABLES)), st.booleans())
+@given(st.integers(1, 9), st.integers(1, 12), st.sampled_from(sorted(tables.TABLES)), st.booleans())
 def test_a_transposed_table_is_the_transposed_matrix(n, p, mode, align_corners):
     def matrix(index, weight, columns):
         A = np.zeros((len(index), columns))
         np.add.at(A, (np.arange(len(index))[:, None], index), weight)
         return A
 
-    table = resample._TABLES[mode](n, p, np.float64(n / p), align_corners)
+    table = tables.TABLES[mode](n, p, np.float64(n / p), align_corners)
     A = matrix(*table, n)
     np.testing.assert_allclose(A.sum(axis=1), 1.0, rtol=1e-12)  # a constant stays itself
-    np.testing.assert_allclose(matrix(*resample._transposed(*table, n), p), A.T, atol=1e-15)
+    np.testing.assert_allclose(matrix(*tables.transposed(*table, n), p), A.T, atol=1e-15)
 
 
 def test_interpolation_is_what_its_name_says():
@@ -293,6 +314,10 @@ WRONG_VALUES = [
     (lambda: max_pool2d(image, (2, 2, 2)), r"kernel_size is \(2, 2, 2\)"),
     (lambda: max_pool2d(image[0, 0], 2), r"input must be \(N, C, H, W\) or \(C, H, W\)"),
     (lambda: max_pool2d(image[:, :0], 2), r"only N may be 0: input \(2, 0, 6, 8\)"),
+    (lambda: max_pool1d(image[0], 7, padding=4), r"max_pool1d: padding=\(4,\) must be at most half"),
+    (lambda: max_pool1d(image[0], 9), r"window of \(9,\) .* does not fit into input \(4, 6, 8\)"),
+    (lambda: avg_pool1d(image, 2), r"avg_pool1d: input must be \(N, C, L\) or \(C, L\), only N may be 0: input \(2, 4"),
+    (lambda: avg_pool1d(image[0], (2, 2)), r"avg_pool1d: kernel_size is \(2, 2\), expected one integer or 1"),
     (lambda: max_unpool2d(small, places[:1], 2), r"max_unpool2d: indices must be .* input's shape"),
     (lambda: max_unpool2d(small, small, 2), r"integers .* got float64"),
     (lambda: max_unpool2d(small, places + 48, 2), r"values from 48 to 48, .* places 0 to 47"),

@@ -223,7 +223,7 @@ def minigen_conv(shape, which, tf32):
     w = backend.asarray(numbers(O, C, 3, 3))
     xs, gs = ([last(N, channels, H, H, seed=i) for i in range(TURNS)] for channels in (C, O))
     calls = {"forward": lambda x, g: convolution.convolve(x, w, None, geometry, 1),
-             "input gradient": lambda x, g: convolution.transpose(g, w, None, geometry, 1),
+             "input gradient": lambda x, g: convolution.conv_transpose(g, w, None, geometry, 1),
              "filter gradient": lambda x, g: convolution.filter_gradient(x, g, geometry, 1)}
 
     def work():

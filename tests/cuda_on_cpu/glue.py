@@ -54,14 +54,14 @@ def _library(source, options):
     folder.mkdir(exist_ok=True)
     path = folder / f"{key}.so"
     if not path.exists():
-        unfinished = folder / f"{key}.{os.getpid()}"
-        unfinished.with_suffix(".cpp").write_text(text)
-        done = subprocess.run(["g++", *FLAGS, *options, str(unfinished.with_suffix(".cpp")), "-o", str(unfinished)],
-                              capture_output=True, text=True)
-        unfinished.with_suffix(".cpp").unlink()
-        if done.returncode:
-            raise RuntimeError(f"g++: {done.stderr[:4000]}")
-        unfinished.rename(path)
+        with tempfile.TemporaryDirectory(dir=folder) as own:  # other processes may be at it too
+            source, made = Path(own, "kernels.cpp"), Path(own, "kernels.so")
+            source.write_text(text)
+            command = ["g++", *FLAGS, *options, str(source), "-o", str(made)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError(f"g++: {done.stderr[:4000]}")
+            made.replace(path)  # whole, whoever looks
     library = ctypes.CDLL(str(path))
     library.last_message.restype = ctypes.c_char_p
     return library

@@ -1,10 +1,10 @@
-"""conv.cu against columns.py: every kernel, every tile, on shapes that divide by nothing."""
+"""conv.cu against einsum.py: every kernel, every tile, on shapes that divide by nothing."""
 import numpy as np
 import pytest
 
 from autograd import backend
-from autograd.cpu import columns
-from autograd.geometry import Geometry, places
+from autograd.cpu import einsum
+from autograd.geometry import Geometry, output_size
 from autograd.gpu import convolution, launch, tiles
 from autograd.gpu.launch import load, vector
 
@@ -28,7 +28,7 @@ every_shape = pytest.mark.parametrize("name", SHAPES)
 def arrays(name, dtype=np.float32, seed=0):
     """(x, w, y, bias of y, bias of x, geometry, groups), with random numbers."""
     N, C, O, G, image, kernel, stride, padding, dilation = SHAPES[name]
-    output = tuple(map(places, image, kernel, stride, padding, padding, dilation))
+    output = tuple(map(output_size, image, kernel, stride, padding, padding, dilation))
     rng = np.random.default_rng(seed)
     x, w, y, b, a = (rng.standard_normal(shape).astype(dtype) for shape in
                      ((N, C, *image), (O, C // G, *kernel), (N, O, *output), (O,), (C,)))
@@ -38,9 +38,10 @@ def arrays(name, dtype=np.float32, seed=0):
 def check_trio(name, dtype, tolerance):
     x, w, y, b, a, geometry, groups = arrays(name, dtype)
     for bias, other in ((b, a), (None, None)):
-        for function, *arguments in (("convolve", x, w, bias), ("transpose", y, w, other), ("filter_gradient", x, y)):
+        calls = ("convolve", x, w, bias), ("conv_transpose", y, w, other), ("filter_gradient", x, y)
+        for function, *arguments in calls:
             ours = getattr(convolution, function)(*arguments, geometry, groups)
-            theirs = getattr(columns, function)(*arguments, geometry, groups)
+            theirs = getattr(einsum, function)(*arguments, geometry, groups)
             assert ours.dtype == dtype and ours.shape == theirs.shape
             error = np.abs(ours - theirs).max() / np.abs(theirs).max()
             assert error < tolerance, f"{function} {name}: error {error}"
@@ -90,11 +91,10 @@ def test_in_tf32(name, multiprocessors, monkeypatch):
 @pytest.mark.parametrize("kernel", ["conv_direct", "conv_shared"])
 def test_first_rungs(name, kernel):
     x, w, _, b, _, geometry, groups = arrays(name)
-    expected = columns.convolve(x, w, b, geometry, groups).transpose(0, 2, 3, 1)
+    expected = einsum.convolve(x, w, b, geometry, groups).transpose(0, 2, 3, 1)
     y = np.full(expected.shape, np.nan, np.float32)
     last, f = np.ascontiguousarray(x.transpose(0, 2, 3, 1)), np.ascontiguousarray(w.transpose(0, 2, 3, 1))
-    sizes = convolution._sizes(last, geometry.output, len(w), geometry.kernel, groups, geometry.stride,
-                               geometry.dilation, [-n for n in geometry.before])
+    sizes = convolution._sizes(last, len(w), groups, geometry)
     P, Q = geometry.output
     sizes |= dict(OH=P, OW=Q, pitch_h=1, pitch_w=1, phase_h=0, phase_w=0)
     if kernel == "conv_direct":
@@ -108,11 +108,10 @@ def test_first_rungs(name, kernel):
 @every_shape
 def test_first_rung_of_the_filter_gradient(name):
     x, w, y, _, _, geometry, groups = arrays(name)
-    expected = columns.filter_gradient(x, y, geometry, groups)
+    expected = einsum.filter_gradient(x, y, geometry, groups)
     result = np.full(w.shape, np.nan, np.float32)
     x, y = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)) for a in (x, y))
-    sizes = convolution._sizes(x, geometry.output, len(w), geometry.kernel, groups, geometry.stride,
-                               geometry.dilation, [-n for n in geometry.before])
+    sizes = convolution._sizes(x, len(w), groups, geometry)
     load("conv.cu", np.float32, **convolution._UNUSED).launch(
         "filter_direct", (-(-result.size // 64),), (64,), x=x, y=y, w=result, **sizes)
     np.testing.assert_allclose(result, expected, rtol=0, atol=ROUNDING[np.float32] * np.abs(expected).max())
@@ -120,7 +119,7 @@ def test_first_rung_of_the_filter_gradient(name):
 
 def test_layouts_and_half_precision():
     x, w, _, b, _, geometry, groups = arrays("3x3")
-    expected = columns.convolve(x, w, b, geometry, groups)
+    expected = einsum.convolve(x, w, b, geometry, groups)
     for layout in (x, np.asfortranarray(x), x.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2), x[::-1][::-1]):
         np.testing.assert_allclose(convolution.convolve(layout, w, b, geometry, groups), expected, atol=1e-4)
     half = convolution.convolve(*(a.astype(np.float16) for a in (x, w, b)), geometry, groups)
@@ -131,7 +130,7 @@ def test_layouts_and_half_precision():
 def test_an_empty_batch():
     x, w, y, b, a, geometry, groups = arrays("3x3")
     assert convolution.convolve(x[:0], w, b, geometry, groups).shape == (0, *y.shape[1:])
-    assert convolution.transpose(y[:0], w, a, geometry, groups).shape == (0, *x.shape[1:])
+    assert convolution.conv_transpose(y[:0], w, a, geometry, groups).shape == (0, *x.shape[1:])
     np.testing.assert_array_equal(convolution.filter_gradient(x[:0], y[:0], geometry, groups), 0 * w)
 
 
@@ -175,7 +174,7 @@ def test_a_broken_kernel_is_noticed(mutant, order, monkeypatch):
 
     monkeypatch.setattr(launch, "compile_source", compile_mutant)
     x, w, _, b, _, geometry, groups = arrays("3x3")
-    expected = columns.convolve(x, w, b, geometry, groups)
+    expected = einsum.convolve(x, w, b, geometry, groups)
     with pytest.raises((RuntimeError, AssertionError)):
         y = convolution.convolve(x, w, b, geometry, groups)
         np.testing.assert_allclose(y, expected, rtol=0, atol=ROUNDING[np.float32] * np.abs(expected).max())

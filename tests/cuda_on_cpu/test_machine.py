@@ -1,8 +1,12 @@
 """CUDA on the CPU means what it means on a GPU, and notices what a GPU would hide: each mistake is made on purpose."""
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from autograd import gpu
+from autograd.gpu import launch
 from autograd.gpu.launch import Kernels
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
@@ -31,6 +35,15 @@ def reverse(source, n=50, room=None):
 def test_a_block_shares_memory():
     x, y = reverse(REVERSE)
     np.testing.assert_array_equal(y, x[::-1])
+
+
+def test_several_may_compile_the_same_at_a_time():
+    """As the processes of pytest-xdist do; here, threads. None finds the file of another unfinished, or takes it away."""
+    new = REVERSE.replace("reverse", f"reverse_{time.time_ns()}")
+    with ThreadPoolExecutor(4) as pool:
+        made = [pool.submit(launch.compile_source, new, ("-DREAL=float",)) for _ in range(4)]
+    for compiled in made:
+        compiled.result()
 
 
 def test_a_removed_barrier_is_noticed():

@@ -9,9 +9,9 @@ import pytest
 
 import autograd as ag
 from autograd import Tensor, backend, parameter
-from autograd.cpu import columns
+from autograd.cpu import convolution as on_cpu
 from autograd.backend import asarray, to_numpy
-from autograd.geometry import Geometry, places
+from autograd.geometry import Geometry, output_size
 from autograd.gpu import adam, convolution, gemm
 from minigen import data
 from minigen.diffusion import samplers, schedule
@@ -62,13 +62,13 @@ def assert_close(actual, expected, tolerance):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_trio(shape, kind, dtype, tolerance):
     N, C, O, G, image, kernel, stride, padding, dilation = shape
-    output = tuple(map(places, image, kernel, stride, padding, padding, dilation))
+    output = tuple(map(output_size, image, kernel, stride, padding, padding, dilation))
     geometry = Geometry(image, kernel, output, stride, padding, dilation)
     x, w, y, b, a = (normal(*s, seed=i, dtype=dtype) for i, s in enumerate(
         ((N, C, *image), (O, C // G, *kernel), (N, O, *output), (O,), (C,))))
-    for function, *arguments in (("convolve", x, w, b), ("transpose", y, w, a), ("filter_gradient", x, y)):
+    for function, *arguments in (("convolve", x, w, b), ("conv_transpose", y, w, a), ("filter_gradient", x, y)):
         backend.use("cpu")
-        expected = getattr(columns, function)(*(t.astype(np.float64) for t in arguments), geometry, G)
+        expected = getattr(on_cpu, function)(*(t.astype(np.float64) for t in arguments), geometry, G)
         backend.use("cuda", tf32=kind == "tf32")
         try:
             assert_close(getattr(convolution, function)(*map(asarray, arguments), geometry, G), expected, tolerance)

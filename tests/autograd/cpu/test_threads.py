@@ -1,4 +1,8 @@
 """Work split over threads gives what it gives undivided, and behaves like a call."""
+import os
+import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -6,7 +10,7 @@ import pytest
 import threadpoolctl
 
 from autograd import Tensor, conv2d, conv_transpose2d, grad, leaky_relu, parameter, relu, silu
-from autograd.cpu import columns, threads
+from autograd.cpu import convolution, threads
 from autograd.norm import batch_norm, group_norm, instance_norm, layer_norm
 from autograd.geometry import Geometry
 from autograd.cpu.threads import map_chunks, parallel_for, shared_matmul
@@ -20,7 +24,8 @@ def three_threads(monkeypatch):
     pool = threads.ThreadPoolExecutor(2)
     monkeypatch.setattr(threads, "threads", lambda: 3)
     monkeypatch.setattr(threads, "_pool", lambda: pool)
-    monkeypatch.setattr(threads, "WORTHWHILE", 0)
+    for least in ("WORTHWHILE", "LITTLE", "ALONE", "ALONE_BY_VECTOR"):
+        monkeypatch.setattr(threads, least, 0)
     yield
     pool.shutdown()
 
@@ -66,16 +71,78 @@ def test_parts_see_the_callers_error_settings(three_threads):
         parallel_for(lambda part: np.exp(np.float32([1000.0])), 3, 1)
 
 
-def test_blas_has_one_thread_once_it_was_asked_for_its_number():
-    controller = threadpoolctl.ThreadpoolController()
-    assert controller.info() and threads.threads() >= 1
-    assert {library["num_threads"] for library in controller.info() if library["user_api"] == "blas"} == {1}
+def blas_threads():
+    """The numbers of threads of the BLAS libraries that are loaded."""
+    info = threadpoolctl.threadpool_info()
+    return [library["num_threads"] for library in info if library["user_api"] == "blas"]
+
+
+@pytest.fixture
+def blas_of_two():
+    """BLAS libraries that would use two threads each."""
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        yield
+
+
+def test_blas_has_one_thread_within_our_products_and_its_own_number_after(blas_of_two, monkeypatch):
+    if not blas_threads():
+        pytest.skip("threadpoolctl knows no BLAS here")
+    assert set(blas_threads()) == {2}
+    seen = []
+    monkeypatch.setattr(threads.xp, "matmul", lambda a, b: seen.append(threads._blas()[0]()))
+    for a, b in [((65, 64), (64, 64)), ((1, 128), (128, 128)), ((128, 128), (128, 1))]:  # what BLAS would share
+        shared_matmul(np.ones(a), np.ones(b))
+    monkeypatch.undo()
+    parallel_for(lambda part: seen.append(threads._blas()[0]()), 5, threads.LITTLE)
+    assert seen == [1] * 4
+    with pytest.raises(ZeroDivisionError):
+        parallel_for(lambda part: 1 / 0, 5, threads.LITTLE)
+    relu(Tensor(np.ones((64, 1 << 16), np.float32)))
+    conv2d(np.ones((4, 16, 32, 32)), np.ones((16, 16, 3, 3)))
+    assert set(blas_threads()) == {2}
+
+
+def test_importing_limits_nobody():
+    if not blas_threads():
+        pytest.skip("threadpoolctl knows no BLAS here")
+    code = ("import numpy, threadpoolctl as t\nt.threadpool_limits(2)\nimport autograd, minigen.nn\n"
+            "x = autograd.relu(numpy.ones(3)) @ numpy.ones((3, 2))\n"
+            "print({library['num_threads'] for library in t.threadpool_info()})")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{2}"
+
+
+LARGE_RELU = """
+import os, sys, numpy as np, autograd
+from autograd.cpu import threads
+threads.threads = lambda: 2  # on a machine of one core too
+x = np.random.default_rng(0).standard_normal((64, 1 << 16)).astype("f")
+expected = np.maximum(x, 0)
+work = lambda: np.array_equal(autograd.relu(x).numpy(), expected)
+assert work()
+child = os.fork()
+if child == 0:
+    os._exit(0 if work() else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_threads_of_its_own():
+    """Those of the parent's pool do not live there: whoever waited for one would wait for ever."""
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", LARGE_RELU], start_new_session=True) as process:
+        try:
+            assert process.wait(timeout=60) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 @pytest.mark.parametrize("a, b", [
     ((7, 5), (5, 3)), ((1, 5), (5, 3)), ((7, 5, 2), (2, 3)), ((7, 5, 2), (7, 2, 3)), ((2, 7, 5, 2), (2, 7, 2, 3)),
     ((1, 5, 2), (7, 2, 3)), ((7, 5, 2), (1, 2, 3)), ((5, 2), (7, 2, 3)), ((4, 1, 5, 2), (3, 2, 6)), ((0, 5), (5, 3)),
-    ((7, 0), (0, 3)), ((7, 5), (5, 0))])
+    ((7, 0), (0, 3)), ((7, 5), (5, 0)),
+    ((5,), (5, 3))])
 def test_a_product_in_parts_is_the_product(three_threads, a, b):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal(a), rng.standard_normal(b).astype(np.float32)
@@ -99,7 +166,7 @@ def test_a_chain_of_ufuncs_in_parts_is_the_chain(three_threads, monkeypatch, sha
 
 @pytest.mark.parametrize("G, C, O, stride, taps", [
     (1, 5, 7, (1, 1), 3), (2, 16, 4, (2, 2), 3), (1, 3, 40, (3, 2), 3),
-    (1, 20, 33, (1, 1), 3), (1, 20, 33, (2, 2), 4)])  # by tiles, and in squares
+    (1, 20, 33, (1, 1), 3), (1, 20, 33, (2, 2), 4)])  # by tiles, and in blocks of 2 x 2 pixels
 def test_convolutions_agree_with_those_of_one_thread(request, G, C, O, stride, taps):
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((7, C, 9, 8)), rng.standard_normal((O, C // G, taps, taps))
@@ -108,8 +175,8 @@ def test_convolutions_agree_with_those_of_one_thread(request, G, C, O, stride, t
     y = rng.standard_normal((7, O, *output))
 
     def all_three():
-        return (columns.convolve(x, w, None, geometry, G), columns.transpose(y, w, None, geometry, G),
-                columns.filter_gradient(x, y, geometry, G))
+        return (convolution.convolve(x, w, None, geometry, G), convolution.conv_transpose(y, w, None, geometry, G),
+                convolution.filter_gradient(x, y, geometry, G))
 
     alone = all_three()
     request.getfixturevalue("three_threads")

@@ -1,13 +1,13 @@
-"""Winograd's convolution against the sum as it is written, that rounding hardly harms it, and stride 2 on squares."""
+"""Winograd's convolution against the sum as it is written, that rounding hardly harms it, and stride 2 on blocks."""
 import numpy as np
 import pytest
 
-from autograd.cpu import columns, space_to_depth, winograd
+from autograd.cpu import convolution, einsum, space_to_depth, winograd
 from autograd.geometry import Geometry
 
 pytestmark = pytest.mark.cpu
 
-SIZES = [  # N, C, O, image, before, output, taps along a side
+SIZES = [  # N, C, O, image, padding, output, taps along a side
     (3, 2, 3, (6, 6), (1, 1), (6, 6), 3),
     (2, 5, 1, (7, 4), (1, 1), (7, 4), 3),  # tiles that reach over the edge below
     (2, 3, 4, (5, 9), (0, 0), (3, 7), 3),
@@ -26,16 +26,8 @@ MAPS = [(*size, M) for size in SIZES for M in range(2, 8 - size[-1])]
 
 
 def as_written(x, w, geometry):
-    """y[n,o,p,q] = sum_crs w[o,c,r,s] x[n, c, stride p + r - before, ...], the image zero outside."""
-    (P, Q), (H, W), (top, left), (down, across) = geometry.output, geometry.image, geometry.before, geometry.stride
-    far = 20
-    frame = np.zeros((*x.shape[:2], H + 2 * far, W + 2 * far), x.dtype)
-    frame[:, :, far : far + H, far : far + W] = x
-    y = np.zeros((len(x), len(w), P, Q), x.dtype)
-    for r, s in np.ndindex(w.shape[2:]):
-        seen = frame[:, :, far + r - top :: down, far + s - left :: across][:, :, :P, :Q]
-        y += np.einsum("oc,nchw->nohw", w[:, :, r, s], seen)
-    return y
+    """The convolution by einsum, which test_conv.py holds against the sum number by number."""
+    return einsum.convolve(x, w, None, geometry, 1)
 
 
 def last(t):
@@ -51,18 +43,18 @@ def near(a, b):
 @pytest.mark.parametrize("case", MAPS, ids=str)
 def test_both_maps(monkeypatch, case, small_blocks):
     """With every block one image and one row of tiles, too. The gradient of <y, u> by w[i] is <conv(x, unit i), u>."""
-    N, C, O, image, before, output, R, M = case
+    N, C, O, image, padding, output, R, M = case
     if small_blocks:
         monkeypatch.setattr(winograd, "BLOCK", 1)
-    geometry = Geometry(image, (R, R), output, (1, 1), before, (1, 1))
+    geometry = Geometry(image, (R, R), output, (1, 1), padding, (1, 1))
     rng = np.random.default_rng(0)
     x, w, b, u = (rng.standard_normal(shape) for shape in ((N, C, *image), (O, C, R, R), (O,), (N, O, *output)))
-    near(winograd.convolve(x, w, None, geometry, M), as_written(x, w, geometry))
-    near(winograd.convolve(x, w, b, geometry, M), as_written(x, w, geometry) + b[:, None, None])
+    near(winograd.convolve(x, w, None, geometry, 1, M), as_written(x, w, geometry))
+    near(winograd.convolve(x, w, b, geometry, 1, M), as_written(x, w, geometry) + b[:, None, None])
     units = np.eye(w.size).reshape(-1, *w.shape)
     dw = [(as_written(x, unit, geometry) * u).sum() for unit in units]
     for x_laid_out, u_laid_out in ((x, u), (last(x), last(u))):
-        near(winograd.filter_gradient(x_laid_out, u_laid_out, geometry, M), np.reshape(dw, w.shape))
+        near(winograd.filter_gradient(x_laid_out, u_laid_out, geometry, 1, M), np.reshape(dw, w.shape))
 
 
 @pytest.mark.parametrize("M, R", [(2, 3), (4, 3), (5, 2), (2, 5)])
@@ -91,8 +83,8 @@ def test_rounding_is_a_few_times_that_of_the_sum(M, R, largest, dtype, tolerance
     in_dtype = lambda *arrays: [a.astype(dtype) for a in arrays]
     sums = lambda r, s: np.einsum("nohw,nchw->oc", u, x[:, :, r : r + output[0], s : s + output[1]])
     filters = np.reshape([sums(r, s) for r, s in np.ndindex(R, R)], (R, R, 64, 64)).transpose(2, 3, 0, 1)
-    for ours, exact in ((winograd.convolve(*in_dtype(x, w), None, geometry, M), as_written(x, w, geometry)),
-                        (winograd.filter_gradient(*in_dtype(x, u), geometry, M), filters)):
+    for ours, exact in ((winograd.convolve(*in_dtype(x, w), None, geometry, 1, M), as_written(x, w, geometry)),
+                        (winograd.filter_gradient(*in_dtype(x, u), geometry, 1, M), filters)):
         assert ours.dtype == dtype
         error = ours - exact
         assert np.sqrt((error**2).mean() / (exact**2).mean()) < tolerance
@@ -106,30 +98,30 @@ def test_rounding_is_a_few_times_that_of_the_sum(M, R, largest, dtype, tolerance
 def test_chosen_only_for_what_it_is_made_for(changed, M):
     """Tiles of 4 x 4, but of 3 x 3 where that divides the outputs; and none that mostly lie outside."""
     case = {"C": 32, "O": 32, "groups": 1, "image": (40, 40), "kernel": (3, 3), "output": (40, 40), "stride": (1, 1),
-            "before": (1, 1), "dilation": (1, 1), "dtype": np.float32} | changed
+            "padding": (1, 1), "dilation": (1, 1), "dtype": np.float32} | changed
     C, O, groups, dtype = (case.pop(name) for name in ("C", "O", "groups", "dtype"))
     assert winograd.tile_size(C, O, Geometry(**case), groups, np.dtype(dtype)) == M
 
 
-@pytest.mark.parametrize("N, C, O, image, taps, stride, before", [
+@pytest.mark.parametrize("N, C, O, image, taps, stride, padding", [
     (3, 64, 70, (13, 12), (3, 3), 1, 1), (2, 20, 33, (12, 15), (4, 4), 2, 1), (2, 32, 32, (13, 11), (4, 4), 2, 0),
     (2, 16, 33, (14, 13), (6, 6), 2, 3), (2, 3, 20, (13, 12), (4, 2), 2, 1), (2, 20, 3, (7, 9), (2, 2), 2, 0)])
-def test_the_fast_ways_agree_with_the_sum(N, C, O, image, taps, stride, before):
-    """All three maps, in both layouts, where tiles or squares are chosen; the transposed map by <conv(x), y>."""
-    output = tuple((size + 2 * before - k) // stride + 1 for size, k in zip(image, taps))
-    geometry = Geometry(image, taps, output, (stride, stride), (before, before), (1, 1))
+def test_the_fast_ways_agree_with_the_sum(N, C, O, image, taps, stride, padding):
+    """All three maps, in both layouts, where tiles or blocks are chosen; the transposed map by <conv(x), y>."""
+    output = tuple((size + 2 * padding - k) // stride + 1 for size, k in zip(image, taps))
+    geometry = Geometry(image, taps, output, (stride, stride), (padding, padding), (1, 1))
     assert winograd.tile_size(C, O, geometry, 1, np.dtype(float)) or space_to_depth.fits(geometry, 1)
     rng = np.random.default_rng(0)
     x, w, y, b, c = (rng.standard_normal(shape) for shape in (
         (N, C, *image), (O, C, *taps), (N, O, *output), (O,), (C,)))
     for x_laid_out, y_laid_out in ((x, y), (last(x), last(y))):
-        near(columns.convolve(x_laid_out, w, b, geometry, 1), as_written(x, w, geometry) + b[:, None, None])
-        sent = columns.transpose(y_laid_out, w, c, geometry, 1) - c[:, None, None]
+        near(convolution.convolve(x_laid_out, w, b, geometry, 1), as_written(x, w, geometry) + b[:, None, None])
+        sent = convolution.conv_transpose(y_laid_out, w, c, geometry, 1) - c[:, None, None]
         for n, ch, i, j in [(0, 0, 0, 0), (N - 1, C - 1, image[0] - 1, image[1] - 1), (1, 1, 5, 6), (0, 2, 3, 2)]:
             unit = np.zeros_like(x)
             unit[n, ch, i, j] = 1
             assert abs(sent[n, ch, i, j] - (as_written(unit, w, geometry) * y).sum()) < 1e-11
-        dw = columns.filter_gradient(x_laid_out, y_laid_out, geometry, 1)
+        dw = convolution.filter_gradient(x_laid_out, y_laid_out, geometry, 1)
         for o, ch, r, s in [(0, 0, 0, 0), (O - 1, C - 1, taps[0] - 1, taps[1] - 1), (1, 2, 1, 0), (2, 1, 0, 1)]:
             unit = np.zeros_like(w)
             unit[o, ch, r, s] = 1
@@ -142,23 +134,23 @@ def test_integers_stay_exact(taps, stride):
     x, w = rng.integers(-9, 10, (2, 32, 16, 16)), rng.integers(-9, 10, (32, 32, taps, taps))
     output = ((16 + 2 - taps) // stride + 1,) * 2
     geometry = Geometry((16, 16), (taps, taps), output, (stride, stride), (1, 1), (1, 1))
-    y = columns.convolve(x, w, None, geometry, 1)
+    y = convolution.convolve(x, w, None, geometry, 1)
     assert y.dtype == x.dtype
     np.testing.assert_array_equal(y, as_written(x, w, geometry))
 
 
 @pytest.mark.parametrize("changed", [{}, {"kernel": (3, 4)}, {"stride": (2, 1)}, {"dilation": (1, 2)}], ids=str)
-def test_squares_are_for_even_filters_with_stride_2(changed):
-    geometry = Geometry(**{"image": (9, 9), "kernel": (4, 4), "output": (4, 4), "stride": (2, 2), "before": (1, 1),
+def test_blocks_are_for_even_filters_with_stride_2(changed):
+    geometry = Geometry(**{"image": (9, 9), "kernel": (4, 4), "output": (4, 4), "stride": (2, 2), "padding": (1, 1),
                            "dilation": (1, 1)} | changed)
     assert space_to_depth.fits(geometry, 1) == (not changed) and not space_to_depth.fits(geometry, 3)
 
 
-@pytest.mark.parametrize("image, before, output", [((9, 8), (1, 1), (4, 4)), ((6, 7), (3, 0), (5, 2)),
+@pytest.mark.parametrize("image, padding, output", [((9, 8), (1, 1), (4, 4)), ((6, 7), (3, 0), (5, 2)),
                                                    ((12, 12), (-2, -1), (3, 4))])
-def test_squares_and_back(image, before, output):
+def test_blocks_and_back(image, padding, output):
     """to_image is from_image's transpose; filters go there and back."""
-    geometry = Geometry(image, (4, 4), output, (2, 2), before, (1, 1))
+    geometry = Geometry(image, (4, 4), output, (2, 2), padding, (1, 1))
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((2, 3, *image)), rng.standard_normal((5, 3, 4, 4))
     z = rng.standard_normal(space_to_depth.from_image(x, geometry).shape)
