@@ -1,5 +1,7 @@
-"""Measures are rounded as their interval says, and the interval covers the truth as often as it claims; distances between
-sets of features and of points: closed forms, definitions written out, and what each is meant to notice."""
+"""Measures are rounded as their interval says, and the interval covers the truth as often as it claims.
+
+Distances between sets of features, or of points: closed forms, definitions written out, and what each is to notice.
+"""
 import itertools
 
 import numpy as np

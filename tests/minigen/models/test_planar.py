@@ -139,7 +139,7 @@ def test_reverse_kl_falls_below_that_of_the_best_gaussian():
 @pytest.mark.slow
 def test_32_layers_come_within_a_tenth_of_a_nat():
     """On u4, where the Gaussian that matches its moments is 0.97 nats away: the hardest of the four, all of which are
-    in examples/31_planar_flow.py."""
+    in examples/4_flows/31_planar_flow.py."""
     u4, rng = load("u4"), generator(0)
     run = train(Run(find("planar_energy").plan(u4, rng), u4, rng=rng))
     drawn, summed, _ = run.model.eval().measure(load("u4", "test").columns, generator(0))
