@@ -9,19 +9,19 @@ from minigen import data, plot
 from minigen.models.basics import IndependentPixels, MarkovChain
 
 train, test = data.load("digits"), data.load("digits", "test")
-shape, levels = train.image_shape, train.levels
+space = train.spaces["x"]
 
 models = {
-    "independent pixels": IndependentPixels(shape, levels),
-    "Markov chain, one table": MarkovChain(shape, levels, shared=True),
-    "Markov chain, a table per place": MarkovChain(shape, levels),
+    "independent pixels": IndependentPixels(space),
+    "Markov chain, one table": MarkovChain(space, shared=True),
+    "Markov chain, a table per place": MarkovChain(space),
 }
-pictures = {"digits": data.to_unit(train.x[:36], levels)}
+pictures = {"digits": space.drawn(train["x"][:36])}
 for name, model in models.items():
-    model.fit(train.x)
-    nll, parameters = model.evaluate(test.x, test.y, rng(0))
-    print(f"{name:32} {nll.measure()}, {parameters.value:,} parameters")
-    pictures[f"{name}\n{nll.measure()}, {parameters.value:,} parameters"] = model.sample(36, rng(0))
+    model.fit(train["x"])
+    nll, parameters = model.measure(test.columns, rng(0))
+    print(f"{name:32} {nll.number()}, {parameters.value:,} parameters")
+    pictures[f"{name}\n{nll.number()}, {parameters.value:,} parameters"] = model.sample(36, rng(0))
 
 print(test.note)
 plot.sheets(pictures, "04_counting.png")

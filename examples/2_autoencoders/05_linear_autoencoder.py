@@ -11,20 +11,21 @@ from autograd.backend import rng, to_numpy
 from minigen import data
 from minigen.models.autoencoders import LinearAutoencoder
 from minigen.models.autoencoders.linear_ae import largest_angle, pca
-from minigen.optim import Adam, cosine
+from minigen.optim import Adam, cosine_decay
 
 LATENT, STEPS = 6, 1000
 
 digits = data.load("digits")
-model = LinearAutoencoder(digits.image_shape, digits.levels, LATENT, rng=rng(0)).center(digits.x)
-x = to_numpy(model.unit(digits.x))  # (N, D)
+space = digits.spaces["x"]
+model = LinearAutoencoder(space, LATENT, rng=rng(0)).center(digits["x"])
+x = to_numpy(space.rows(digits["x"]))  # (N, D)
 mean, axes_of_pca = pca(x, LATENT)  # (D,), (D, Z)
 
-optimizer = Adam(model.parameters(), cosine(0.03, STEPS))
+optimizer = Adam(model.parameters(), cosine_decay(0.03))
 angles = []
-for _ in range(STEPS):
-    loss = model.loss((digits.x, None), None)["squared error"]
-    optimizer.step(grad(loss, optimizer.params))
+for step in range(STEPS):
+    loss = model.loss(digits.columns, None)["squared error"]
+    optimizer.step(grad(loss, optimizer.params), done=step / STEPS)
     angles.append(largest_angle(model.decoder.weight.data, axes_of_pca))
 print(f"largest angle between the planes: {angles[0]:.3f} rad at first, {angles[-1]:.1e} rad at the end")
 print(f"loss {loss.item():.5f}, and {((x - mean) ** 2).sum(1).mean():.5f} without a code")

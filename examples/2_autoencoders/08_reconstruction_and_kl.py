@@ -10,7 +10,7 @@ from autograd import grad
 from autograd.backend import rng
 from minigen import data, plot
 from minigen.models.autoencoders import VAE
-from minigen.optim import Adam, cosine
+from minigen.optim import Adam, cosine_decay
 
 STEPS = 1200
 WEIGHTS = {"only reconstruction": (1, 0), "only KL": (0, 1), "both": (1, 1)}
@@ -19,18 +19,18 @@ digits = data.load("digits")
 figure, axes = plt.subplots(2, 3, figsize=(12, 8.4), layout="constrained")
 for column, (name, (a, b)) in zip(axes.T, WEIGHTS.items()):
     noise = rng(0)
-    model = VAE(digits.image_shape, digits.levels, "categorical", latent=2, hidden=(256,), rng=noise)
-    batches = data.Batches(digits, 100, noise)
-    optimizer = Adam(model.parameters(), cosine(3e-3, STEPS))
-    for _ in range(STEPS):
+    model = VAE(digits.spaces["x"], "categorical", latent=2, hidden=(256,), rng=noise)
+    batches = digits.batches(100, noise)
+    optimizer = Adam(model.parameters(), cosine_decay(3e-3))
+    for step in range(STEPS):
         terms = model.loss(next(batches), noise)
         loss = a * terms["reconstruction"] + b * terms["KL"]
-        optimizer.step(grad(loss, optimizer.params))
+        optimizer.step(grad(loss, optimizer.params), done=step / STEPS)
     reconstruction, kl = terms["reconstruction"].item(), terms["KL"].item()
     print(f"{name:20} reconstruction {reconstruction:6.1f}, KL {kl:6.2f} nats")
 
-    z = model.encode(digits.x)  # (N, 2)
-    colours = column[0].scatter(*z.T, c=digits.y, cmap="tab10", vmin=-0.5, vmax=9.5, s=6)
+    z = model.encode(digits["x"])  # (N, 2)
+    colours = column[0].scatter(*z.T, c=digits["y"], cmap="tab10", vmin=-0.5, vmax=9.5, s=6)
     for radius in (1, 2, 3):  # the prior's contours
         column[0].add_patch(plt.Circle((0, 0), radius, fill=False, color="k", linewidth=0.8, linestyle=":"))
     column[0].set(title=f"{name}: codes", xlabel="z1", ylabel="z2", aspect="equal")

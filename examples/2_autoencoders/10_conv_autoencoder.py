@@ -9,17 +9,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from autograd.backend import rng
-from minigen import data, plot
+from minigen import data, latents, plot
 from minigen.models.autoencoders import Autoencoder
-from minigen.models.autoencoders.latent import reconstructions
 from minigen.nn.autoencoder import conv_pair, mlp_pair
-from minigen.optim import Adam, cosine
-from minigen.train import train
+from minigen.optim import adam, cosine_decay
+from minigen.train import Run, one_stage, train
 
 STEPS = 700
 
 digits, test = data.load("mnist10k"), data.load("mnist10k", "test")
-shape = digits.image_shape
+space = digits.spaces["x"]
 in_order, shuffled = np.arange(28 * 28), rng(1).permutation(28 * 28)
 runs = {"linear layers": ((256,), mlp_pair, in_order),
         "convolutions": ((16, 32), conv_pair, in_order),
@@ -35,17 +34,16 @@ print(test.note)
 figure, panels = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
 for axes, (name, (hidden, networks, order)) in zip(panels, runs.items()):
     noise = rng(0)
-    model = Autoencoder(shape, digits.levels, 16, hidden, networks, rng=noise)
-    dataset = data.Dataset(digits.name, digits.split, reordered(digits.x, order), None, digits.levels, digits.note)
-    adam = Adam(model.parameters(), cosine(2e-3, STEPS))
-    train(model, data.Batches(dataset, 64, noise), {"autoencoder": adam}, STEPS, rng=noise)
-    x = reordered(test.x, order)
-    error = model.evaluate(x, None, noise)[0]
+    model = Autoencoder(space, 16, hidden, networks, rng=noise)
+    dataset = data.Dataset(digits.name, "train", {"x": reordered(digits["x"], order)}, {"x": space}, digits.note)
+    train(Run(one_stage(model, adam(cosine_decay(2e-3)), STEPS, batch_size=64), dataset, rng=noise))
+    x = reordered(test["x"], order)
+    error = model.measure({"x": x}, noise)[0]
     print(f"{name}, {model.num_parameters():,} parameters: {error}")
 
-    images = reordered(reconstructions(model, x[:24], columns=8), np.argsort(order))
+    images = reordered(latents.reconstructions(model, x[:24], columns=8), np.argsort(order))
     axes.imshow(plot.sheet(images, columns=8))
-    axes.set_title(f"{name}, {model.num_parameters():,} parameters\nsquared error {error.measure()}")
+    axes.set_title(f"{name}, {model.num_parameters():,} parameters\nsquared error {error.number()}")
     axes.set_axis_off()
 figure.savefig("10_conv_autoencoder.png", dpi=110)
 print("wrote 10_conv_autoencoder.png")

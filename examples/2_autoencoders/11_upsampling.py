@@ -12,7 +12,7 @@ from autograd import grad, interpolate, max_pool2d, max_unpool2d, no_grad, relu
 from autograd.backend import rng, xp
 from minigen import data
 from minigen.nn import Conv2d, ConvTranspose2d, Module
-from minigen.optim import Adam, cosine
+from minigen.optim import Adam, cosine_decay
 
 STEPS = 400
 WAYS = {"nearest": None, "bilinear": None, "unpooling": None, "transposed 3 x 3": 3, "transposed 4 x 4": 4}  # stamps
@@ -39,24 +39,26 @@ class Codec(Module):
         return h if WAYS[self.way] else interpolate(h, scale_factor=2, mode=self.way)  # the stamps double themselves
 
 
-train, x_test = data.load("mnist10k"), data.to_unit(data.load("mnist10k", "test").x[:200], 256)
+digits, test = data.load("mnist10k"), data.load("mnist10k", "test")
+unit = digits.spaces["x"].unit  # pixels on [0, 1]
+x_test = unit(test["x"][:200])
 figure, panels = plt.subplots(3, 5, figsize=(12.5, 8), layout="constrained")
 for column, (way, k) in zip(panels.T, WAYS.items()):
     plain = Codec(way, 1, rng(0))  # its convolutions change nothing, and its stamps are even
     for name, p in plain.named_parameters():
         p.data[...] = 0 if name.endswith("bias") else 4 / k**2 if k and "up" in name else xp.eye(9)[4].reshape(3, 3)
-    codec, batches = Codec(way, 4, rng(0)), data.Batches(train, 64, rng(1))
-    adam = Adam(codec.parameters(), cosine(1e-2, STEPS))
+    codec, batches = Codec(way, 4, rng(0)), digits.batches(64, rng(1))
+    adam = Adam(codec.parameters(), cosine_decay(1e-2))
     with no_grad():
         pictures = [model(x_test[3:4]).numpy() for model in (plain, codec)]
-    for _ in range(STEPS):
-        x = data.to_unit(next(batches)[0], 256)
-        adam.step(grad(((codec(x) - x) ** 2).sum(axis=(1, 2, 3)).mean(), adam.params))
+    for step in range(STEPS):
+        x = unit(next(batches)["x"])
+        adam.step(grad(((codec(x) - x) ** 2).sum(axis=(1, 2, 3)).mean(), adam.params), done=step / STEPS)
     with no_grad():
-        x_hat = codec(x_test).numpy()
-    error = f"squared error {((x_hat - x_test) ** 2).sum(axis=(1, 2, 3)).mean():.1f}"
+        x_hat = codec(x_test)
+    error = f"squared error {((x_hat - x_test) ** 2).sum(axis=(1, 2, 3)).mean().item():.1f}"
     print(f"{way:20} {error} on {len(x_test)} test digits")
-    for axes, picture, below in zip(column, [*pictures, x_hat[3:4]], ("", "", error)):
+    for axes, picture, below in zip(column, [*pictures, x_hat[3:4].numpy()], ("", "", error)):
         axes.imshow(picture[0, 0], cmap="gray")
         axes.set(xticks=[], yticks=[], xlabel=below)
     column[0].set_title(way)

@@ -9,34 +9,28 @@ import numpy as np
 
 from autograd.backend import rng, to_numpy
 from minigen import data, plot, recipes
-from minigen.train import train
+from minigen.train import Run, train
 
 STEPS = 800
 WALK = 20, 200  # steps at which the drawing is shown
 
-recipe = recipes.find("denoising_ae")
 digits, test = data.load("mnist10k"), data.load("mnist10k", "test")
 
 noise = rng(0)
-model = recipe.model(digits, noise)
-optimizer = recipe.optimizers["autoencoder"](model.parameters())
-train(model, data.Batches(digits, recipe.batch_size, noise), {"autoencoder": optimizer}, STEPS, rng=noise)
+run = train(Run(recipes.find("denoising_ae").plan(digits, noise), digits, rng=noise, steps=STEPS))
+model, space = run.model, digits.spaces["x"]
 print(test.note)
-print(model.evaluate(test.x, test.y, noise)[0])
+print(model.measure(test.columns, noise)[0])
 
-variances = np.linalg.eigvalsh(np.cov(to_numpy(model.unit(digits.x)).T))  # along the principal axes
+variances = np.linalg.eigvalsh(np.cov(to_numpy(space.rows(digits["x"])).T))  # along the principal axes
 print(f"Wiener's filter  {(variances * model.sigma**2 / (variances + model.sigma**2)).sum():.2f}")
 
-
-def images(rows):
-    return rows.reshape(-1, *model.shape)
-
-
-spoiled = model.spoil(model.unit(test.x[:36]), noise)
-pictures = {"test digits under noise": images(spoiled), "denoised": images(model.denoise(spoiled))}
-x, walked = model.spoil(np.zeros((36, model.D), np.float32), noise), 0
+corrupted = model.corrupt(space.rows(test["x"][:36]), noise)
+pictures = {"test digits under noise": space.from_unit(corrupted),
+            "denoised": space.from_unit(model.denoise(corrupted))}
+x, walked = model.corrupt(np.zeros((36, space.size), np.float32), noise), 0
 for steps in WALK:
     x, walked = model.walk(x, steps - walked, noise), steps
-    pictures[f"drawn from noise, {steps} steps"] = images(model.denoise(x))
+    pictures[f"drawn from noise, {steps} steps"] = space.from_unit(model.denoise(x))
 plot.sheets(pictures, "12_denoising.png")
 print("wrote 12_denoising.png")

@@ -14,8 +14,8 @@ from autograd.backend import rng, to_numpy
 from minigen import data
 from minigen.models.autoencoders import DenoisingAutoencoder
 from minigen.nn import MLP
-from minigen.optim import Adam, cosine
-from minigen.train import train
+from minigen.optim import adam, cosine_decay
+from minigen.train import Run, one_stage, train
 
 STEPS = 4000
 SIGMA = 0.3
@@ -23,18 +23,17 @@ SIGMA = 0.3
 points = data.load("two_moons")
 noise = rng(0)
 network = MLP((2, 128, 128, 2), silu, rng=noise)
-model = DenoisingAutoencoder(network, points.image_shape, points.levels, SIGMA)
-adam = Adam(model.parameters(), cosine(1e-2, STEPS))
-train(model, data.Batches(points, 500, noise), {"autoencoder": adam}, STEPS, rng=noise)
+model = DenoisingAutoencoder(network, points.spaces["x"], SIGMA)
+train(Run(one_stage(model, adam(cosine_decay(1e-2)), STEPS, batch_size=500), points, rng=noise))
 
 
 def exact(x):
     """The gradient of log mean_i N(x | x_i, sigma^2 I) over the training points x_i, at x (N, 2)."""
-    apart = ((x[:, None] - points.x) ** 2).sum(axis=2)  # (N, points)
-    return (softmax(-0.5 * apart / SIGMA**2, axis=1) @ points.x - x) / SIGMA**2
+    apart = ((x[:, None] - points["x"]) ** 2).sum(axis=2)  # (N, points)
+    return (softmax(-0.5 * apart / SIGMA**2, axis=1) @ points["x"] - x) / SIGMA**2
 
 
-x = to_numpy(model.spoil(points.x[:1000], noise))
+x = to_numpy(model.corrupt(points["x"][:1000], noise))
 truth, error = exact(x), to_numpy(model.score(x)) - exact(x)
 print(f"relative error of the score where noisy points are: {np.sqrt((error**2).sum() / (truth**2).sum()):.1%}")
 
@@ -44,12 +43,12 @@ figure, panels = plt.subplots(1, 3, figsize=(17, 3.9), layout="constrained")
 said = to_numpy(model.score(at))
 fields = {"what the denoiser says: (r(x) - x) / sigma^2": said, "exact: grad log p_sigma(x)": exact(at)}
 for axes, (title, field) in zip(panels, fields.items()):
-    axes.scatter(*points.x[:2000].T, s=3, color="0.8")
+    axes.scatter(*points["x"][:2000].T, s=3, color="0.8")
     length = np.linalg.norm(field, axis=1)
     arrows = axes.quiver(*at.T, *(field / length[:, None]).T, length, angles="xy", scale=35, width=0.004, clim=(0, 15))
     axes.set(title=title)
 figure.colorbar(arrows, ax=panels, label="length of the gradient")
-panels[2].scatter(*points.x[:2000].T, s=3, color="0.8")
+panels[2].scatter(*points["x"][:2000].T, s=3, color="0.8")
 panels[2].scatter(*model.sample(1000, noise).T, s=3)
 panels[2].set(title=f"drawn by {model.steps} steps along it, with noise (blue)")
 for axes in panels:

@@ -10,11 +10,11 @@ import numpy as np
 
 from autograd import no_grad
 from autograd.backend import rng
-from minigen.data import Batches, load
+from minigen.data import load
 from minigen.data.energies import EDGE, log_density
 from minigen.models.flows import PlanarOnEnergy
-from minigen.optim import Adam, cosine, linear_warmup
-from minigen.train import train
+from minigen.optim import adam, cosine_decay, linear_warmup
+from minigen.train import Run, one_stage, train
 
 STEPS = 8000
 ENERGIES, LAYERS = ("u1", "u2", "u3", "u4"), (2, 8, 32)
@@ -33,12 +33,12 @@ for row, name in zip(axes, ENERGIES):
     show(row[0], log_density(name)(grid), f"target {name.upper()}")
     for K, panel in zip(LAYERS, row[1:]):
         noise = rng(0)
-        model = PlanarOnEnergy(name, K, anneal=STEPS // 2, rng=noise)
-        adam = Adam(model.parameters(), linear_warmup(cosine(1e-2, STEPS), 100))
-        train(model, Batches(load(name), 256, noise), {"flow": adam}, STEPS, rng=noise, clip=10.0)
-        drawn, summed, forward = model.eval().evaluate(load(name, "test").x, None, noise, cells=200)
-        print(f"{name}, K = {K:2}: KL(q || p) {drawn.measure()}, {summed.value:.3f} on a grid; "
-              f"KL(p || q) {forward.measure()}")
+        model = PlanarOnEnergy(name, K, rng=noise)
+        plan = one_stage(model, adam(linear_warmup(cosine_decay(1e-2), 0.0125)), STEPS, batch_size=256, clip=10.0)
+        train(Run(plan, load(name), rng=noise))
+        drawn, summed, forward = model.eval().measure(load(name, "test").columns, noise, cells=200)
+        print(f"{name}, K = {K:2}: KL(q || p) {drawn.number()}, {summed.value:.3f} on a grid; "
+              f"KL(p || q) {forward.number()}")
         with no_grad():
             show(panel, model.log_prob(grid).numpy(), f"K = {K}: KL {summed.value:.3f} nats")
     row[-1].plot(*model.sample(3000, noise).T, ".", markersize=2, alpha=0.6)

@@ -11,21 +11,19 @@ import numpy as np
 from autograd import no_grad
 from autograd.backend import rng
 from minigen import data, recipes
-from minigen.train import train
+from minigen.train import Run, train
 
 STEPS = 1000
 
 moons, test = data.load("two_moons"), data.load("two_moons", "test")
-recipe, noise = recipes.find("realnvp").on("two_moons"), rng(0)
-model = recipe.model(moons, noise)
-optimizers = {"flow": recipe.optimizers["flow"](model.parameters())}
-train(model, data.Batches(moons, recipe.batch_size, noise), optimizers, STEPS, rng=noise, clip=recipe.clip)
-model.eval()
+noise = rng(0)
+run = train(Run(recipes.find("realnvp").plan(moons, noise), moons, rng=noise, steps=STEPS))
+model = run.model.eval()
 
 print(test.note)
-print(model.evaluate(test.x, None, noise)[0])
-print(f"no model can be below the entropy, {-data.log_density('two_moons')(test.x).mean():.3f} nats")
-x, moon = test.x[:3000], test.y[:3000]
+print(model.measure(test.columns, noise)[0])
+print(f"no model can be below the entropy, {-data.log_density('two_moons')(test['x']).mean():.3f} nats")
+x, moon = test["x"][:3000], test["y"][:3000]
 print(f"there and back: largest error {np.abs(model.decode(model.encode(x)) - x).max():.1e} in float32")
 
 figure, axes = plt.subplots(1, 4, figsize=(17, 4.4), layout="constrained", width_ratios=[1, 1, 1, 1.2])

@@ -9,41 +9,36 @@ import math
 import numpy as np
 
 from autograd.backend import rng
-from minigen import data, plot, recipes
-from minigen.ema import EMA
-from minigen.train import in_use, train
+from minigen import data, latents, plot, recipes
+from minigen.train import Run, train
 
 STEPS = 400
 
 digits, test = data.load("digits"), data.load("digits", "test")
-recipe, noise = recipes.find("realnvp"), rng(0)
+noise = rng(0)
 
 # The yardstick: log N(x + u) is a bound on log P(x) too
-train_v = (digits.x + noise.random(digits.x.shape)).reshape(len(digits), -1)
+train_v = (digits["x"] + noise.random(digits["x"].shape)).reshape(len(digits), -1)
 mean, covariance = train_v.mean(axis=0), np.cov(train_v.T)
-d = (test.x + noise.random(test.x.shape)).reshape(len(test), -1) - mean
+d = (test["x"] + noise.random(test["x"].shape)).reshape(len(test), -1) - mean
 gaussian = 0.5 * (d * np.linalg.solve(covariance, d.T).T).sum(axis=1)
 gaussian += 0.5 * (64 * math.log(2 * math.pi) + np.linalg.slogdet(covariance)[1])
 
-model = recipe.model(digits, noise)
-ema = EMA(model, recipe.ema)
-optimizers = {"flow": recipe.optimizers["flow"](model.parameters())}
-batches = data.Batches(digits, recipe.batch_size, noise)
-train(model, batches, optimizers, STEPS, rng=noise, ema=ema, clip=recipe.clip)
+run = train(Run(recipes.find("realnvp").plan(digits, noise), digits, rng=noise, steps=STEPS))
 
-with in_use(model, ema):
+with run.evaluating() as model:
     print(test.note)
     print(f"Gaussian, full covariance: {gaussian.mean():.1f} nats")
-    for figure in model.evaluate(test.x, test.y, noise):
-        print(figure)
-    same = (model.reconstruct(test.x) == data.to_unit(test.x, 17)).all(axis=(1, 2, 3))
+    for measure in model.measure(test.columns, noise):
+        print(measure)
+    drawn = test.spaces["x"].drawn(test["x"])
+    same = (model.reconstruct(test["x"]) == drawn).all(axis=(1, 2, 3))
     print(f"test digits that come back exactly: {same.mean():.1%}")
 
-    z0, z1 = model.encode(test.x[:8])[:, None], model.encode(test.x[8:16])[:, None]  # (8, 1, 64)
-    t = np.linspace(0, math.pi / 2, 8)[:, None]  # on an arc: a straight line would leave the shell where N(0, I) is
-    walk = model.decode((np.cos(t) * z0 + np.sin(t) * z1).reshape(-1, 64))
+    z = model.encode(test["x"][:16])  # (16, 64)
+    walk = latents.interpolate(model, z[:8], z[8:], path=latents.slerp)  # a line would leave the shell where N(0, I) is
     plot.sheets({
-        "test digits": data.to_unit(test.x[:64], 17),
+        "test digits": drawn[:64],
         "samples, z from N(0, I)": model.sample(64, noise),
         "temperature 0.7": model.sample(64, noise, temperature=0.7),
         "from one test digit to another": (walk, 8),

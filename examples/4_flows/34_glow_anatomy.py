@@ -11,21 +11,19 @@ from autograd import no_grad
 from autograd.backend import rng
 from minigen import data, plot, recipes
 from minigen.flows.layers import InvertibleConv1x1
-from minigen.train import train
+from minigen.train import Run, train
 
 STEPS = 300
 
 digits, test = data.load("digits"), data.load("digits", "test")
-recipe, noise = recipes.find("glow"), rng(0)
-model = recipe.model(digits, noise)
-optimizers = {"flow": recipe.optimizers["flow"](model.parameters())}
-batches = data.Batches(digits, recipe.batch_size, noise)
-train(model, batches, optimizers, STEPS, rng=noise, clip=recipe.clip)
-print(model.eval().evaluate(test.x, test.y, noise)[0], f"on the {test.note}")
+noise = rng(0)
+run = train(Run(recipes.find("glow").plan(digits, noise), digits, rng=noise, steps=STEPS))
+model = run.model.eval()
+print(model.measure(test.columns, noise)[0], f"on the {test.note}")
 
 names, log_determinants = [], []  # of every layer, the mean over the test images
 with no_grad():
-    h, _ = model.dequantization(test.x, noise)
+    h, _ = model.dequantization(test["x"], noise)
     for level in model.flow.levels:
         for layer in level:
             h, logdet = layer(h)
@@ -48,9 +46,9 @@ for panel, layer in zip(middle.subplots(2, 2).flat, (mixing[0], mixing[7], mixin
     panel.imshow(layer.weight().numpy(), cmap="RdBu", vmin=-1.5, vmax=1.5)
     s = np.linalg.svd(layer.weight().numpy(), compute_uv=False)
     panel.set(xticks=[], yticks=[], title=f"W: singular values\n{s[-1]:.2f} to {s[0]:.2f}")
-z = np.repeat(model.encode(test.x[:8]), 8, axis=0)  # (64, 64): eight digits, eight times each
+z = np.repeat(model.encode(test["x"][:8]), 8, axis=0)  # (64, 64): eight digits, eight times each
 new = noise.standard_normal((64, 32))
-sheets = {"test digits": data.to_unit(test.x[:8].repeat(8, axis=0), 17),
+sheets = {"test digits": test.spaces["x"].drawn(test["x"][:8].repeat(8, axis=0)),
           "first level drawn anew": model.decode(np.concatenate([new, z[:, 32:]], axis=1)),
           "second level drawn anew": model.decode(np.concatenate([z[:, :32], new], axis=1))}
 for panel, (name, images) in zip(right.subplots(1, 3), sheets.items()):

@@ -11,9 +11,8 @@ import numpy as np
 from autograd import as_tensor, no_grad
 from autograd.backend import rng
 from minigen import data, recipes
-from minigen.models.flows import RealNVP
 from minigen.flows.dequantization import UniformDequantization
-from minigen.train import train
+from minigen.train import Run, train
 
 STEPS = 200
 
@@ -27,23 +26,22 @@ class NoNoise(UniformDequantization):
 
 
 digits, test = data.load("digits"), data.load("digits", "test")
-models = {"none": lambda data, rng: RealNVP(data.image_shape, NoNoise(data.levels), rng=rng),
-          "uniform": recipes.find("realnvp").model, "variational": recipes.find("realnvp_variational").model}
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
-for name, make in models.items():
-    recipe, noise = recipes.find("realnvp"), rng(0)
-    model = make(digits, noise)
-    optimizers = {"flow": recipe.optimizers["flow"](model.parameters())}
-    batches = data.Batches(digits, recipe.batch_size, noise)
-    run = train(model, batches, optimizers, STEPS, rng=noise, clip=recipe.clip)
-    print(f"noise {name:12} {model.eval().evaluate(test.x, None, noise)[0].measure()}")
+for name, recipe in {"none": "realnvp", "uniform": "realnvp", "variational": "realnvp_variational"}.items():
+    noise = rng(0)
+    plan = recipes.find(recipe).plan(digits, noise)
+    if name == "none":
+        plan.model.dequantization = NoNoise(digits.spaces["x"])
+    run = train(Run(plan, digits, rng=noise, steps=STEPS))
+    model = run.model.eval()
+    print(f"noise {name:12} {model.measure(test.columns, noise)[0].number()}")
     left.plot(*run.history.curves()["train/nats"], label=f"noise: {name}")
 left.set(xlabel="step", ylabel="-bound (nats), training", ylim=(40, 180))
 left.legend(frameon=False)
 
+x = np.repeat(test["x"][:50], 20, axis=0)
 with no_grad():
-    v, _ = model.dequantization(np.repeat(test.x[:50], 20, axis=0), noise)
-x = np.repeat(test.x[:50], 20, axis=0)
+    v, _ = model.dequantization(x, noise)
 for gray, colour in (0, "C0"), (8, "C1"), (16, "C2"):
     right.hist((v.numpy() * 17 - x)[x == gray], bins=40, range=(0, 1), density=True, histtype="step", color=colour,
                label=f"pixels of gray level {gray}")

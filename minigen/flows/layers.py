@@ -18,7 +18,7 @@ Layers work on points (N, D) and on images (N, C, H, W); D takes the place of C.
 differentiable, the inverses too. Sources: Dinh et al. 2017 (Real NVP), Kingma & Dhariwal 2018 (Glow).
 
 Symbols: S = H*W pixels (1 for points), s log-scale, t shift, v a pixel in [0, 1].
-Read before this: nn/module.py, examples/30_change_of_variables.py. Read next: models/flows/realnvp.py.
+Read before this: nn/module.py, examples/4_flows/30_change_of_variables.py. Read next: models/flows/realnvp.py.
 """
 import math
 

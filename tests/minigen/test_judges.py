@@ -1,94 +1,160 @@
-"""The judges of samples, against closed forms."""
+"""The judges of samples: what they say of data in the place of samples, and of samples with known faults."""
 import numpy as np
 import pytest
-from scipy.stats import energy_distance as scipys
-from scipy.stats import norm
 
 from minigen import data
-from minigen.data.toys import EIGHT_CENTRES, EIGHT_SIGMA
-from minigen.adversarial.judge import distance_figure, energy_distance, mode_judge, modes
+from minigen.data import EIGHT_CENTRES, EIGHT_SIGMA
+from minigen.evaluate import evaluate
+from minigen.judges import LEAST, distance_measure, image_measures, judge, mode_measures
+from minigen.metrics import frechet_distance
+from minigen.models.classifiers import pretrained
+from minigen.nn import Module
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def mean_absolute(mean, std):
-    """E|x| for x ~ N(mean, std^2)."""
-    return std * np.sqrt(2 / np.pi) * np.exp(-(mean**2) / (2 * std**2)) + mean * (1 - 2 * norm.cdf(-mean / std))
-
-
-def test_energy_distance_of_two_gaussians():
-    """x - y ~ N(3, 5), x - x' ~ N(0, 2), y - y' ~ N(0, 8)."""
-    exact = 2 * mean_absolute(3, np.sqrt(5)) - mean_absolute(0, np.sqrt(2)) - mean_absolute(0, np.sqrt(8))
-    x, y = rng(0).standard_normal((3000, 1)), 3 + 2 * rng(1).standard_normal((3000, 1))
-    assert energy_distance(x, y) == pytest.approx(exact, rel=0.05)  # 1 / sqrt(3000) is 2 %
-
-
-def test_energy_distance_of_points_and_of_samples_as_scipy_has_it():
-    """SciPy's is the root of the biased one, in which pairs of a point with itself count."""
-    assert energy_distance(np.zeros((3, 2)), np.full((4, 2), 3.0)) == pytest.approx(2 * 3 * np.sqrt(2))
-    x, y = rng(0).standard_normal(50), 1 + rng(1).standard_normal(70)
-    within = lambda a: abs(a[:, None] - a).sum() / len(a) * (1 / (len(a) - 1) - 1 / len(a))
-    biased = energy_distance(x[:, None], y[:, None]) + within(x) + within(y)
-    assert biased == pytest.approx(scipys(x, y) ** 2)
-
-
-def test_energy_distance_is_unbiased():
-    """0 on average for equal distributions, even of few: to four standard errors; and images are vectors of pixels."""
-    draws = [energy_distance(rng(i).random((6, 1, 2, 3)), rng(1000 + i).random((9, 1, 2, 3))) for i in range(500)]
-    assert abs(np.mean(draws)) < 4 * np.std(draws) / np.sqrt(500)
-    x, y = rng(0).random((5, 1, 2, 3)), rng(1).random((4, 1, 2, 3))
-    assert energy_distance(x, y) == energy_distance(x.reshape(5, 6), y.reshape(4, 6))
+# Points
 
 
 def test_interval_of_the_distance():
     """Where nothing differs, 0 is in nearly all of the intervals; where something does, in none."""
-    same = [distance_figure(rng(i).random((400, 2)), rng(500 + i).random((400, 2))) for i in range(60)]
-    holds = np.mean([abs(figure.value) <= figure.half_width for figure in same])
+    same = [distance_measure(rng(i).random((400, 2)), rng(500 + i).random((400, 2))) for i in range(60)]
+    holds = np.mean([abs(measure.value) <= measure.half_width for measure in same])
     assert 0.8 < holds <= 1  # 0.95 and less: the spread is estimated from ten parts
-    other = distance_figure(rng(0).random((400, 2)), 0.2 + rng(1).random((400, 2)))
+    other = distance_measure(rng(0).random((400, 2)), 0.2 + rng(1).random((400, 2)))
     assert other.value > other.half_width > 0
-    assert distance_figure(rng(0).random((3, 2)), rng(1).random((5, 2))).half_width is None  # too few for parts
+    assert distance_measure(rng(0).random((3, 2)), rng(1).random((5, 2))).half_width is None  # too few for parts
 
 
-def test_modes():
-    """Three modes on a line; 40 samples in the first, 2 in the second (a tenth of 60 / 3), 1 in the third, 17 lost."""
-    centres = np.array([[0.0, 0], [10, 0], [20, 0]])
-    at = np.repeat([[0.29, 0], [10, 0.29], [20, 0], [5, 5]], [40, 2, 1, 17], axis=0)
-    good, covered = modes(at, centres, sigma=0.1)
-    assert good.sum() == 43 and list(covered) == [True, True, False]
-    assert modes(at[:1] + 0.02, centres, sigma=0.1)[0].sum() == 0  # 0.31 away is more than three sigma
-
-
-def test_samples_between_near_modes_are_counted_once():
-    centres = np.array([[0.0, 0], [1, 0]])
-    _, covered = modes(np.full((100, 2), [0.4, 0]), centres, sigma=1.0)
-    assert list(covered) == [True, False]
-
-
-def test_judge_on_the_mixture_itself():
+def test_modes_of_the_mixture_itself():
     """All modes, and 1 - exp(-9/2) = 98.9 % good, to four standard errors; one mode alone is as good."""
-    x = data.load("eight_gaussians", "test").x
-    judge, share = mode_judge(EIGHT_CENTRES, EIGHT_SIGMA), 1 - np.exp(-4.5)
-    covered, good = judge(x, x)
-    assert (covered.value, covered.note) == (8, "of 8")
+    x, share = data.load("eight_gaussians", "test")["x"], 1 - np.exp(-4.5)
+    covered, good = mode_measures(x, x, EIGHT_CENTRES, EIGHT_SIGMA)
+    assert (covered.value, covered.detail) == (8, "of 8")
     assert abs(good.value - share) < 4 * np.sqrt(share * (1 - share) / len(x))
-    assert f"of the data {good.value:.3f}" in good.note
+    assert f"of the data {good.value:.3f}" in good.detail
     one = x[np.linalg.norm(x - EIGHT_CENTRES[3], axis=1) < 1]
-    covered, good = judge(one, x)
+    covered, good = mode_measures(one, x, EIGHT_CENTRES, EIGHT_SIGMA)
     assert covered.value == 1 and good.value > 0.98
-    covered, good = judge(rng().uniform(-4, 4, (5000, 2)), x)
+    covered, good = mode_measures(rng().uniform(-4, 4, (5000, 2)), x, EIGHT_CENTRES, EIGHT_SIGMA)
     assert covered.value == 8 and good.value < 0.45  # eight disks of radius 1.05 in 64: 0.43
 
 
 def test_a_ring_is_nearly_as_good_as_the_mixture_but_not_as_near():
     """Three sigma are nearly half the way to the next centre, so a ring through all has a good share of
     16 asin(3 sigma / 2 r) / pi = 0.896: it is the energy distance that tells it from the mixture."""
-    x, angle = data.load("eight_gaussians", "test").x, rng().uniform(0, 2 * np.pi, 5000)
+    x, angle = data.load("eight_gaussians", "test")["x"], rng().uniform(0, 2 * np.pi, 5000)
     ring = 3 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    covered, good = mode_judge(EIGHT_CENTRES, EIGHT_SIGMA)(ring, x)
+    covered, good = mode_measures(ring, x, EIGHT_CENTRES, EIGHT_SIGMA)
     share = 16 * np.arcsin(3 * EIGHT_SIGMA / 6) / np.pi
     assert covered.value == 8 and abs(good.value - share) < 4 * np.sqrt(share * (1 - share) / 5000)
-    far = distance_figure(ring, x)
+    far = distance_measure(ring, x)
     assert far.value > 2 * far.half_width
+
+
+# Images
+
+
+def pixels(images):
+    """A judge whose features are the pixels, and whose two classes are told by the first of them."""
+    x = images.reshape(len(images), -1)
+    one = 1 / (1 + np.exp(-20 * (x[:, 0] - 0.5)))
+    return x, np.stack([1 - one, one], axis=1)
+
+
+def named(measures):
+    return {measure.name: measure for measure in measures}
+
+
+def test_measures_of_images_are_printed_with_n_and_the_floor():
+    train, test, drawn = (rng(i).random((n, 1, 2, 2)) for i, n in enumerate((3000, 800, 1000)))
+    measures = named(image_measures(pixels, drawn, train, test, split="valid"))
+    assert all("N = 800" in measure.detail for name, measure in measures.items() if name != "classes")
+    assert measures["Frechet distance"].value < 0.01 and measures["precision"].value > 0.9
+    assert measures["density"].value == pytest.approx(1, abs=0.1) and measures["coverage"].value > 0.9
+    assert measures["classes"].value == 2 and measures["legibility"].value == pytest.approx(0.78, abs=0.04)
+    floor = frechet_distance(*(x[:800].reshape(800, -1) for x in (train, test)))
+    assert f"against the valid split; the training set: {floor:.4g}" in measures["Frechet distance"].detail
+    assert "class accuracy" not in measures
+
+    bad = named(image_measures(pixels, 0.5 * drawn, train, test))
+    assert bad["Frechet distance"].value > 10 * measures["Frechet distance"].value
+    assert bad["classes"].value == 1 and "against the test split" in bad["recall"].detail
+    with pytest.raises(ValueError, match="at least 4 of each"):
+        image_measures(pixels, drawn[:3], train, test)
+
+
+def test_class_accuracy_is_the_share_in_which_the_class_asked_for_is_seen():
+    """Samples of the class that is asked for but for the first 30 of 120, of which 40 are judged."""
+    y = rng().integers(0, 2, 120)
+    samples = 0.9 * rng(1).random((120, 1, 2, 2))
+    samples[:, 0, 0, 0] = 0.8 * np.where(np.arange(120) < 30, 1 - y, y) + 0.1
+    real = rng(2).random((40, 1, 2, 2))
+    accuracy = named(image_measures(pixels, samples, real, real, y))["class accuracy"]
+    assert accuracy.value == 10 / 40 and 0 < accuracy.half_width < 0.2 and "N = 40" in accuracy.detail
+
+
+def test_digits_in_the_place_of_samples():
+    """Real test digits come out like the training set, and as what their labels say; noise does not."""
+    train, test = data.load("digits"), data.load("digits", "test")
+    held = data.Dataset("digits", "test", test.batch(slice(220, 440)), test.spaces, "the second half")
+    drawn, y = np.float32(test["x"][:220]) / 16, test["y"][:220]
+    good, bad = (named(judge(x, train, held, {"y": y})) for x in (drawn, rng().random((220, 1, 8, 8))))
+    assert good["legibility"].value > 0.9 and good["classes"].value == 10 and good["precision"].value > 0.6
+    assert good["class accuracy"].value > 0.95 and bad["class accuracy"].value < 0.25
+    assert bad["Frechet distance"].value > 10 * good["Frechet distance"].value and bad["legibility"].value < 0.7
+    assert bad["coverage"].value < 0.3 < 0.7 < good["coverage"].value
+    far = bad["energy distance"]
+    assert good["energy distance"].value < 0.1 * far.value and far.value > far.half_width
+
+
+def test_each_set_has_its_judges():
+    """Modes where they are known, a classifier's where there are a hundred images, the energy distance everywhere."""
+    names = {}
+    for name, n in ("eight_gaussians", 50), ("two_moons", 50), ("digits", LEAST), ("digits", LEAST - 1):
+        train, test = data.load(name), data.load(name, "test")
+        samples = test.spaces["x"].drawn(test["x"][:n])
+        names[name, n] = [measure.name for measure in judge(samples, train, test, {})]
+    assert names["eight_gaussians", 50] == ["modes covered", "good samples", "energy distance"]
+    assert names["two_moons", 50] == names["digits", LEAST - 1] == ["energy distance"]
+    assert names["digits", LEAST] == ["Frechet distance", "kernel distance", "precision", "recall", "density",
+                                      "coverage", "legibility", "classes", "energy distance"]
+
+
+# Evaluation
+
+
+class Remembers(Module):
+    """A model that knows the test digits by heart, and draws one of the class that it is told."""
+
+    conditions = ("y",)
+    judged = 150
+
+    def __init__(self):
+        self.test, self.asked = data.load("digits", "test"), None
+
+    def sample(self, n, rng, y):
+        assert len(y) == n
+        self.asked = y
+        of_class = [np.flatnonzero(self.test["y"] == k) for k in range(10)]
+        return np.float32(self.test["x"][[rng.choice(of_class[k]) for k in y]]) / 16
+
+    def measure(self, batch, rng):
+        assert list(batch) == ["x", "y"]
+        return []
+
+
+def test_a_model_is_told_the_conditions_of_the_split_that_it_is_held_against():
+    model, test = Remembers(), data.load("digits", "test")
+    measures = named(evaluate(model, test, rng(), train=data.load("digits")))
+    np.testing.assert_array_equal(model.asked, test["y"][:150])
+    assert measures["class accuracy"].value > 0.95
+    assert evaluate(model, test, rng()) == []  # no judge without the training set
+
+
+def test_a_model_that_draws_nothing_has_only_its_own_measures():
+    train, test = data.load("digits"), data.load("digits", "test")
+    names = [measure.name for measure in evaluate(pretrained("digits"), test, rng(), train)]
+    assert names == ["accuracy", "cross entropy"]

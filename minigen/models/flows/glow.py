@@ -24,7 +24,7 @@ x / 256 - 1/2 and sigmoid(... + 2). Their last convolutions have a learned scale
 only start at 0.
 
 Symbols: N batch, C H W image, K steps a level, L levels. Read before this: realnvp.py.
-Read next: examples/34_glow_anatomy.py.
+Read next: examples/4_flows/34_glow_anatomy.py.
 """
 from autograd import relu
 

@@ -1,4 +1,4 @@
-"""Batches: every example once an epoch, exact resume. Pixels: ranges, exactness, moments."""
+"""Batches and Together: every example once an epoch, exact resume. Pixels: ranges, exactness, moments."""
 
 import json
 
@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigen import data
-from minigen.data.dataset import Dataset
+from minigen.data import Dataset, Space, Unpaired
 
 
-def numbered(N):
+def numbered(N, name="numbered"):
     """A dataset whose example i is the point (i, 0) with label i."""
     x = np.zeros((N, 2), np.float32)
     x[:, 0] = np.arange(N)
-    return Dataset("numbered", "train", x, np.arange(N), None, "")
+    return Dataset(name, "train", {"x": x, "y": np.arange(N)}, {"x": Space((2,)), "y": Space((), N)}, "")
 
 
 def epoch(batches):
-    return np.concatenate([next(batches)[1] for _ in range(len(batches))])
+    return np.concatenate([next(batches)["y"] for _ in range(len(batches))])
 
 
 @given(N=st.integers(1, 40), batch_size=st.integers(1, 40), shuffle=st.booleans(), drop_last=st.booleans())
@@ -36,7 +36,8 @@ def test_an_epoch_has_every_example_at_most_once(N, batch_size, shuffle, drop_la
 def test_pairs_stay_together_and_batches_are_full():
     batches = data.Batches(numbered(25), 4, np.random.default_rng(0))
     assert len(batches) == 6
-    for _, (x, y) in zip(range(20), batches, strict=False):
+    for _, batch in zip(range(20), batches, strict=False):
+        x, y = batch["x"], batch["y"]
         assert x.shape == (4, 2) and x.dtype == np.float32 and np.array_equal(x[:, 0], y)
 
 
@@ -53,10 +54,9 @@ def test_the_same_seed_gives_the_same_stream_and_another_another():
     assert np.array_equal(runs[0], runs[1]) and not np.array_equal(runs[0], runs[2])
 
 
-def test_unlabelled_data_give_none():
-    points = data.load("ring", "valid")
-    x, y = next(data.Batches(points, 7, np.random.default_rng(0)))
-    assert x.shape == (7, 2) and y is None
+def test_a_batch_has_the_columns_of_its_data():
+    batch = next(data.load("ring", "valid").batches(7, np.random.default_rng(0)))
+    assert list(batch) == ["x"] and batch["x"].shape == (7, 2)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
@@ -64,7 +64,7 @@ def test_unlabelled_data_give_none():
 def test_resume_gives_the_same_future_bit_for_bit(taken, shuffle):
     """The generator is shared with a 'model' that draws after every batch, as in training."""
     def steps(batches, rng, n):
-        return [(next(batches)[0].tobytes(), rng.standard_normal(3).tobytes()) for _ in range(n)]
+        return [(next(batches)["x"].tobytes(), rng.standard_normal(3).tobytes()) for _ in range(n)]
 
     rng = np.random.default_rng(1)
     batches = data.Batches(numbered(25), 4, rng, shuffle)
@@ -99,6 +99,60 @@ def test_resume_on_something_else_is_refused():
 def test_impossible_batch_size_says_what_is_possible(batch_size):
     with pytest.raises(ValueError, match=f"batch_size={batch_size}.*10 examples.*1..10"):
         data.Batches(numbered(10), batch_size, np.random.default_rng(0))
+
+
+# Together
+
+
+def pair():
+    """Sets of 25 and 10 numbered examples that have nothing to do with each other."""
+    return Unpaired("pair", "train", {"a": numbered(25), "b": numbered(10)}, "")
+
+
+def test_together_each_set_has_its_own_order_and_epochs():
+    batches = pair().batches(5, np.random.default_rng(0))
+    assert len(batches) == 2
+    seen = [next(batches) for _ in range(10)]  # two epochs of a, five of b
+    assert all(list(batch) == ["a", "a_y", "b", "b_y"] for batch in seen)
+    assert all(np.array_equal(batch[x][:, 0], batch[x + "_y"]) for batch in seen for x in "ab")
+    for first in 0, 5:
+        assert sorted(np.concatenate([batch["a_y"] for batch in seen[first:first + 5]])) == list(range(25))
+    orders = [np.concatenate([batch["b_y"] for batch in seen[i:i + 2]]) for i in range(0, 10, 2)]
+    assert all(sorted(order) == list(range(10)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 5
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2, 5, 7])  # b begins an epoch every two batches, a every five
+def test_together_is_resumed_exactly(taken):
+    """As training does it: the generator, which both streams and the model share, is restored after the streams."""
+    def steps(batches, rng, n):
+        return [({name: column.tobytes() for name, column in next(batches).items()}, rng.standard_normal())
+                for _ in range(n)]
+
+    rng = np.random.default_rng(1)
+    batches = pair().batches(5, rng)
+    steps(batches, rng, taken)
+    saved = json.loads(json.dumps([batches.state_dict(), rng.bit_generator.state]))
+    future = steps(batches, rng, 20)
+
+    rng = np.random.default_rng(99)
+    batches = pair().batches(5, rng)
+    batches.load_state_dict(saved[0])
+    rng.bit_generator.state = saved[1]
+    assert steps(batches, rng, 20) == future
+
+
+def test_together_refuses_what_it_cannot_resume():
+    rng = np.random.default_rng(0)
+    state = pair().batches(5, rng).state_dict()
+    others = data.Together(a=numbered(25).batches(5, rng), c=numbered(10).batches(5, rng))
+    with pytest.raises(ValueError, match=r"saved run had sets \['a', 'b'\], this one has \['a', 'c'\]"):
+        others.load_state_dict(state)
+    with pytest.raises(ValueError, match="examples=10.*examples=11"):
+        data.Together(a=numbered(25).batches(5, rng), b=numbered(11).batches(5, rng)).load_state_dict(state)
+
+
+# Pixels
 
 
 ALL = np.arange(256, dtype=np.uint8)
@@ -147,17 +201,6 @@ def test_dequantize_is_uniform_within_a_level():
 def test_dequantize_refuses_more_levels_than_float32_holds():
     with pytest.raises(ValueError, match="levels=257"):
         data.dequantize(ALL, 257, np.random.default_rng(0))
-
-
-@pytest.mark.parametrize("levels", [2, 17, 256])
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
-def test_unit_and_signed_reach_both_ends(levels, dtype):
-    x = ALL[:levels].astype(dtype)
-    unit, signed = data.to_unit(x, levels), data.to_signed(x, levels)
-    assert unit.dtype == signed.dtype == np.float32
-    assert unit[0] == 0 and unit[-1] == 1 and signed[0] == -1 and signed[-1] == 1
-    np.testing.assert_allclose(np.diff(unit), 1 / (levels - 1), rtol=1e-4)
-    np.testing.assert_allclose(signed, 2 * unit - 1, atol=1e-6)
 
 
 def test_binarize_has_the_pixels_as_means_and_is_exact_at_the_ends():

@@ -1,4 +1,4 @@
-"""The catalogue, the Dataset and the two shipped sets, which must load with no network."""
+"""The catalogue, Dataset and Unpaired, and the two shipped sets, which must load with no network."""
 
 import hashlib
 import subprocess
@@ -9,12 +9,12 @@ import pytest
 
 from minigen import data
 from minigen.data import images, toys
-from minigen.data.dataset import Dataset
+from minigen.data import Dataset, Space, Unpaired
 
 
 def joined(name):
     parts = [data.load(name, split) for split in data.SPLITS]
-    return np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts])
+    return (np.concatenate([part[column] for part in parts]) for column in "xy")
 
 
 def test_digits_are_the_published_ones_in_stored_order():
@@ -36,7 +36,7 @@ def test_mnist10k_is_the_head_of_the_training_file():
 
 def test_independent_pixels_on_digits_reach_the_published_figure():
     """106.4 nats on the test split: fails if the split, its order or the levels are off."""
-    train, test = (data.load("digits", split).x.reshape(-1, 64) for split in ("train", "test"))
+    train, test = (data.load("digits", split)["x"].reshape(-1, 64) for split in ("train", "test"))
     counts = np.stack([(train == level).sum(axis=0) for level in range(17)]) + 1.0  # add-one smoothing
     log_p = np.log(counts / counts.sum(axis=0))
     nll = -log_p[test, np.arange(64)].sum(axis=1).mean()
@@ -69,23 +69,22 @@ def test_shipped_sets_load_without_any_socket():
 def test_note_and_repr_name_split_size_and_source():
     test = data.load("digits", "test")
     assert test.note == "digits test split, 447 images 8x8, 17 levels (UCI, CC BY 4.0)"
-    assert repr(test) == f"<Dataset {test.note}; 10 classes>"
-    assert test.image_shape == (1, 8, 8) and test.levels == 17
+    assert repr(test) == f"<Dataset {test.note}; x (447, 1, 8, 8), y (447,)>"
     assert data.load("ring", "valid").note == "ring valid split, 5,000 points (sampled with a fixed seed)"
 
 
 def test_toys_are_the_same_every_time_and_differ_between_splits():
     for name in toys.TOYS:
         first, again = data.load(name), data.load(name)
-        assert first.x.dtype == np.float32 and first.levels is None and first.image_shape == (2,)
-        assert np.array_equal(first.x, again.x)
-        assert not np.array_equal(data.load(name, "valid").x, data.load(name, "test").x)
+        assert first["x"].dtype == np.float32 and first.spaces["x"] == Space((2,))
+        assert np.array_equal(first["x"], again["x"])
+        assert not np.array_equal(data.load(name, "valid")["x"], data.load(name, "test")["x"])
 
 
 def test_toys_are_not_what_a_user_gets_with_a_small_seed():
     for seed in range(3):
         fresh, _ = data.sample_toy("ring", 5000, np.random.default_rng(seed))
-        assert not any(np.array_equal(fresh, data.load("ring", split).x) for split in ("valid", "test"))
+        assert not any(np.array_equal(fresh, data.load("ring", split)["x"]) for split in ("valid", "test"))
 
 
 def test_names_lists_everything():
@@ -107,24 +106,94 @@ def test_unknown_split_lists_the_splits():
         data.load("digits", "validation")
 
 
-IMAGES = np.zeros((4, 1, 2, 2), np.uint8)
-POINTS = np.zeros((4, 2), np.float32)
+@pytest.mark.parametrize("name, spaces", [
+    ("digits", {"x": Space((1, 8, 8), 17), "y": Space((), 10, tuple("0123456789"))}),
+    ("mnist10k", {"x": Space((1, 28, 28), 256), "y": Space((), 10, tuple("0123456789"))}),
+    ("eight_gaussians", {"x": Space((2,)), "y": Space((), 8)}),
+    ("two_moons", {"x": Space((2,)), "y": Space((), 2)}),
+    ("ring", {"x": Space((2,))}),
+    ("u1", {"x": Space((2,))}),
+])
+def test_spaces(name, spaces):
+    assert data.load(name, "valid").spaces == spaces
+
+
+# Columns
+
+IMAGES = np.arange(16, dtype=np.uint8).reshape(4, 1, 2, 2)
+COLUMNS = {  # one of each kind
+    "x": IMAGES,
+    "y": np.array([0, 1, 2, 1]),
+    "text": np.array([[1, 2, 0], [3, 0, 0], [1, 1, 1], [0, 0, 0]]),
+    "source": IMAGES[:, :, :1].repeat(3, axis=1),
+    "at": np.float32([[0.5, -1.0]] * 4),
+}
+SPACES = {"x": Space((1, 2, 2), 256), "y": Space((), 3, ("cat", "dog", "cow")),
+          "text": Space((3,), 4, ("nothing", "red", "big", "dot")), "source": Space((3, 1, 2), 256), "at": Space((2,))}
+
+
+def dataset(**changes):
+    return Dataset(**{"name": "d", "split": "train", "columns": COLUMNS, "spaces": SPACES, "note": "four", **changes})
+
+
+def test_columns_of_every_kind():
+    four = dataset()
+    assert len(four) == 4 and len(four.first(3)) == 3 and four.first(None) is four
+    for name, values in COLUMNS.items():
+        np.testing.assert_array_equal(four[name], values)
+        np.testing.assert_array_equal(four.first(3)[name], values[:3])
+        np.testing.assert_array_equal(four.batch([2, 0])[name], values[[2, 0]])
+    batch = next(four.batches(2, np.random.default_rng(0)))
+    assert {name: column.shape for name, column in batch.items()} == {
+        "x": (2, 1, 2, 2), "y": (2,), "text": (2, 3), "source": (2, 3, 1, 2), "at": (2, 2)}
+    rows = [int(np.flatnonzero((COLUMNS["x"] == x).all(axis=(1, 2, 3)))[0]) for x in batch["x"]]
+    for name, values in COLUMNS.items():  # an example stays in one piece
+        np.testing.assert_array_equal(batch[name], values[rows])
+    assert repr(four) == "<Dataset four; x (4, 1, 2, 2), y (4,), text (4, 3), source (4, 3, 1, 2), at (4, 2)>"
+
+
+def changed(name, values):
+    return {"columns": {**COLUMNS, name: values}}
+
+
+NOT_FINITE = COLUMNS["at"] + np.float32([[0], [0], [np.nan], [np.inf]])
 
 
 @pytest.mark.parametrize("message, change", [
-    ("uint8", {"x": IMAGES.astype(np.float32)}),
-    (r"\(N, C, H, W\)", {"x": IMAGES[:, 0]}),
-    ("levels=2 allows values 0..1, found 2", {"x": IMAGES + np.uint8(2), "levels": 2}),
-    ("float32", {"x": POINTS.astype(float), "levels": None}),
-    ("need levels", {"x": IMAGES, "levels": None}),
-    ("point 2 is .*nan.*; leave out", {"x": POINTS + np.float32([[0], [0], [np.nan], [np.inf]]), "levels": None}),
-    ("empty", {"x": IMAGES[:0], "y": None}),
-    (r"int64 \(4,\)", {"y": np.zeros(3, np.int64)}),
-    ("int64", {"y": np.zeros(4, np.uint8)}),
+    ("column 'x' has dtype float32, expected integers from 0 to 255", changed("x", IMAGES.astype(np.float32))),
+    ("column 'x' has dtype int64, expected uint8", changed("x", IMAGES.astype(np.int64))),
+    (r"column 'x' has shape \(4, 2, 2\), expected \(N, 1, 2, 2\)", changed("x", IMAGES[:, 0])),
+    ("column 'x' holds values from 0 to 15, expected 0 to 14", {"spaces": {**SPACES, "x": Space((1, 2, 2), 15)}}),
+    ("column 'source' has 3 entries, others have 4", changed("source", COLUMNS["source"][:3])),
+    ("column 'y' has 3 entries, others have 4", changed("y", COLUMNS["y"][:3])),
+    ("column 'y' has dtype uint8, expected int64", changed("y", COLUMNS["y"].astype(np.uint8))),
+    ("column 'y' has dtype float64, expected integers from 0 to 2", changed("y", COLUMNS["y"] / 1)),
+    (r"column 'y' has shape \(4, 1\), expected \(N,\)", changed("y", COLUMNS["y"][:, None])),
+    ("column 'y' holds values from -1 to 1, expected 0 to 2", changed("y", COLUMNS["y"] - 1)),
+    (r"column 'text' has shape \(4, 2\), expected \(N, 3\)", changed("text", COLUMNS["text"][:, :2])),
+    ("column 'text' has dtype int32, expected int64", changed("text", COLUMNS["text"].astype(np.int32))),
+    ("column 'text' holds values from 1 to 4, expected 0 to 3", changed("text", COLUMNS["text"] + 1)),
+    ("column 'at' has dtype float64, expected float32", changed("at", COLUMNS["at"].astype(float))),
+    (r"entry 2 of column 'at' is \[nan nan\]; leave out", changed("at", NOT_FINITE)),
+    ("the train split is empty", {"columns": {name: values[:0] for name, values in COLUMNS.items()}}),
+    (r"columns are \['x'\], spaces \['x', 'y', .*; give a Space for each", {"columns": {"x": IMAGES}}),
+    (r"columns are \[\], spaces \[\]", {"columns": {}, "spaces": {}}),
     ("split='all'", {"split": "all"}),
 ])
 def test_dataset_rejects(message, change):
-    good = {"name": "d", "split": "train", "x": IMAGES, "y": np.zeros(4, np.int64), "levels": 256, "note": ""}
-    Dataset(**good)
-    with pytest.raises(ValueError, match=message):
-        Dataset(**(good | change))
+    with pytest.raises(ValueError, match=message) as error:
+        dataset(**change)
+    assert "\n" not in str(error.value)
+
+
+def test_unpaired():
+    both = Unpaired("pair", "train", {"a": dataset(), "b": data.load("digits").first(7)}, "four and seven")
+    assert len(both) == 4 and len(both.first(3)) == 3 and both.first(None) is both
+    assert list(both.columns) == ["a", "a_y", "a_text", "a_source", "a_at", "b", "b_y"] == list(both.spaces)
+    assert both.spaces["a_text"] == SPACES["text"] and both.spaces["b"] == Space((1, 8, 8), 17)
+    np.testing.assert_array_equal(both["b"], data.load("digits")["x"][:4])  # as many as the smallest set has
+    np.testing.assert_array_equal(both.batch(slice(1, 3))["a"], IMAGES[1:3])
+    seen = np.concatenate([next(batches)["b_y"] for batches in [both.batches(3, np.random.default_rng(0))]
+                           for _ in range(20)])
+    assert set(seen) == set(range(7))  # training sees all of the larger set
+    assert repr(both) == "<Unpaired four and seven; a 4, b 7>"

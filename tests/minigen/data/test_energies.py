@@ -1,6 +1,6 @@
 """The four energies: their formulas at points worked out by hand, their constants by quadrature, their gradients.
 
-Samples and densities are tested with the other toys, in test_data_toys.py.
+Samples and densities are tested with the other toys, in test_toys.py.
 """
 import math
 

@@ -11,6 +11,7 @@ import pytest
 from autograd import Tensor, grad, no_grad, parameter, relu
 from autograd.backend import asarray
 from autograd.backend import rng as generator
+from minigen.data import Space
 from minigen.models.flows.planar import PlanarLayers, ToSquare
 from minigen.nn import MLP, Conv2d, Sequential
 from minigen.flows.dequantization import UniformDequantization, VariationalDequantization
@@ -244,8 +245,11 @@ def test_multi_scale_sends_half_of_the_channels_out_first():
     (lambda: Squeeze()(Tensor(np.zeros((1, 1, 3, 4)))), "3x4 do not divide"),
     (lambda: MultiScale([Chain(), Chain()], [(3, 2, 2), (1, 2, 2)]), "3x2x2"),
     (lambda: PlanarLayers(0, rng=generator(0)), "K is 0"),
-    (lambda: UniformDequantization(None), "levels is None"),
-    (lambda: UniformDequantization(1000), "levels is 1000")])
+    (lambda: UniformDequantization(Space((2,))), "levels is None"),
+    (lambda: UniformDequantization(Space((1, 8, 8), 1000)), "levels is 1000"),
+    (lambda: VariationalDequantization(Space((1, 8, 8), 1000), None), "levels is 1000"),
+    (lambda: UniformDequantization(Space((1, 8, 8), 17))(np.zeros((3, 1, 8, 9), np.uint8), generator(0)),
+     r"x has shape \(3, 1, 8, 9\), expected \(N, 1, 8, 8\)")])
 def test_errors(build, message):
     with pytest.raises(ValueError, match=message):
         build()
@@ -256,7 +260,7 @@ def test_errors(build, message):
 
 def test_uniform_dequantization():
     x = generator(1).integers(0, 17, (5, 1, 8, 8), dtype=np.uint8)
-    v, log_q = UniformDequantization(17)(x, generator(0))
+    v, log_q = UniformDequantization(Space((1, 8, 8), 17))(x, generator(0))
     np.testing.assert_array_equal(np.floor(v.numpy() * 17), x)
     np.testing.assert_allclose(log_q.numpy(), 64 * math.log(17), rtol=1e-6)
 
@@ -264,7 +268,7 @@ def test_uniform_dequantization():
 def test_variational_dequantization_is_a_density_on_the_cell():
     """v lies in x's cell, and E_q[1 / q; the middle of the cell] is the volume of the middle."""
     rng = generator(3)
-    layer = randomized(VariationalDequantization((1, 1, 2), 5, lambda C, O: conv(C, O, rng), couplings=3), rng)
+    layer = randomized(VariationalDequantization(Space((1, 1, 2), 5), lambda C, O: conv(C, O, rng), couplings=3), rng)
     for x in [[2, 4]], [[0, 1]]:
         x = np.broadcast_to(np.array(x, np.uint8), (40_000, 1, 1, 2))
         with no_grad():

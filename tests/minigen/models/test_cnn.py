@@ -2,10 +2,12 @@
 import numpy as np
 import pytest
 
-from autograd import backend
+from autograd import backend, grad
 from minigen import checkpoint, data
-from minigen.models.classifiers import CNN, pretrained, sample_judge
+from minigen.data import Space
+from minigen.models.classifiers import CNN, pretrained
 from minigen.models.classifiers.cnn import SHIPPED, WEIGHTS, shifted
+from minigen.optim import Adam
 
 
 def test_shifted_moves_every_image_and_fills_with_zeros():
@@ -24,7 +26,7 @@ def test_shifted_moves_every_image_and_fills_with_zeros():
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 9, 14)])
 def test_any_size(shape):
-    model = CNN(shape, 256, classes=7, rng=backend.rng(0))
+    model = CNN(Space(shape, 256), classes=7, rng=backend.rng(0))
     features, p = model.eval().judge(np.random.default_rng(0).random((3, *shape)))
     assert features.shape == (3, 64) and p.shape == (3, 7)
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
@@ -33,19 +35,16 @@ def test_any_size(shape):
 
 def test_it_learns():
     """Which half of the image is bright: in twenty steps."""
-    from autograd import grad
-    from minigen.optim import Adam
-
     rng = backend.rng(0)
     y = rng.integers(0, 2, 300)
     x = rng.integers(0, 100, (300, 1, 8, 8)).astype(np.uint8)
     x[y == 1, :, :4] += 100
     x[y == 0, :, 4:] += 100
-    model = CNN((1, 8, 8), 256, classes=2, rng=rng)
+    model = CNN(Space((1, 8, 8), 256), classes=2, rng=rng)
     optimizer = Adam(model.parameters(), 1e-2)
     for _ in range(20):
-        optimizer.step(grad(model.loss((x[:200], y[:200]), rng)["cross entropy"], optimizer.params))
-    accuracy, _ = model.eval().evaluate(x[200:], y[200:], rng)
+        optimizer.step(grad(model.loss({"x": x[:200], "y": y[:200]}, rng)["cross entropy"], optimizer.params))
+    accuracy, _ = model.eval().measure({"x": x[200:], "y": y[200:]}, rng)
     assert accuracy.value > 0.95
 
 
@@ -58,41 +57,32 @@ def test_shipped_classifier(name, least):
         test = data.load(name, "test")
     except FileNotFoundError:
         pytest.skip(f"{name} is not on this machine")
-    accuracy, _ = pretrained(name).evaluate(test.x, test.y, backend.rng(0))
+    accuracy, _ = pretrained(name).measure(test.columns, backend.rng(0))
     assert accuracy.value >= least
     _, about = checkpoint.load(file)
     assert str(accuracy) == about[test.note][0] and about["command"].startswith("python -m minigen train classifier")
 
 
-def test_judge_of_samples():
-    """Real test digits drawn as samples come out like the training set; noise does not."""
-    train, test = data.load("digits"), data.load("digits", "test")
-    judge, real = sample_judge(train), data.to_unit(test.x, 17)
-    good = {figure.name: figure.value for figure in judge(real[:220], real[220:440])}
-    bad = {figure.name: figure.value for figure in judge(backend.rng(0).random((220, 1, 8, 8)), real[220:440])}
-    assert good["legibility"] > 0.9 and good["classes"] == 10 and good["precision"] > 0.6
-    assert bad["Frechet distance"] > 10 * good["Frechet distance"] and bad["legibility"] < 0.7
-    assert sample_judge(data.load("two_moons")) is None
-
-
 def test_its_own_images_are_no_digits():
     """Noise moved uphill until the classifier is certain: certainty is no sign of a digit."""
     model = pretrained("digits")
-    x = model.sample(20, backend.rng(0))
+    x = model.imagine(20, backend.rng(0))
     _, p = model.judge(x)
     assert p[np.arange(20), np.arange(20) % 10].mean() > 0.9
     assert 0 <= x.min() and x.max() <= 1
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda m: m.loss((np.zeros((2, 1, 8, 8), np.uint8), None), backend.rng(0)), "these images have no labels"),
-    (lambda m: m.loss((np.zeros((2, 1, 8, 8), np.uint8), np.array([0, 10])), backend.rng(0)), "expected 0 to 9"),
-    (lambda m: m.loss((np.zeros((2, 1, 9, 8), np.uint8), np.array([0, 1])), backend.rng(0)), "expected ('N', 1, 8, 8)"),
-    (lambda m: CNN((1, 7, 8), 17, rng=backend.rng(0)), "at least 8 x 8"),
-    (lambda m: CNN((2,), None, rng=backend.rng(0)), "expected images"),
+    (lambda m: m.loss({"x": np.zeros((2, 1, 8, 8), np.uint8)}, backend.rng(0)), "these images have no labels"),
+    (lambda m: m.loss({"x": np.zeros((2, 1, 8, 8), np.uint8), "y": np.array([0, 10])}, backend.rng(0)),
+     "y holds values from 0 to 10, expected 0 to 9"),
+    (lambda m: m.loss({"x": np.zeros((2, 1, 9, 8), np.uint8), "y": np.array([0, 1])}, backend.rng(0)),
+     "x has shape (2, 1, 9, 8), expected (N, 1, 8, 8)"),
+    (lambda m: CNN(Space((1, 7, 8), 17), rng=backend.rng(0)), "at least 8 x 8"),
+    (lambda m: CNN(Space((2,)), rng=backend.rng(0)), "expected images"),
     (lambda m: pretrained("cifar10"), "no classifier is shipped for cifar10; there is one for mnist"),
 ])
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError) as error:
-        call(CNN((1, 8, 8), 17, rng=backend.rng(0)))
+        call(CNN(Space((1, 8, 8), 17), rng=backend.rng(0)))
     assert message in str(error.value)

@@ -4,9 +4,11 @@ import pytest
 
 from autograd import grad
 from minigen import data, recipes
+from minigen.data import Space
 from minigen.models.autoencoders import VAE
 from minigen.nn.autoencoder import conv_pair
 from minigen.optim import Adam
+from minigen.train import Run, train
 
 
 def rng(seed=0):
@@ -17,7 +19,7 @@ def log_likelihood(model, x):
     """log p(x) of each image x (N, C, H, W) by the trapezoidal rule over z, for a VAE with one latent number."""
     z, dz = np.linspace(-9, 9, 2001, retstep=True)
     h = model.decoder(np.float32(z)[:, None]).data  # (2001, D size)
-    observed, _ = model.likelihood.observe(model.rows(x), rng())
+    observed, _ = model.likelihood.observe(x, rng())
     log_p_x = np.stack([np.float64(model.likelihood.log_prob(row, h).numpy()).sum(axis=1) for row in observed])
     log_joint = log_p_x - 0.5 * z**2 - 0.5 * np.log(2 * np.pi)  # (N, 2001)
     return np.logaddexp.reduce(log_joint + np.log(dz), axis=1)
@@ -25,20 +27,20 @@ def log_likelihood(model, x):
 
 @pytest.mark.parametrize("decoder, levels", [("bernoulli", 2), ("categorical", 3)])
 def test_probabilities_of_all_images_sum_to_one(decoder, levels):
-    model = VAE((1, 2, 2), levels, decoder, latent=1, hidden=(4,), networks=conv_pair, rng=rng())
+    model = VAE(Space((1, 2, 2), levels), decoder, latent=1, hidden=(4,), networks=conv_pair, rng=rng())
     every = np.stack(np.meshgrid(*[np.arange(levels)] * 4), axis=-1).reshape(-1, 1, 2, 2).astype(np.uint8)
     assert len(every) == levels**4
     assert np.exp(log_likelihood(model, every)).sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_elbo_below_importance_weighted_bound_below_log_p():
-    x = (data.load("digits").x[:20] > 8).astype(np.uint8)
-    model = VAE((1, 8, 8), 2, "bernoulli", latent=1, hidden=(8, 8), networks=conv_pair, rng=rng())
+    x = (data.load("digits")["x"][:20] > 8).astype(np.uint8)
+    model = VAE(Space((1, 8, 8), 2), "bernoulli", latent=1, hidden=(8, 8), networks=conv_pair, rng=rng())
     optimizer, noise = Adam(model.parameters(), 1e-2), rng(1)
     for _ in range(150):
-        optimizer.step(grad(model.loss((x, None), noise)["-ELBO"], optimizer.params))
-    elbo, of_5 = (-figure.value for figure in model.evaluate(x, None, rng(2), k=5)[:2])
-    of_5000 = -model.evaluate(x, None, rng(3), k=5000)[1].value
+        optimizer.step(grad(model.loss({"x": x}, noise)["-ELBO"], optimizer.params))
+    elbo, of_5 = (-measure.value for measure in model.measure({"x": x}, rng(2), k=5)[:2])
+    of_5000 = -model.measure({"x": x}, rng(3), k=5000)[1].value
     log_p = log_likelihood(model, x).mean()
     assert elbo + 0.01 < of_5 < of_5000 < log_p + 0.005
     assert of_5000 == pytest.approx(log_p, abs=0.02)
@@ -52,16 +54,16 @@ def test_elbo_below_importance_weighted_bound_below_log_p():
 def test_a_step_changes_every_weight(shape, levels, decoder):
     noise = rng()
     x = noise.integers(0, levels, (5, *shape)).astype(np.uint8)
-    model = VAE(shape, levels, decoder, latent=3, hidden=(4, 6), networks=conv_pair, rng=noise)
-    gradients = grad(model.loss((x, None), noise)["-ELBO"], model.parameters())
+    model = VAE(Space(shape, levels), decoder, latent=3, hidden=(4, 6), networks=conv_pair, rng=noise)
+    gradients = grad(model.loss({"x": x}, noise)["-ELBO"], model.parameters())
     assert all(np.isfinite(g.data).all() and np.abs(g.data).max() > 0 for g in gradients)
     assert model.reconstruct(x).shape == x.shape and model.sample(2, noise).shape == (2, *shape)
-    assert all(np.isfinite(figure.value) for figure in model.evaluate(x, None, noise, k=3))
+    assert all(np.isfinite(measure.value) for measure in model.measure({"x": x}, noise, k=3))
 
 
 def test_the_mean_image_has_its_channels_and_pixels_in_their_places():
     """The last layer's bias is what a channel's gray levels have in common, whatever z is."""
-    model = VAE((3, 8, 8), 4, "categorical", latent=2, hidden=(4,), networks=conv_pair, rng=rng())
+    model = VAE(Space((3, 8, 8), 4), "categorical", latent=2, hidden=(4,), networks=conv_pair, rng=rng())
     for p in model.decoder.parameters():
         p.data[...] = 0
     bias = model.decoder.convolutions[-1].bias.data.reshape(3, 4)
@@ -73,11 +75,6 @@ def test_the_mean_image_has_its_channels_and_pixels_in_their_places():
 @pytest.mark.slow
 def test_on_digits_it_beats_the_published_vae():
     """The literature's VAE has 96.6 nats on this split (Tomczak 2022), a mixture of categoricals 100.7."""
-    recipe = recipes.find("conv_vae").on("digits")
     digits, noise = data.load("digits"), rng()
-    model = recipe.model(digits, noise)
-    optimizer = recipe.optimizers["vae"](model.parameters())
-    batches = data.Batches(digits, recipe.batch_size, noise)
-    for _ in range(recipe.steps):
-        optimizer.step(grad(model.loss(next(batches), noise)["-ELBO"], optimizer.params))
-    assert model.evaluate(data.load("digits", "test").x, None, noise, k=20)[0].value < 95
+    run = train(Run(recipes.find("conv_vae").plan(digits, noise), digits, rng=noise))
+    assert run.model.measure(data.load("digits", "test").columns, noise, k=20)[0].value < 95

@@ -5,9 +5,10 @@ import pytest
 from autograd import grad, relu
 from autograd.backend import asarray, to_numpy
 from minigen import data, recipes
+from minigen.data import Space
 from minigen.models.autoencoders import DenoisingAutoencoder
 from minigen.nn import MLP, Linear
-from minigen.optim import Adam, cosine
+from minigen.optim import Adam, cosine_decay
 
 SIGMA = 0.7
 MEAN = np.array([1.0, -0.5])
@@ -27,7 +28,7 @@ def best_denoiser(sigma=SIGMA):
     network = Linear(2, 2, rng=rng())
     W = COV @ np.linalg.inv(COV + sigma**2 * np.eye(2))
     network.weight.data[...], network.bias.data[...] = asarray(W), asarray(MEAN - W @ MEAN)
-    return DenoisingAutoencoder(network, (2,), None, sigma)
+    return DenoisingAutoencoder(network, Space((2,)), sigma)
 
 
 def score_of(model, at):
@@ -35,10 +36,11 @@ def score_of(model, at):
 
 
 def trained(model, x, steps, lr=0.02, batch=1000):
-    optimizer, noise = Adam(model.parameters(), cosine(lr, steps)), rng(1)
-    for _ in range(steps):
+    optimizer, noise = Adam(model.parameters(), cosine_decay(lr)), rng(1)
+    for step in range(steps):
         rows = x[noise.integers(0, len(x), batch)]
-        optimizer.step(grad(model.loss((rows, None), noise)["squared error"], optimizer.params))
+        loss = model.loss({"x": rows}, noise)["squared error"]
+        optimizer.step(grad(loss, optimizer.params), done=step / steps)
     return model
 
 
@@ -50,7 +52,7 @@ def test_the_best_denoiser_gives_the_score_of_the_smoothed_density():
 
 def test_a_trained_denoiser_gives_the_score_of_the_smoothed_density():
     """Neither the density nor its gradient is ever seen in training. The truth has covariance S + sigma^2 I."""
-    model = trained(DenoisingAutoencoder(Linear(2, 2, rng=rng()), (2,), None, SIGMA), gaussian(20_000), 1000)
+    model = trained(DenoisingAutoencoder(Linear(2, 2, rng=rng()), Space((2,)), SIGMA), gaussian(20_000), 1000)
     at = gaussian(500, seed=3)
     score = -(at - MEAN) @ np.linalg.inv(COV + SIGMA**2 * np.eye(2))
     relative = np.sqrt(((score_of(model, at) - score) ** 2).sum() / (score**2).sum())
@@ -73,7 +75,7 @@ def test_a_network_learns_the_score_of_a_mixture():
     noise, n = rng(), 20_000
     which = noise.integers(0, 2, n)
     x = np.float32([-1, 1])[which] + np.float32([0.2, 0.6])[which] * noise.standard_normal(n, dtype=np.float32)
-    model = DenoisingAutoencoder(MLP((1, 64, 64, 1), relu, rng=noise), (1,), None, 0.3)
+    model = DenoisingAutoencoder(MLP((1, 64, 64, 1), relu, rng=noise), Space((1,)), 0.3)
     trained(model, x[:, None], 2000, lr=0.01)
 
     at = np.linspace(-2, 2.5, 200, dtype=np.float32)[:, None]
@@ -89,11 +91,11 @@ def test_the_best_denoiser_leaves_the_error_that_it_must():
     """tr S - S (S + sigma^2)^-1 S, the variance of x given x~; any other denoiser leaves more."""
     expected = np.trace(COV - COV @ np.linalg.inv(COV + SIGMA**2 * np.eye(2)) @ COV)
     model, x = best_denoiser(), gaussian(40_000)
-    best = model.evaluate(x, None, rng(2))[0]
+    best = model.measure({"x": x}, rng(2))[0]
     assert best.value == pytest.approx(expected, abs=2 * best.half_width) and best.half_width < 0.02
-    assert "sigma = 0.7; |x - x~|^2 is 0.98" in best.note
+    assert "sigma = 0.7; |x - x~|^2 is 0.98" in best.detail
     model.network.weight.data += 0.1
-    assert model.evaluate(x, None, rng(2))[0].value > best.value + 0.01
+    assert model.measure({"x": x}, rng(2))[0].value > best.value + 0.01
 
 
 def test_a_walk_reaches_the_smoothed_density():
@@ -119,30 +121,30 @@ def test_a_jump_leads_to_the_mean_of_what_a_point_may_come_from():
 def test_noise_has_the_size_that_is_asked_for():
     model = best_denoiser()
     x = gaussian(50_000)
-    spoiled, again = (to_numpy(model.spoil(asarray(x), rng(1))) for _ in range(2))
-    np.testing.assert_allclose((spoiled - x).std(axis=0), SIGMA, rtol=0.02)
-    np.testing.assert_array_equal(spoiled, again)
-    assert spoiled.dtype == np.float32
+    corrupted, again = (to_numpy(model.corrupt(asarray(x), rng(1))) for _ in range(2))
+    np.testing.assert_allclose((corrupted - x).std(axis=0), SIGMA, rtol=0.02)
+    np.testing.assert_array_equal(corrupted, again)
+    assert corrupted.dtype == np.float32
 
 
 @pytest.mark.slow
 def test_digits_come_out_cleaner_than_from_the_best_linear_denoiser():
     """Wiener's filter has E = sum of s sigma^2 / (s + sigma^2) over the eigenvalues s of the data's covariance."""
     digits, test, noise = data.load("mnist10k"), data.load("mnist10k", "test"), rng()
-    model = recipes.find("denoising_ae").model(digits, noise)
-    trained(model, digits.x, 500, lr=4e-3, batch=64)
-    s, v = np.linalg.eigvalsh(np.cov(np.float64(to_numpy(model.unit(digits.x))).T)), model.sigma**2
-    error = model.evaluate(test.x, None, rng(1))[0]
+    model = recipes.find("denoising_ae").plan(digits, noise).model
+    trained(model, digits["x"], 500, lr=4e-3, batch=64)
+    s, v = np.linalg.eigvalsh(np.cov(np.float64(digits["x"].reshape(-1, 784) / 255).T)), model.sigma**2
+    error = model.measure(test.columns, rng(1))[0]
     assert error.value + error.half_width < (s * v / (s + v)).sum() < 784 * v
     samples = model.sample(20, noise)
     assert samples.shape == (20, 1, 28, 28) and 0 <= samples.min() and samples.max() <= 1
     ink = samples.mean(axis=(1, 2, 3))
-    assert np.median(ink) == pytest.approx(test.x.mean() / 255, rel=0.5) and samples[:, :, :4].mean() < 0.05
+    assert np.median(ink) == pytest.approx(test["x"].mean() / 255, rel=0.5) and samples[:, :, :4].mean() < 0.05
 
 
 def test_bad_input():
     for sigma in (0, -1, float("nan")):
         with pytest.raises(ValueError, match="sigma is .*, expected more than 0"):
-            DenoisingAutoencoder(Linear(2, 2, rng=rng()), (2,), None, sigma)
-    with pytest.raises(ValueError, match=r"x has shape \(3, 1, 8, 8\), expected \('N', 2\)"):
-        best_denoiser().loss((np.zeros((3, 1, 8, 8), np.uint8), None), rng())
+            DenoisingAutoencoder(Linear(2, 2, rng=rng()), Space((2,)), sigma)
+    with pytest.raises(ValueError, match=r"x has shape \(3, 1, 8, 8\), expected \(N, 2\)"):
+        best_denoiser().loss({"x": np.zeros((3, 1, 8, 8), np.uint8)}, rng())

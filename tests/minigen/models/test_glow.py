@@ -6,13 +6,13 @@ import pytest
 
 from autograd import Tensor, no_grad
 from autograd.backend import rng as generator
-from minigen.data import Batches, load
+from minigen.data import Space, load
 from minigen.models.flows import Glow
 from minigen.flows.dequantization import UniformDequantization
-from minigen.optim import Adam, cosine
-from minigen.train import train
-from tests.minigen.test_flow_layers import jacobians
-from tests.minigen.test_flow_layers import randomized as randomized_layer
+from minigen.optim import adam, cosine_decay
+from minigen.train import Run, one_stage, train
+from tests.minigen.flows.test_layers import jacobians
+from tests.minigen.flows.test_layers import randomized as randomized_layer
 
 
 def randomized(model, rng, dtype=np.float64):
@@ -21,7 +21,8 @@ def randomized(model, rng, dtype=np.float64):
 
 
 def images(shape=(1, 8, 8), levels=17, K=3, L=2, width=8):
-    return Glow(shape, UniformDequantization(levels), K, L, width, rng=generator(0))
+    space = Space(shape, levels)
+    return Glow(space, UniformDequantization(space), K, L, width, rng=generator(0))
 
 
 @pytest.mark.parametrize("shape, L", [((1, 8, 8), 2), ((3, 4, 4), 1), ((1, 4, 8), 2), ((1, 8, 8), 3)])
@@ -45,7 +46,7 @@ def test_inverse_of_the_whole_flow(shape, dtype, bound):
 
 
 def test_density_of_points_integrates_to_one():
-    model = randomized(Glow((2,), K=3, width=8, rng=generator(0)), generator(1))
+    model = randomized(Glow(Space((2,)), K=3, width=8, rng=generator(0)), generator(1))
     at = np.linspace(-8, 8, 301)
     x = np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
     with no_grad():
@@ -53,7 +54,7 @@ def test_density_of_points_integrates_to_one():
 
 
 def test_the_first_batch_sets_every_actnorm():
-    model, x = images(), load("digits").x[:50]
+    model, x = images(), load("digits")["x"][:50]
     model.bound(x, generator(0))
     state = model.state_dict()
     set_ones = [name for name in state if name.endswith("initialized") and state[name]]
@@ -63,24 +64,23 @@ def test_the_first_batch_sets_every_actnorm():
 
 
 def test_a_few_steps_on_digits():
-    rng = generator(0)
-    model = images(width=16)
-    before = model.evaluate(load("digits", "valid").x, None, generator(1))[0].value
-    optimizers = {"flow": Adam(model.parameters(), cosine(5e-3, 60))}
-    train(model, Batches(load("digits"), 100, rng), optimizers, 60, rng=rng, clip=50)
-    after = model.eval().evaluate(load("digits", "valid").x, None, generator(1))[0].value
+    model, valid = images(width=16), load("digits", "valid").columns
+    before = model.measure(valid, generator(1))[0].value
+    plan = one_stage(model, adam(cosine_decay(5e-3)), steps=60, batch_size=100, clip=50.0)
+    train(Run(plan, load("digits"), rng=generator(0)))
+    after = model.eval().measure(valid, generator(1))[0].value
     assert after < before - 25  # nats
     samples = model.sample(4, generator(2), temperature=0.7)
     assert samples.shape == (4, 1, 8, 8) and 0 <= samples.min() and samples.max() <= 1
 
 
 @pytest.mark.parametrize("build, message", [
-    (lambda: Glow((1, 8, 8), rng=generator(0)), "pass UniformDequantization"),
+    (lambda: Glow(Space((1, 8, 8), 17), rng=generator(0)), "pass UniformDequantization"),
     (lambda: images((1, 28, 28), L=3), "28x28 cannot be squeezed L=3 times.*divide by 8"),
     (lambda: images((1, 7, 8), L=1), "7x8 cannot be squeezed L=1 times"),
     (lambda: images(K=0), "K=0 steps"),
     (lambda: images(L=0), "L=0 levels"),
-    (lambda: Glow((3,), rng=generator(0)), "3 channels have no two equal halves")])
+    (lambda: Glow(Space((3,)), rng=generator(0)), "3 channels have no two equal halves")])
 def test_errors(build, message):
     with pytest.raises(ValueError, match=message):
         build()

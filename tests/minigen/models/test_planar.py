@@ -7,18 +7,20 @@ import pytest
 from autograd import Tensor, grad, gradcheck, no_grad
 from autograd.backend import asarray
 from autograd.backend import rng as generator
-from minigen.data import Batches, load, log_density
+from minigen.data import Space, load, log_density
+from minigen.data.energies import LOG_Z
 from minigen.models.flows import Planar, PlanarOnEnergy
 from minigen.models.flows.planar import PlanarLayers, root
-from minigen.optim import Adam, cosine
+from minigen.optim import adam, cosine_decay
 from minigen.recipes import find
-from minigen.train import train
+from minigen.train import Run, one_stage, train
+
+PLANE = Space((2,))
 
 
 def trained(model, name, steps, lr=1e-2):
-    rng = generator(1)
-    batches = Batches(load(name), 128, rng)
-    train(model, batches, {"flow": Adam(model.parameters(), cosine(lr, steps))}, steps, rng=rng)
+    plan = one_stage(model, adam(cosine_decay(lr)), steps, batch_size=128)
+    train(Run(plan, load(name), rng=generator(1)))
     return model.eval()
 
 
@@ -74,7 +76,7 @@ def test_root_is_differentiated_by_the_implicit_function_theorem():
     gradcheck(root, [rng.standard_normal((20, 1)), rng.standard_normal(1), np.array([-0.9])])
 
 
-@pytest.mark.parametrize("model", [Planar((2,), K=8, rng=generator(0)), PlanarOnEnergy("u3", K=8, rng=generator(0))])
+@pytest.mark.parametrize("model", [Planar(PLANE, K=8, rng=generator(0)), PlanarOnEnergy("u3", K=8, rng=generator(0))])
 def test_gradient_of_the_likelihood_in_every_parameter(model):
     layers = bent(model, 0.3).flow.layer if isinstance(model, Planar) else bent(model, 0.3).flow.layer[0]
     x = generator(2).uniform(-3, 3, (10, 2))
@@ -91,7 +93,7 @@ def test_gradient_of_the_likelihood_in_every_parameter(model):
 # The density
 
 
-@pytest.mark.parametrize("make, edge, peak", [(lambda rng: Planar((2,), K=8, rng=rng), 12, 1 / (2 * math.pi)),
+@pytest.mark.parametrize("make, edge, peak", [(lambda rng: Planar(PLANE, K=8, rng=rng), 12, 1 / (2 * math.pi)),
                                               (lambda rng: PlanarOnEnergy("u1", K=8, rng=rng), 4, 1 / (8 * math.pi))])
 def test_density_integrates_to_one(make, edge, peak):
     """peak: the highest density if the layers did nothing, which is not what is tested."""
@@ -102,16 +104,16 @@ def test_density_integrates_to_one(make, edge, peak):
     assert p.max() > 2 * peak
 
 
-@pytest.mark.parametrize("make", [lambda rng: Planar((2,), rng=rng), lambda rng: PlanarOnEnergy("u1", rng=rng)])
+@pytest.mark.parametrize("make", [lambda rng: Planar(PLANE, rng=rng), lambda rng: PlanarOnEnergy("u1", rng=rng)])
 def test_samples_encode_to_the_noise_they_came_from(make):
     model = bent(make(generator(0)), 0.3)
     z = generator(1).standard_normal((200, 2), dtype=np.float32)
     np.testing.assert_allclose(model.encode(model.decode(z)), z, atol=1e-2)
 
 
-def test_figures_agree_with_each_other():
+def test_measures_agree_with_each_other():
     model = bent(PlanarOnEnergy("u2", K=4, rng=generator(0)), 0.2)
-    drawn, summed, _ = model.evaluate(load("u2", "test").x[:200], None, generator(3))
+    drawn, summed, _ = model.measure(load("u2", "test").first(200).columns, generator(3))
     assert abs(drawn.value - summed.value) < 2 * drawn.half_width + 0.01
     assert summed.value > 0.3
 
@@ -120,48 +122,48 @@ def test_figures_agree_with_each_other():
 
 
 def test_maximum_likelihood_beats_the_best_gaussian():
-    data = load("two_moons", "test")
-    gaussian = 1 + math.log(2 * math.pi) + 0.5 * np.linalg.slogdet(np.cov(data.x.T))[1]  # its entropy, in nats
-    entropy = -log_density("two_moons")(data.x).mean()
-    model = trained(Planar((2,), K=8, rng=generator(0)), "two_moons", steps=250)
-    nll = model.evaluate(data.x, None, generator(0))[0].value
+    test = load("two_moons", "test")
+    gaussian = 1 + math.log(2 * math.pi) + 0.5 * np.linalg.slogdet(np.cov(test["x"].T))[1]  # its entropy, in nats
+    entropy = -log_density("two_moons")(test["x"]).mean()
+    model = trained(Planar(PLANE, K=8, rng=generator(0)), "two_moons", steps=250)
+    nll = model.measure(test.columns, generator(0))[0].value
     assert entropy < nll < gaussian - 0.1
 
 
 def test_reverse_kl_falls_below_that_of_the_best_gaussian():
     """The moment-matched Gaussian is 0.82 nats from u2."""
-    model = trained(PlanarOnEnergy("u2", K=8, anneal=200, rng=generator(0)), "u2", steps=500)
-    assert model.evaluate(load("u2", "test").x, None, generator(0), cells=200)[1].value < 0.6
+    model = trained(PlanarOnEnergy("u2", K=8, anneal=0.4, rng=generator(0)), "u2", steps=500)
+    assert model.measure(load("u2", "test").columns, generator(0), cells=200)[1].value < 0.6
 
 
 @pytest.mark.slow
 def test_32_layers_come_within_a_tenth_of_a_nat():
     """On u4, where the Gaussian that matches its moments is 0.97 nats away: the hardest of the four, all of which are
-    in examples/31_planar_flow.py."""
-    name, recipe, rng = "u4", find("planar_energy"), generator(0)
-    model = recipe.model(load(name), rng)
-    optimizers = {"flow": recipe.optimizers["flow"](model.parameters())}
-    train(model, Batches(load(name), recipe.batch_size, rng), optimizers, recipe.steps, rng=rng, clip=recipe.clip)
-    figures = model.eval().evaluate(load(name, "test").x, None, generator(0))
-    assert figures[1].value < 0.10 and figures[0].value < 0.11
+    in examples/4_flows/31_planar_flow.py."""
+    u4, rng = load("u4"), generator(0)
+    run = train(Run(find("planar_energy").plan(u4, rng), u4, rng=rng))
+    drawn, summed, _ = run.model.eval().measure(load("u4", "test").columns, generator(0))
+    assert summed.value < 0.10 and drawn.value < 0.11
 
 
-def test_annealing_counts_training_steps_and_survives_a_checkpoint():
-    model = PlanarOnEnergy("u1", K=2, anneal=100, rng=generator(0))
-    batch = (np.zeros((50, 2), np.float32), None)
-    model.loss(batch, generator(0))
-    model.eval().loss(batch, generator(0))
-    assert int(model.t) == 1
-    copy = PlanarOnEnergy("u1", K=2, anneal=100, rng=generator(1))
-    copy.load_state_dict(model.state_dict())
-    assert int(copy.t) == 1
+def test_beta_rises_with_the_clock_of_the_training():
+    """F = E[ln q] + beta E[U], on the same draws; beta is 1 from the share `anneal` on, and the KL never sees it."""
+    model = PlanarOnEnergy("u1", K=2, anneal=0.25, rng=generator(0))
+    with no_grad():
+        log_q, U = (t.numpy().astype(np.float64).mean() for t in model.draw(500, generator(1)))
+        assert abs(U) > 0.1
+        for done, beta in (0.0, 0.01), (0.125, 0.51), (0.25, 1.0), (0.7, 1.0):
+            model.done = done
+            terms = model.loss(500, generator(1))
+            assert terms["free energy"].item() == pytest.approx(log_q + beta * U, abs=1e-4)
+            assert terms["KL"].item() == pytest.approx(log_q + U + LOG_Z["u1"], abs=1e-4)
 
 
 @pytest.mark.parametrize("build, message", [
-    (lambda: Planar((1, 8, 8), rng=generator(0)), "points of shape"),
+    (lambda: Planar(Space((1, 8, 8), 17), rng=generator(0)), "points of shape"),
     (lambda: PlanarOnEnergy("u5", rng=generator(0)), "'u5', expected one of u1, u2, u3, u4"),
-    (lambda: Planar((2,), K=0, rng=generator(0)), "K is 0"),
-    (lambda: Planar((2,), rng=generator(0)).bound(np.zeros((5, 3)), None), r"\(5, 3\), expected")])
+    (lambda: Planar(PLANE, K=0, rng=generator(0)), "K is 0"),
+    (lambda: Planar(PLANE, rng=generator(0)).bound(np.zeros((5, 3)), None), r"\(5, 3\), expected \(N, 2\)")])
 def test_errors(build, message):
     with pytest.raises(ValueError, match=message):
         build()
@@ -169,7 +171,7 @@ def test_errors(build, message):
 
 def test_same_seed_same_gradient():
     def gradient():
-        model = Planar((2,), K=4, rng=generator(3))
-        return grad(model.loss((load("ring").x[:64], None), generator(0))["NLL"], model.parameters())
+        model = Planar(PLANE, K=4, rng=generator(3))
+        return grad(model.loss({"x": load("ring")["x"][:64]}, generator(0))["NLL"], model.parameters())
 
     assert all((a.data == b.data).all() for a, b in zip(gradient(), gradient()))

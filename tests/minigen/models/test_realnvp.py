@@ -6,14 +6,16 @@ import pytest
 
 from autograd import Tensor, grad, no_grad
 from autograd.backend import rng as generator
-from minigen.data import Batches, load, log_density
+from minigen.data import Space, load, log_density
 from minigen.models.flows import RealNVP
-from minigen.models.flows.realnvp import ResNet, halvings
+from minigen.models.flows.realnvp import ResNet, times_halved
 from minigen.flows.dequantization import UniformDequantization, VariationalDequantization
-from minigen.optim import Adam, cosine
-from minigen.train import train
-from tests.minigen.test_flow_layers import jacobians
-from tests.minigen.test_flow_layers import randomized as randomized_layer
+from minigen.optim import Adam, adam, cosine_decay
+from minigen.train import Run, one_stage, train
+from tests.minigen.flows.test_layers import jacobians
+from tests.minigen.flows.test_layers import randomized as randomized_layer
+
+PLANE = Space((2,))
 
 
 def randomized(model, rng, dtype=np.float64):
@@ -22,7 +24,8 @@ def randomized(model, rng, dtype=np.float64):
 
 
 def images(shape=(1, 8, 8), levels=17, **settings):
-    return RealNVP(shape, UniformDequantization(levels), width=8, rng=generator(0), **settings)
+    space = Space(shape, levels)
+    return RealNVP(space, UniformDequantization(space), width=8, rng=generator(0), **settings)
 
 
 def grid(edge, cells):
@@ -63,9 +66,8 @@ def test_networks_start_at_zero_and_keep_the_shape():
 
 def trained_on_moons(steps=500):
     rng = generator(0)
-    model = RealNVP((2,), width=64, rng=rng)
-    optimizers = {"flow": Adam(model.parameters(), cosine(5e-3, steps))}
-    train(model, Batches(load("two_moons"), 256, rng), optimizers, steps, rng=rng)
+    model = RealNVP(PLANE, width=64, rng=rng)
+    train(Run(one_stage(model, adam(cosine_decay(5e-3)), steps, batch_size=256), load("two_moons"), rng=rng))
     return model.eval()
 
 
@@ -78,16 +80,16 @@ def test_density_integrates_to_one(moons):
     x, area = grid(6, 300)
     with no_grad():
         assert np.exp(moons.log_prob(x).numpy()).sum() * area == pytest.approx(1, abs=1e-3)
-        randomly = randomized(RealNVP((2,), width=8, couplings=4, rng=generator(0)), generator(1))
+        randomly = randomized(RealNVP(PLANE, width=8, couplings=4, rng=generator(0)), generator(1))
         x, area = grid(8, 300)
         assert np.exp(randomly.log_prob(x).numpy()).sum() * area == pytest.approx(1, abs=1e-3)
 
 
 def test_training_comes_near_the_entropy(moons):
-    x = load("two_moons", "test").x
-    figure, = moons.evaluate(x, None, generator(0))
-    entropy = -log_density("two_moons")(x).mean()
-    assert entropy < figure.value < entropy + 0.25  # the best Gaussian is 0.9 nats away
+    test = load("two_moons", "test")
+    nll, = moons.measure(test.columns, generator(0))
+    entropy = -log_density("two_moons")(test["x"]).mean()
+    assert entropy < nll.value < entropy + 0.25  # the best Gaussian is 0.9 nats away
 
 
 def test_samples_follow_the_density(moons):
@@ -110,7 +112,7 @@ def test_temperature_zero_gives_the_mode_of_the_base(moons):
 
 
 def test_images_come_back_through_the_latents():
-    model, x = randomized(images(), generator(1), np.float32), load("digits").x[:20]
+    model, x = randomized(images(), generator(1), np.float32), load("digits")["x"][:20]
     np.testing.assert_array_equal(model.reconstruct(x), np.float32(x) / np.float32(16))
     assert model.encode(x).shape == (20, 64)
 
@@ -134,15 +136,15 @@ def probabilities(model, levels, cells=60):
 @pytest.mark.parametrize("variational", [False, True])
 def test_bound_is_below_the_exact_log_probability(variational):
     """On images of two pixels everything can be integrated."""
-    rng, levels, shape = generator(2), 4, (1, 1, 2)
-    dequantization = UniformDequantization(levels)
+    rng, space = generator(2), Space((1, 1, 2), levels=4)
+    dequantization = UniformDequantization(space)
     if variational:
-        dequantization = VariationalDequantization(shape, levels, lambda C, O: ResNet(C, O, 8, rng=rng))
-    model = randomized(RealNVP(shape, dequantization, width=8, rng=rng), rng)
-    log_P = np.log(probabilities(model, levels))
+        dequantization = VariationalDequantization(space, lambda C, O: ResNet(C, O, 8, rng=rng))
+    model = randomized(RealNVP(space, dequantization, width=8, rng=rng), rng)
+    log_P = np.log(probabilities(model, space.levels))
     assert np.exp(log_P).sum() < 1 + 1e-3  # the density lives on a little more than the cells
     for x in (0, 0), (1, 3), (2, 2):
-        many = np.broadcast_to(np.array(x, np.uint8), (4000, *shape))
+        many = np.broadcast_to(np.array(x, np.uint8), (4000, *space.shape))
         with no_grad():
             bound = model.bound(many, rng).numpy()
         error = 3 * bound.std() / math.sqrt(len(bound))
@@ -152,54 +154,53 @@ def test_bound_is_below_the_exact_log_probability(variational):
 
 def test_a_trained_q_beats_the_uniform_one():
     """At a fixed p, training q alone closes part of the gap between bound and log P(x)."""
-    rng, levels, shape = generator(2), 4, (1, 1, 2)
-    model = randomized(RealNVP(shape, UniformDequantization(levels), width=8, rng=rng), generator(8))
-    x = generator(5).integers(0, levels, (500, *shape), dtype=np.uint8)
+    rng, space = generator(2), Space((1, 1, 2), levels=4)
+    model = randomized(RealNVP(space, UniformDequantization(space), width=8, rng=rng), generator(8))
+    x = generator(5).integers(0, space.levels, (500, *space.shape), dtype=np.uint8)
     with no_grad():
         uniform = np.mean([model.bound(x, rng).numpy().mean() for _ in range(5)])
-    model.dequantization = q = VariationalDequantization(shape, levels, lambda C, O: ResNet(C, O, 8, rng=rng))
-    adam = Adam(q.parameters(), cosine(2e-2, 80))
-    for _ in range(80):
-        adam.step(grad(-model.bound(x[:100], rng).mean(), adam.params))
+    model.dequantization = q = VariationalDequantization(space, lambda C, O: ResNet(C, O, 8, rng=rng))
+    optimizer = Adam(q.parameters(), cosine_decay(2e-2))
+    for step in range(80):
+        optimizer.step(grad(-model.bound(x[:100], rng).mean(), optimizer.params), done=step / 80)
     with no_grad():
         variational = np.mean([model.bound(x, rng).numpy().mean() for _ in range(5)])
-    P = probabilities(model, levels)
+    P = probabilities(model, space.levels)
     exact = np.log(P[x[:, 0, 0, 0], x[:, 0, 0, 1]]).mean()
     assert uniform + 0.02 < variational < exact + 0.02
 
 
-def test_figures():
-    model, x = images(), load("digits", "test").x[:50]
-    nats, bits = model.evaluate(x, None, generator(0))
+def test_measures():
+    nats, bits = images().measure(load("digits", "test").first(50).columns, generator(0))
     assert nats.value == pytest.approx(bits.value * 64 * math.log(2), rel=1e-5)
-    assert (nats.unit, bits.unit) == ("nats", "bits/dim") and "uniform dequantization" in nats.note
+    assert (nats.unit, bits.unit) == ("nats", "bits/dim") and "uniform dequantization" in nats.detail
 
 
 @pytest.mark.slow
 def test_digits_beat_every_gaussian():
     """The full-covariance Gaussian on x + u has 131.6 nats on the test split, independent pixels 106.4."""
-    rng = generator(0)
-    model = RealNVP((1, 8, 8), UniformDequantization(17), rng=rng)
-    optimizers = {"flow": Adam(model.parameters(), cosine(1e-3, 200))}
-    train(model, Batches(load("digits"), 100, rng), optimizers, 200, rng=rng, clip=50)
-    assert model.eval().evaluate(load("digits", "test").x, None, rng)[0].value < 106
+    digits, rng = load("digits"), generator(0)
+    model = RealNVP(digits.spaces["x"], UniformDequantization(digits.spaces["x"]), rng=rng)
+    train(Run(one_stage(model, adam(cosine_decay(1e-3)), steps=200, batch_size=100, clip=50.0), digits, rng=rng))
+    assert model.eval().measure(load("digits", "test").columns, rng)[0].value < 106
 
 
 # Refused before training starts
 
 
-def test_halvings():
-    assert [halvings(H, H) for H in (8, 28, 32, 9, 4, 6)] == [1, 2, 3, 0, 0, 0]
+def test_times_halved():
+    assert [times_halved(H, H) for H in (8, 28, 32, 9, 4, 6)] == [1, 2, 3, 0, 0, 0]
 
 
 @pytest.mark.parametrize("build, message", [
-    (lambda: RealNVP((1, 8, 8), rng=generator(0)), "pass UniformDequantization"),
+    (lambda: RealNVP(Space((1, 8, 8), 17), rng=generator(0)), "pass UniformDequantization"),
     (lambda: images((1, 28, 28), scales=4), "28x28 cannot be halved 3 times.*scales=1 to 3"),
     (lambda: images((1, 9, 9), scales=2), "9x9 cannot be halved 1 times.*scales=1 to 1"),
     (lambda: images(scales=0), "scales=0"),
-    (lambda: RealNVP((3,), rng=generator(0)), "3 channels have no two equal halves"),
-    (lambda: RealNVP((2,), couplings=1, rng=generator(0)), "couplings is 1"),
-    (lambda: images().bound(np.zeros((2, 1, 9, 9), np.uint8), generator(0)), r"\(2, 1, 9, 9\), expected")])
+    (lambda: RealNVP(Space((3,)), rng=generator(0)), "3 channels have no two equal halves"),
+    (lambda: RealNVP(PLANE, couplings=1, rng=generator(0)), "couplings is 1"),
+    (lambda: images().bound(np.zeros((2, 1, 9, 9), np.uint8), generator(0)),
+     r"x has shape \(2, 1, 9, 9\), expected \(N, 1, 8, 8\)")])
 def test_errors(build, message):
     with pytest.raises(ValueError, match=message):
         build()
