@@ -11,6 +11,8 @@ x_0, so it is the same. w = 0 changes nothing.
 A classifier must have been trained on noisy images: one that knows clean ones only has nothing to say of x_t.
 Symbols: D a denoiser, y what is wanted, w how much. Read before this: predict.py. Read next: samplers.py.
 """
+import numpy as np
+
 from autograd import grad, parameter
 
 from .levels import signal_and_noise
@@ -23,12 +25,19 @@ def classifier_free(conditional, unconditional, w):
 
 def by_classifier(denoise, log_p, w):
     """denoise, led uphill on a classifier's log_p(x_t Tensor, level) -> Tensor (N,), the log-probability of what is wanted
-    for each image."""
+    for each image. ValueError where x_t is noise alone, a = 0, of which a classifier knows nothing."""
 
     def denoise_and_lead(x_t, level):
+        if np.any(np.equal(level.a, 0)):
+            raise ValueError("by_classifier: a is 0, and a classifier can say nothing of x_t, which is noise alone; begin at "
+                             "a lower level")
         a, s = signal_and_noise(level, x_t)
         leaf = parameter(x_t)
-        uphill = grad(log_p(leaf, level).sum(), leaf).data
+        said = log_p(leaf, level)
+        if said.shape != (len(x_t),):
+            raise ValueError(f"by_classifier: log_p returned shape {said.shape}, expected ({len(x_t)},): for each image the "
+                             "log-probability of what is wanted")
+        uphill = grad(said.sum(), leaf).data
         return denoise(x_t, level) + w * s * s / a * uphill
 
     return denoise_and_lead

@@ -58,7 +58,7 @@ def heun(denoise, x, levels, *, rng=None):
 
     Where one end has no slope, pure noise (a = 0) or none (s = 0), Euler's step stays.
     """
-    for t, s in pairwise(levels):
+    for t, s in descent(levels):
         x_0 = denoise(x, t)
         eps = (x - t.a * x_0) / t.s
         x_s = s.a * x_0 + s.s * eps
@@ -76,7 +76,7 @@ def dpm_pp(denoise, x, levels, *, rng=None):
     The first step, and the last, which is infinitely long in lambda, are ddim's.
     """
     before = None  # (x_0, h) of the step before
-    for t, s in pairwise(levels):
+    for t, s in descent(levels):
         x_0 = D = denoise(x, t)
         h = _log_snr(s) - _log_snr(t)
         if before and math.isfinite(h) and math.isfinite(before[1]):
@@ -84,6 +84,18 @@ def dpm_pp(denoise, x, levels, *, rng=None):
         k_0, k_t, _ = move_ddim()(t, s)
         x, before = k_0 * D + k_t * x, (x_0, h)
     return x
+
+
+def descent(levels):
+    """The steps down, pairs (level t, level s below it). ValueError if there is none, or one that does not lead down."""
+    steps = list(pairwise(levels))
+    if not steps:
+        raise ValueError(f"a sampler needs two levels or more, got {len(levels)}; for instance schedule.levels(50)")
+    for t, s in steps:
+        if s.s * t.a >= t.s * s.a:
+            raise ValueError(f"levels go from ({t}) to ({s}), whose noise s / a is no lower; pass them from the noisiest "
+                             "down, for instance schedule.levels(50)")
+    return steps
 
 
 def _log_snr(level):
@@ -132,7 +144,7 @@ MOVES = {ancestral: move_ancestral, ancestral_tilde: move_ancestral_tilde, ddim:
 
 def _descend(move, denoise, x, levels, rng):
     """x -> ... -> x_t -> x_s -> ... -> x_0."""
-    for t, s in pairwise(levels):
+    for t, s in descent(levels):
         k_0, k_t, sigma = move(t, s)
         x = k_0 * denoise(x, t) + k_t * x
         if sigma > 0.0:
