@@ -34,7 +34,7 @@ class ResBlock(Module):
     def forward(self, x, c=None):
         h = self.conv1(silu(self.norm1(x)))  # (N, O, H, W)
         if self.shift:
-            h = h + self.shift(c).reshape(len(x), -1, 1, 1)
+            h = h + self.shift(c)[:, :, None, None]
         h = self.conv2(self.dropout(silu(self.norm2(h))))
         return h + (self.shortcut(x) if self.shortcut else x)
 

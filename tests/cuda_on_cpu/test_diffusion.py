@@ -84,7 +84,7 @@ class TestKernels:
     def test_reverse_step(self, dtype, guided):
         rng = np.random.default_rng(0)
         x_t, conditional, unconditional = (rng.standard_normal((2, 3, 5, 3)).astype(dtype) for _ in range(3))
-        times, table = fused.reverse_table(linear_schedule(50).levels(5), samplers.move_ancestral, dtype=dtype)
+        _, table = fused.reverse_table(linear_schedule(50).levels(5), samplers.move_ancestral, dtype=dtype)
         for row in (0, 2, 4):
             kernel, twin = self.both("reverse_step", x_t, conditional, unconditional if guided else None, table,
                                      np.array([row], np.int32), SEED, np.array([7], np.int32), w=1.5)

@@ -9,8 +9,8 @@ import pytest
 
 import autograd as ag
 from autograd import Tensor, backend, parameter
-from autograd.cpu import columns
 from autograd.backend import asarray, to_numpy
+from autograd.cpu import columns
 from autograd.geometry import Geometry, places
 from autograd.gpu import adam, convolution, gemm
 from minigen import data, recipes

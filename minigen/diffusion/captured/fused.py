@@ -25,9 +25,9 @@ import numpy as np
 from autograd import gpu
 from autograd.backend import asarray, by_device, xp
 
-from . import philox
 from ..predict import prediction
 from ..samplers import descent
+from . import philox
 
 
 def _draw_times(seed, step, n, last):

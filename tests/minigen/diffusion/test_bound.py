@@ -7,8 +7,16 @@ from scipy import stats
 
 from autograd import backend
 from autograd.backend import asarray, to_numpy
-from minigen.diffusion import (Schedule, bits_per_dim, cosine_schedule, decoder_term, linear_schedule,
-                               log_discretized_normal, prior_term, step_term)
+from minigen.diffusion import (
+    Schedule,
+    bits_per_dim,
+    cosine_schedule,
+    decoder_term,
+    linear_schedule,
+    log_discretized_normal,
+    prior_term,
+    step_term,
+)
 
 MU, SIGMA = 0.1, 0.15  # the data: each pixel N(MU, SIGMA^2), rounded to one of LEVELS values on [-1, 1]
 LEVELS = 2**15 + 1  # so fine that rounding changes nothing but the scale of the density
@@ -75,8 +83,8 @@ def test_a_worse_denoiser_has_a_larger_bound():
     schedule, rng = linear_schedule(100), backend.rng(2)
     x_0 = draw(500, 4, rng)
     good, variance = exact_denoiser(schedule), exact_variance(schedule)
-    bounds = [bits_per_dim(lambda x_t, level: (1 - w) * good(x_t, level) + w * MU, x_0, schedule, LEVELS, backend.rng(3),
-                           variance=variance).mean() for w in (0.0, 0.2, 0.5)]
+    mixed = lambda w: lambda x_t, level: (1 - w) * good(x_t, level) + w * MU
+    bounds = [bits_per_dim(mixed(w), x_0, schedule, LEVELS, backend.rng(3), variance=variance).mean() for w in (0.0, 0.2, 0.5)]
     assert bounds[0] < bounds[1] < bounds[2]
 
 

@@ -6,8 +6,15 @@ import pytest
 
 from autograd import Tensor, grad, mse_loss
 from autograd.backend import asarray, rng, to_numpy
-from minigen.diffusion import (classifier_free, clipped, cosine_schedule, denoiser, karras_levels, linear_schedule,
-                               samplers)
+from minigen.diffusion import (
+    classifier_free,
+    clipped,
+    cosine_schedule,
+    denoiser,
+    karras_levels,
+    linear_schedule,
+    samplers,
+)
 from minigen.diffusion.captured import fused, philox
 from minigen.diffusion.captured.loop import SamplingLoop, TrainingLoop
 from minigen.nn.unet import UNet

@@ -8,8 +8,19 @@ import pytest
 
 from autograd import Tensor, as_tensor, backend, log_softmax, stack
 from autograd.backend import asarray, to_numpy
-from minigen.diffusion import (Level, by_classifier, classifier_free, convert, cosine_schedule, dpm_pp, euler, heun,
-                               karras_levels, linear_schedule, straight_levels)
+from minigen.diffusion import (
+    Level,
+    by_classifier,
+    classifier_free,
+    convert,
+    cosine_schedule,
+    dpm_pp,
+    euler,
+    heun,
+    karras_levels,
+    linear_schedule,
+    straight_levels,
+)
 
 MEANS, C, WEIGHTS = np.array([[-1.0, 0.5], [1.0, 0.0]]), 0.5, np.array([0.3, 0.7])
 LEVELS = [linear_schedule(1000).level(300), Level(1.0, 2.5, 2.5), Level(0.4, 0.6, 0.6), Level(1.0, 0.05, 0.05)]

@@ -6,8 +6,20 @@ import pytest
 
 from autograd import Tensor, backend, parameter
 from autograd.backend import asarray, to_numpy, xp
-from minigen.diffusion import (PREDICTIONS, Level, clipped, convert, cosine_schedule, denoiser, karras_levels,
-                               linear_schedule, noised, recorded, straight_levels, training_target)
+from minigen.diffusion import (
+    PREDICTIONS,
+    Level,
+    clipped,
+    convert,
+    cosine_schedule,
+    denoiser,
+    karras_levels,
+    linear_schedule,
+    noised,
+    recorded,
+    straight_levels,
+    training_target,
+)
 
 SCHEDULE = linear_schedule(100)
 

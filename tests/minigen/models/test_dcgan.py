@@ -11,7 +11,7 @@ from minigen import data, judges, recipes
 from minigen.data import Space
 from minigen.evaluate import evaluate
 from minigen.models.adversarial import GAN, ConvDiscriminator, ConvGenerator
-from minigen.models.adversarial.dcgan import halvings, kernel
+from minigen.models.adversarial.dcgan import kernel
 from minigen.models.classifiers import pretrained
 from minigen.nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear
 from minigen.train import Run, train
@@ -43,8 +43,15 @@ def test_any_size_there_and_back(shape):
 ])
 def test_feature_maps(shape, sizes):
     """As the file's table says: the sides, and channels that double."""
-    assert halvings("test", shape) == sizes
     G, D = ConvGenerator(7, shape, width=4, rng=rng(0)), ConvDiscriminator(shape, width=4, rng=rng(0))
+    assert G.first[1:] == sizes[-1]
+    for network, x, kind, expected in ((D, Tensor(np.zeros((2, *shape), np.float32)), Conv2d, sizes),
+                                       (G, Tensor(np.zeros((2, *G.first), np.float32)), ConvTranspose2d, sizes[::-1])):
+        seen = [x.shape[2:]]
+        for layer in network.net:
+            x = layer(x)
+            seen += [x.shape[2:]] * isinstance(layer, kind)
+        assert seen == expected
     channels = [4 * 2**i for i in range(len(sizes) - 1)]
     assert [layer.weight.shape[0] for layer in layers(D, Conv2d)] == channels
     assert [layer.weight.shape[0] for layer in layers(G, ConvTranspose2d)] == channels[::-1]
