@@ -11,9 +11,9 @@ x_t = a x_0 + s eps: two unknowns, one equation. Whoever knows any one of these 
 They differ in what a mean squared error in them means: one in eps weighs an error in x_0 by (a / s)^2, so that coarse
 shapes, decided at large t, count for little. And x_0 from eps divides by a, which is nearly 0 at t = T.
 
-A *denoiser* is a function denoise(x_t, level) -> x_0: arrays (N, ...) in and out, no graph, a Level as in levels.py. It
-is the one interface between networks and samplers, as in Karras et al. 2022: whatever changes a prediction is a function
-from denoiser to denoiser, and no sampler knows of it.
+A *denoiser* is a function denoise(x_t, level) -> x_0: arrays (N, ...) in and out, no graph, a Level as in levels.py.
+It is the one interface between networks and samplers, as in Karras et al. 2022: whatever changes a prediction is a
+function from denoiser to denoiser, and no sampler knows of it.
 
 Read before this: levels.py. Read next: guidance.py, samplers.py.
 """
@@ -46,12 +46,12 @@ PREDICTIONS = {
 def convert(quantity, source, target, x_t, level):
     """A prediction of one kind as one of another kind: names of PREDICTIONS. Arrays or Tensors of x_t's shape.
 
-    ValueError where nothing follows from it: x_0 from eps or score where x_t is noise alone, or those where it has none.
+    ValueError where nothing follows from it: x_0 from eps or score where x_t is noise alone, those where it has none.
     """
     to_x_0, to_target = prediction(source, "source").x_0, prediction(target, "target").target
     if source in ("eps", "score") and np.any(np.equal(level.a, 0)):
-        raise ValueError(f"convert: a is 0, and x_0 follows from {source} only where x_t has some of it; let the network "
-                         "predict x0 or v")
+        raise ValueError(f"convert: a is 0, and x_0 follows from {source} only where x_t has some of it; let the "
+                         "network predict x0 or v")
     if target != "x0" and np.any(np.equal(level.s, 0)):
         raise ValueError(f"convert: s is 0, and there is no {target} where there is no noise")
     a, s = signal_and_noise(level, x_t)

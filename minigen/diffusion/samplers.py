@@ -88,14 +88,14 @@ def dpm_pp(denoise, x, levels, *, rng=None):
 
 
 def descent(levels):
-    """The steps down, pairs (level t, level s below it). ValueError if there is none, or one that does not lead down."""
+    """The steps down, pairs (level t, level s below it). ValueError if there is none, or one does not lead down."""
     steps = list(pairwise(levels))
     if not steps:
         raise ValueError(f"a sampler needs two levels or more, got {len(levels)}; for instance schedule.levels(50)")
     for t, s in steps:
         if s.s * t.a >= t.s * s.a:
-            raise ValueError(f"levels go from ({t}) to ({s}), whose noise s / a is no lower; pass them from the noisiest "
-                             "down, for instance schedule.levels(50)")
+            raise ValueError(f"levels go from ({t}) to ({s}), whose noise s / a is no lower; pass them from the "
+                             "noisiest down, for instance schedule.levels(50)")
     return steps
 
 

@@ -84,7 +84,8 @@ def test_a_worse_denoiser_has_a_larger_bound():
     x_0 = draw(500, 4, rng)
     good, variance = exact_denoiser(schedule), exact_variance(schedule)
     mixed = lambda w: lambda x_t, level: (1 - w) * good(x_t, level) + w * MU
-    bounds = [bits_per_dim(mixed(w), x_0, schedule, LEVELS, backend.rng(3), variance=variance).mean() for w in (0.0, 0.2, 0.5)]
+    bounds = [bits_per_dim(mixed(w), x_0, schedule, LEVELS, backend.rng(3), variance=variance).mean()
+              for w in (0.0, 0.2, 0.5)]
     assert bounds[0] < bounds[1] < bounds[2]
 
 

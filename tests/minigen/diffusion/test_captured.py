@@ -117,8 +117,8 @@ def test_guidance():
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: fused.reverse_table(karras_levels(5), samplers.move_ddim()), "t is 80, 17.53, 2.515, ..., expected whole numb"),
-    (lambda: fused.reverse_table(FORWARD.levels(5), samplers.move_ddim(), "mu"), "kind is 'mu', expected one of x0, eps"),
+    (lambda: fused.reverse_table(karras_levels(5), samplers.move_ddim()), "t is 80, 17.53, 2.515, ..., expected whole"),
+    (lambda: fused.reverse_table(FORWARD.levels(5), samplers.move_ddim(), "mu"), "kind is 'mu', expected one of x0"),
     (lambda: fused.reverse_table(FORWARD.levels(5)[::-1], samplers.move_ddim()), "pass them from the noisiest down"),
 ])
 def test_mistakes_are_named(call, message):

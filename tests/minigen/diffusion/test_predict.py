@@ -161,9 +161,9 @@ def test_clipped_and_recorded():
     (lambda x: convert(x, "x0", "mu", x, SCHEDULE.level(1)), "target is 'mu', expected one of"),
     (lambda x: denoiser(lambda x, t: x, "mu"), "kind is 'mu', expected one of"),
     (lambda x: training_target("mu", x, x, SCHEDULE.level(1)), "kind is 'mu', expected one of"),
-    (lambda x: convert(x, "eps", "x0", x, straight_levels(4)[0]), "a is 0, and x_0 follows from eps only where x_t has"),
+    (lambda x: convert(x, "eps", "x0", x, straight_levels(4)[0]), "a is 0, and x_0 follows from eps only where"),
     (lambda x: convert(x, "score", "v", x, straight_levels(4)[0]), "a is 0, and x_0 follows from score only where"),
-    (lambda x: convert(x, "x0", "eps", x, straight_levels(4)[-1]), "s is 0, and there is no eps where there is no noise"),
+    (lambda x: convert(x, "x0", "eps", x, straight_levels(4)[-1]), "s is 0, and there is no eps where there is no"),
 ])
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError) as error:

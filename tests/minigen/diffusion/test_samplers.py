@@ -73,8 +73,8 @@ class Impulses:
 
 
 def moments(sampler, levels, mu=MU, c=C):
-    """Mean and variance of what the sampler makes of x_T as it is distributed at levels[0]: exact, as x_0 is linear in x_T
-    and in all draws of noise."""
+    """Mean and variance of what the sampler makes of x_T as it is distributed at levels[0]: exact, as x_0 is linear in
+    x_T and in all draws of noise."""
     x = np.zeros((len(levels) + 1, 1))
     x[1] = 1.0
     constant, *gains = to_numpy(sampler(functools.partial(gaussian, mu=mu, c=c), asarray(x), levels,
@@ -101,7 +101,7 @@ def test_a_gaussian_is_returned(name, way):
 
 
 def to_some_noise(way):
-    """A way down from pure noise to a level where a little is left: log(a / s) is finite there, and smooth on the way."""
+    """A way down from pure noise to a level where a little is left: log(a / s) is finite there."""
     if way is karras_levels:
         return lambda steps: karras_levels(steps + 1)[:-1]
     top, bottom = (math.pi / 2, 0.1) if way is circle else (1.0, 0.05)
@@ -134,8 +134,8 @@ def test_second_order_is_nearer_for_as_many_calls(way, name):
 @pytest.mark.parametrize("sampler, c", [(ancestral, 1.0), (ancestral_tilde, 1e-9)], ids=["N(0, I)", "one point"])
 @pytest.mark.parametrize("steps", [1, 3, 20])
 def test_where_the_two_variances_are_right(sampler, c, steps):
-    """Section 3.2 of DDPM: for data N(0, I), or for a single point, the distribution at every level is exact, however long
-    the steps are."""
+    """Section 3.2 of DDPM: for data N(0, I), or for a single point, the distribution at every level is exact, however
+    long the steps are."""
     for schedule in (linear_schedule(1000), cosine_schedule(1000)):
         levels = schedule.levels(steps + 1)
         for last in range(1, steps + 1):
@@ -264,7 +264,7 @@ def mixture(x_t, level):
     variances = level.a**2 * S + level.s**2  # (K, 2)
     away = [x_t - level.a * m for m in means]  # K of (N, 2)
     guesses = [m + level.a * c / v * d for m, c, v, d in zip(means, S, variances, away)]
-    logits = [math.log(w) - 0.5 * (xp.log(v).sum() + (d * d / v).sum(axis=1)) for w, v, d in zip(WEIGHTS, variances, away)]
+    logits = [math.log(w) - 0.5 * (xp.log(v) + d * d / v).sum(axis=1) for w, v, d in zip(WEIGHTS, variances, away)]
     second = special.expit(logits[1] - logits[0])[:, None].astype(x_t.dtype)  # p(k = 1 | x_t), (N, 1)
     return guesses[0] + second * (guesses[1] - guesses[0])
 
@@ -389,8 +389,8 @@ def test_calls_of_the_denoiser(name, calls):
     (lambda x, way: ddim(mixture, x, way.levels(0)), "steps is 0, expected 1 to T = 100"),
     (lambda x, way: ddim(mixture, x, way.levels(), eta=1.5), "eta is 1.5"),
     (lambda x, way: ddim(mixture, x, way.levels(), eta=0.5), "pass rng="),
-    (lambda x, way: euler(mixture, x, way.levels()[::-1]), "(t = 0: 1 x_0 + 0 eps) to (t = 1: 0.9995 x_0 + 0.03162 eps)"),
-    (lambda x, way: heun(mixture, x, 2 * way.levels()), "whose noise s / a is no lower; pass them from the noisiest down"),
+    (lambda x, way: euler(mixture, x, way.levels()[::-1]), "(t = 0: 1 x_0 + 0 eps) to (t = 1: 0.9995 x_0 + 0.03162"),
+    (lambda x, way: heun(mixture, x, 2 * way.levels()), "whose noise s / a is no lower; pass them from the noisiest"),
     (lambda x, way: dpm_pp(mixture, x, [way.level(3), *way.levels()[97:]]), "is no lower"),
     (lambda x, way: ancestral(mixture, x, [CLEAN], rng=backend.rng(0)), "needs two levels or more, got 1"),
 ])

@@ -230,8 +230,9 @@ def test_digits_become_legible():
 @pytest.mark.parametrize("make, message", [
     (lambda g: GAN(ConvGenerator(4, (1, 28, 28), 4, rng=g), ConvDiscriminator((1, 32, 32), 4, rng=g),
                    Space((1, 28, 28), 256)),
-     r"GAN: the opponent takes examples of shape \(1, 32, 32\), the data's have \(1, 28, 28\); build both networks for"),
-    (lambda g: GAN(ConvGenerator(4, (3, 8, 8), 4, rng=g), ConvDiscriminator((1, 8, 8), 4, rng=g), Space((1, 8, 8), 256)),
+     r"GAN: the opponent takes examples of shape \(1, 32, 32\), the data's have \(1, 28, 28\); build both"),
+    (lambda g: GAN(ConvGenerator(4, (3, 8, 8), 4, rng=g), ConvDiscriminator((1, 8, 8), 4, rng=g),
+                   Space((1, 8, 8), 256)),
      r"generator makes examples of shape \(3, 8, 8\), the data's have \(1, 8, 8\)"),
     (lambda g: ConvGenerator(4, (1, 4, 8), rng=g), r"ConvGenerator: shape is \(1, 4, 8\), expected .* at least 5 x 5"),
     (lambda g: ConvDiscriminator((2,), rng=g), r"ConvDiscriminator: shape is \(2,\), expected an image"),

@@ -186,8 +186,8 @@ def test_there_is_no_likelihood_to_measure():
 
 
 def of_eight_gaussians(steps, lr_of_D=None):
-    """(modes covered, share of good samples) of the recipe after so many steps; with another learning rate for D, of the
-    last weights, as the average of those that go round is nowhere."""
+    """(modes covered, share of good samples) of the recipe after so many steps; with another learning rate for D, of
+    the last weights, as the average of those that go round is nowhere."""
     points, g = data.load("eight_gaussians"), rng(0)
     plan = recipes.find("gan").plan(points, g)
     if lr_of_D:
