@@ -29,8 +29,8 @@ class Implicit(Module):
     def __init__(self, generator, other, space):
         for network, does in (generator, "generator makes"), (other, "opponent takes"):
             if network.shape != space.shape:
-                raise ValueError(f"{type(self).__name__}: the {does} examples of shape {network.shape}, the data's have "
-                                 f"{space.shape}; build both networks for the data")
+                raise ValueError(f"{type(self).__name__}: the {does} examples of shape {network.shape}, the data's "
+                                 f"have {space.shape}; build both networks for the data")
         self.generator, self.latent, self.space = generator, generator.latent, space
 
     def noise(self, n, rng):

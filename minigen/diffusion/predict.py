@@ -4,15 +4,16 @@ x_t = a x_0 + s eps: two unknowns, one equation. Whoever knows any one of these 
 
     x0      the image itself
     eps     the noise in it                                   DDPM
-    v       a eps - s x_0, the velocity on the circle of a and s:  x_0 = a x_t - s v         Salimans & Ho 2022
+    v       a eps - s x_0                                     Salimans & Ho 2022: where a^2 + s^2 = 1, the velocity of
+                                                              x_t on the circle of a and s, and x_0 = a x_t - s v
     score   grad log q(x_t), which is -E[eps | x_t] / s       Song & Ermon 2019; Vincent 2011
 
 They differ in what a mean squared error in them means: one in eps weighs an error in x_0 by (a / s)^2, so that coarse
 shapes, decided at large t, count for little. And x_0 from eps divides by a, which is nearly 0 at t = T.
 
-A *denoiser* is a function denoise(x_t, level) -> x_0: arrays (N, ...) in and out, no graph, a Level as in levels.py. It
-is the one interface between networks and samplers, as in Karras et al. 2022: whatever changes a prediction is a function
-from denoiser to denoiser, and no sampler knows of it.
+A *denoiser* is a function denoise(x_t, level) -> x_0: arrays (N, ...) in and out, no graph, a Level as in levels.py.
+It is the one interface between networks and samplers, as in Karras et al. 2022: whatever changes a prediction is a
+function from denoiser to denoiser, and no sampler knows of it.
 
 Read before this: levels.py. Read next: guidance.py, samplers.py.
 """
@@ -37,14 +38,22 @@ class Prediction(NamedTuple):
 PREDICTIONS = {
     "x0": Prediction(lambda x_0, eps, a, s: x_0, lambda x_0, x_t, a, s: x_0),
     "eps": Prediction(lambda x_0, eps, a, s: eps, lambda eps, x_t, a, s: (x_t - s * eps) / a),
-    "v": Prediction(lambda x_0, eps, a, s: a * eps - s * x_0, lambda v, x_t, a, s: a * x_t - s * v),
+    "v": Prediction(lambda x_0, eps, a, s: a * eps - s * x_0, lambda v, x_t, a, s: (a * x_t - s * v) / (a * a + s * s)),
     "score": Prediction(lambda x_0, eps, a, s: -eps / s, lambda score, x_t, a, s: (x_t + s * s * score) / a),
 }
 
 
 def convert(quantity, source, target, x_t, level):
-    """A prediction of one kind as one of another kind: names of PREDICTIONS. Arrays or Tensors of x_t's shape."""
-    to_x_0, to_target = _kind(source, "source").x_0, _kind(target, "target").target
+    """A prediction of one kind as one of another kind: names of PREDICTIONS. Arrays or Tensors of x_t's shape.
+
+    ValueError where nothing follows from it: x_0 from eps or score where x_t is noise alone, those where it has none.
+    """
+    to_x_0, to_target = prediction(source, "source").x_0, prediction(target, "target").target
+    if source in ("eps", "score") and np.any(np.equal(level.a, 0)):
+        raise ValueError(f"convert: a is 0, and x_0 follows from {source} only where x_t has some of it; let the "
+                         "network predict x0 or v")
+    if target != "x0" and np.any(np.equal(level.s, 0)):
+        raise ValueError(f"convert: s is 0, and there is no {target} where there is no noise")
     a, s = signal_and_noise(level, x_t)
     x_0 = to_x_0(quantity, x_t, a, s)
     return x_0 if target == "x0" else to_target(x_0, (x_t - a * x_0) / s, a, s)
@@ -52,10 +61,11 @@ def convert(quantity, source, target, x_t, level):
 
 def training_target(kind, x_0, eps, level):
     """What a network that predicts this kind should say about the x_t made of x_0 and eps."""
-    return _kind(kind, "kind").target(x_0, eps, *signal_and_noise(level, x_0))
+    return prediction(kind, "kind").target(x_0, eps, *signal_and_noise(level, x_0))
 
 
-def _kind(name, argument):
+def prediction(name, argument) -> Prediction:
+    """The one of this name. ValueError that names the argument if there is none."""
     if name not in PREDICTIONS:
         raise ValueError(f"{argument} is {name!r}, expected one of {', '.join(PREDICTIONS)}")
     return PREDICTIONS[name]
@@ -67,7 +77,7 @@ def _kind(name, argument):
 def denoiser(network, kind="eps", **condition):
     """The denoiser of a network: network(Tensor x_t, t (N,), **condition) -> Tensor, a prediction of this kind (one of
     PREDICTIONS)."""
-    _kind(kind, "kind")
+    prediction(kind, "kind")
 
     def denoise(x_t, level):
         with no_grad():

@@ -16,14 +16,14 @@ DDPM (Ho et al. 2020), section 3.2: the first variance is right if x_0 is itself
 they agree over many steps. Over few, the first is much too large, and leaves its noise in the picture.
 
 Without fresh noise, eta = 0, x_0 is a function of x: ddim follows an ordinary differential equation, whose solution has
-at each level the distribution of x_t. In x / a and sigma = s / a it is simply
+at each level the distribution of x_t. As x = a x_0 + s eps, it is simply
 
-    d(x / a) / d sigma = eps(x, level),   eps = (x - a x_0) / s
+    dx = x_0 da + eps ds,   x_0 = denoise(x, level),   eps = (x - a x_0) / s
 
 and ddim is Euler's method for it. So are these, with smaller errors for as many steps:
 
     euler            ddim with eta = 0, by its other name
-    heun             the mean of the slopes at both ends: two calls of the denoiser a step
+    heun             the mean of the slopes at both ends of a step: two calls of the denoiser
     dpm_pp           x_0, not the slope, goes on as it went in the last step: one call a step
 
 Sources: DDPM, algorithm 2; DDIM (Song, Meng & Ermon 2021), eqs. 12 and 16; EDM (Karras et al. 2022), algorithm 1;
@@ -54,17 +54,18 @@ euler = ddim
 
 
 def heun(denoise, x, levels, *, rng=None):
-    """Algorithm 1 of EDM: Euler's step, and then a better one with the mean of the slopes at its two ends.
+    """Algorithm 1 of EDM, for any a: Euler's step, and then a better one with the mean of the slopes at its two ends.
 
-    Where one end has no slope, pure noise (a = 0) or none (s = 0), Euler's step stays.
+    To the image itself, s = 0, there is no slope, and Euler's step stays.
     """
-    for t, s in pairwise(levels):
+    for t, s in descent(levels):
         x_0 = denoise(x, t)
         eps = (x - t.a * x_0) / t.s
         x_s = s.a * x_0 + s.s * eps
-        if t.a > 0 and s.s > 0:
-            eps_s = (x_s - s.a * denoise(x_s, s)) / s.s
-            x_s = s.a * (x / t.a + (s.s / s.a - t.s / t.a) * 0.5 * (eps + eps_s))
+        if s.s > 0:
+            x_0_s = denoise(x_s, s)
+            eps_s = (x_s - s.a * x_0_s) / s.s
+            x_s = x + (s.a - t.a) * 0.5 * (x_0 + x_0_s) + (s.s - t.s) * 0.5 * (eps + eps_s)
         x = x_s
     return x
 
@@ -76,7 +77,7 @@ def dpm_pp(denoise, x, levels, *, rng=None):
     The first step, and the last, which is infinitely long in lambda, are ddim's.
     """
     before = None  # (x_0, h) of the step before
-    for t, s in pairwise(levels):
+    for t, s in descent(levels):
         x_0 = D = denoise(x, t)
         h = _log_snr(s) - _log_snr(t)
         if before and math.isfinite(h) and math.isfinite(before[1]):
@@ -84,6 +85,18 @@ def dpm_pp(denoise, x, levels, *, rng=None):
         k_0, k_t, _ = move_ddim()(t, s)
         x, before = k_0 * D + k_t * x, (x_0, h)
     return x
+
+
+def descent(levels):
+    """The steps down, pairs (level t, level s below it). ValueError if there is none, or one does not lead down."""
+    steps = list(pairwise(levels))
+    if not steps:
+        raise ValueError(f"a sampler needs two levels or more, got {len(levels)}; for instance schedule.levels(50)")
+    for t, s in steps:
+        if s.s * t.a >= t.s * s.a:
+            raise ValueError(f"levels go from ({t}) to ({s}), whose noise s / a is no lower; pass them from the "
+                             "noisiest down, for instance schedule.levels(50)")
+    return steps
 
 
 def _log_snr(level):
@@ -132,7 +145,7 @@ MOVES = {ancestral: move_ancestral, ancestral_tilde: move_ancestral_tilde, ddim:
 
 def _descend(move, denoise, x, levels, rng):
     """x -> ... -> x_t -> x_s -> ... -> x_0."""
-    for t, s in pairwise(levels):
+    for t, s in descent(levels):
         k_0, k_t, sigma = move(t, s)
         x = k_0 * denoise(x, t) + k_t * x
         if sigma > 0.0:

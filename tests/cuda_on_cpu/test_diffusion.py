@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from autograd import gpu
-from minigen.diffusion import samplers, schedule
+from minigen.diffusion import cosine_schedule, linear_schedule, samplers
 from minigen.diffusion.captured import fused, philox
 from minigen.diffusion.predict import PREDICTIONS
 
@@ -58,11 +58,11 @@ class TestKernels:
 
     def test_q_sample(self, dtype):
         x_0 = np.random.default_rng(0).standard_normal((3, 2, 5, 7)).astype(dtype)
-        a, s = fused.signal_table(schedule.linear(50), dtype)
+        a, s = fused.signal_table(linear_schedule(50), dtype)
         t, step = np.array([1, 50, 20], np.int32), np.array([9], np.int32)
         kernel, twin = self.both("q_sample", x_0, t, a, s, SEED, step)
         np.testing.assert_allclose(kernel, twin, atol=self.tolerance[dtype])
-        by_schedule = schedule.linear(50).q_sample(x_0, t, philox.normals(SEED, 9, x_0.shape, x_0.dtype))
+        by_schedule = linear_schedule(50).q_sample(x_0, t, philox.normals(SEED, 9, x_0.shape, x_0.dtype))
         np.testing.assert_allclose(kernel, by_schedule, atol=self.tolerance[dtype])
 
     def test_loss_and_gradient(self, dtype):
@@ -84,7 +84,7 @@ class TestKernels:
     def test_reverse_step(self, dtype, guided):
         rng = np.random.default_rng(0)
         x_t, conditional, unconditional = (rng.standard_normal((2, 3, 5, 3)).astype(dtype) for _ in range(3))
-        times, table = fused.reverse_table(schedule.linear(50), samplers.move_ancestral, steps=5, dtype=dtype)
+        _, table = fused.reverse_table(linear_schedule(50).levels(5), samplers.move_ancestral, dtype=dtype)
         for row in (0, 2, 4):
             kernel, twin = self.both("reverse_step", x_t, conditional, unconditional if guided else None, table,
                                      np.array([row], np.int32), SEED, np.array([7], np.int32), w=1.5)
@@ -92,7 +92,7 @@ class TestKernels:
 
     def test_in_place_and_counters(self):
         x_t, q = np.random.default_rng(0).standard_normal((2, 3, 37), np.float32)
-        times, table = fused.reverse_table(schedule.cosine(20), samplers.move_ddim(0.5), steps=4)
+        times, table = fused.reverse_table(cosine_schedule(20).levels(4), samplers.move_ddim(0.5))
         row, t = np.array([1], np.int32), np.zeros(3, np.int32)
         step = np.array([6], np.int32)
         expected = fused._reverse_step(x_t, q, None, table, row, SEED, step)
@@ -106,22 +106,21 @@ class TestKernels:
 @pytest.mark.parametrize("kind", ["x0", "eps", "v", "score"])
 @pytest.mark.parametrize("move", [samplers.move_ancestral, samplers.move_ancestral_tilde, samplers.move_ddim(0.3)])
 def test_a_row_of_five_numbers_is_a_step_of_the_sampler(kind, move):
-    forward = schedule.linear(30)
+    levels = linear_schedule(30).levels(6)
     x_t, q = np.random.default_rng(0).standard_normal((2, 4, 6))
-    times, table = fused.reverse_table(forward, move, kind, steps=6, dtype=np.float64)
-    for i, (t, s) in enumerate(samplers.descent(forward, 6)):
-        a, noise = np.sqrt(forward.alpha_bar[t]), np.sqrt(1 - forward.alpha_bar[t])
-        x_0 = np.clip(PREDICTIONS[kind].x_0(q, x_t, a, noise), -1, 1)
-        k_0, k_t, sigma = move(forward, t, s)
+    times, table = fused.reverse_table(levels, move, kind, dtype=np.float64)
+    for i, (t, s) in enumerate(zip(levels, levels[1:])):
+        x_0 = np.clip(PREDICTIONS[kind].x_0(q, x_t, t.a, t.s), -1, 1)
+        k_0, k_t, sigma = move(t, s)
         expected = k_0 * x_0 + k_t * x_t + sigma * philox.normals(SEED, 8, x_t.shape, x_t.dtype)
         actual = fused.reverse_step(x_t, q, None, table, np.array([i], np.int32), SEED, np.array([8]))
         np.testing.assert_allclose(actual, expected, atol=1e-12)
-    assert times.tolist() == [t for t, _ in samplers.descent(forward, 6)]
+    assert times.tolist() == [level.t for level in levels[:-1]]
 
 
 def test_no_guidance_changes_nothing():
     x_t, q, other = np.random.default_rng(0).standard_normal((3, 4, 6), np.float32)
-    _, table = fused.reverse_table(schedule.linear(30), samplers.move_ancestral)
+    _, table = fused.reverse_table(linear_schedule(30).levels(), samplers.move_ancestral)
     row = np.array([3], np.int32)
     np.testing.assert_array_equal(fused.reverse_step(x_t, q, other, table, row, SEED, row, w=0.0),
                                   fused.reverse_step(x_t, q, None, table, row, SEED, row))

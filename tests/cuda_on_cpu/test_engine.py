@@ -6,7 +6,7 @@ import autograd as ag
 from autograd import backend, parameter
 from autograd.gradcheck import gradcheck, gradgradcheck
 from minigen import optim
-from minigen.diffusion import samplers, schedule
+from minigen.diffusion import linear_schedule, samplers
 from minigen.diffusion.captured import loop
 from minigen.diffusion.captured.loop import SamplingLoop, TrainingLoop
 from minigen.nn.unet import UNet
@@ -71,9 +71,9 @@ def test_optimizers_agree(as_cuda, monkeypatch):
     for device in ("cuda", "cpu"):
         monkeypatch.setattr(backend, "device", lambda device=device: device)
         p = parameter(start)
-        adam = optim.AdamW([p], lr=optim.cosine(0.1, 5), weight_decay=0.1)
-        for g in grads:
-            adam.step([g], scale=0.7)
+        adam = optim.AdamW([p], lr=optim.cosine_decay(0.1), weight_decay=0.1)
+        for step, g in enumerate(grads):
+            adam.step([g], scale=0.7, done=step / len(grads))
         results.append((p.numpy(), adam.state_dict()))
     np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-14)
     for name, array in results[0][1].items():
@@ -90,10 +90,10 @@ def test_a_training_step_of_ddpm(as_cuda, order, monkeypatch):
         monkeypatch.setattr(backend, "device", lambda device=device: device)
         monkeypatch.setattr(loop, "Captured", lambda work: work)
         net = UNet(2, 2, width=8, multipliers=(1, 2), blocks=1, attention=(1,), groups=4, rng=backend.rng(0))
-        forward, shape = schedule.linear(20), (2, 2, 4, 4)
+        forward, shape = linear_schedule(20), (2, 2, 4, 4)
         training = TrainingLoop(net, forward, optim.AdamW(net.parameters(), 1e-2, eps=1e-3), shape, seed=1, clip=1.0)
         losses = [float(training(backend.normal(backend.rng(i), shape))) for i in range(2)]
-        sampling = SamplingLoop(net, forward, samplers.move_ddim(0.5), shape, seed=2, steps=3)
+        sampling = SamplingLoop(net, forward.levels(3), samplers.move_ddim(0.5), shape, seed=2)
         results.append([losses, *(p.numpy() for p in net.parameters()), sampling().copy()])
     for ours, expected in zip(*results):
         np.testing.assert_allclose(ours, expected, atol=1e-4)

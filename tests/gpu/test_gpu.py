@@ -9,17 +9,17 @@ import pytest
 
 import autograd as ag
 from autograd import Tensor, backend, parameter
-from autograd.cpu import convolution as on_cpu
 from autograd.backend import asarray, to_numpy
+from autograd.cpu import convolution as on_cpu
 from autograd.geometry import Geometry, output_size
 from autograd.gpu import adam, convolution, gemm
-from minigen import data
-from minigen.diffusion import samplers, schedule
+from minigen import data, recipes
+from minigen.diffusion import linear_schedule, samplers
 from minigen.diffusion.captured import fused, philox
 from minigen.diffusion.captured.loop import SamplingLoop, TrainingLoop
 from minigen.nn.unet import UNet
 from minigen.optim import AdamW
-from minigen.recipes import RECIPES
+from minigen.train import Run
 
 pytestmark = pytest.mark.gpu
 
@@ -87,7 +87,7 @@ def test_small_and_large_products(cuda, a, b, transposed):
 
 
 def test_small_loop_kernels(cuda):
-    seed, step, forward = 0x123456789ABCDEF, asarray(np.array([3], np.int32)), schedule.linear(50)
+    seed, step, forward = 0x123456789ABCDEF, asarray(np.array([3], np.int32)), linear_schedule(50)
     x_0, eps_hat = normal(5, 3, 7, 5), normal(5, 3, 7, 5, seed=1)
     t = fused.draw_times(seed, step, 1000, 50)
     np.testing.assert_array_equal(to_numpy(t), philox.times(seed, 3, 1000, 50))
@@ -105,27 +105,33 @@ def forward_sample(forward, x_0, t, noise):
     return np.sqrt(alpha_bar) * x_0 + np.sqrt(1 - alpha_bar) * noise
 
 
-def test_small_adam(cuda):
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_small_adam(cuda, in_memory):
+    step = dict(lr=asarray(np.float32([0.1])), t=asarray(np.int32([4]))) if in_memory else dict(lr=0.1, t=4)
     shapes = [(64, 32, 3, 3), (64,), (7, 5), (0, 3)] * 30
     theta, g, m = ([normal(*s, seed=i + j) for i, s in enumerate(shapes)] for j in (0, 1000, 2000))
     v = [a * a for a in m]
     arrays = [[asarray(a.copy()) for a in arrays] for arrays in (theta, g, m, v)]
-    adam.adam(*arrays, lr=0.1, t=4, scale=0.5, beta1=0.9, beta2=0.99, eps=1e-8, decay=0.1)
+    adam.adam(*arrays, **step, scale=0.5, beta1=0.9, beta2=0.99, eps=1e-8, decay=0.1)
     for ours, a, b, c, d in zip(arrays[0], theta, g, m, v):
         m_new, v_new = 0.9 * c + 0.05 * b, 0.99 * d + 0.01 * 0.25 * b * b
         expected = 0.99 * a - 0.1 * m_new / (1 - 0.9**4) / (np.sqrt(v_new / (1 - 0.99**4)) + 1e-8)
         assert_close(ours, expected, 1e-5)
 
 
-def loss_and_gradients(recipe, device):
-    """Those of the first step of every player, as NumPy arrays by name."""
+def loss_and_gradients(name, device):
+    """Those of the first step of every player of a recipe, as NumPy arrays by name."""
     backend.use(device)
     try:
-        dataset, rng = data.load(recipe.data), backend.rng(0)
-        model, found = recipe.model(dataset, rng), {}
-        batch = dataset.x[: recipe.batch_size], None if dataset.y is None else dataset.y[: recipe.batch_size]
-        for player in model.players():
-            loss = next(iter(player.loss(batch, rng).values()))
+        recipe, rng, found = recipes.find(name), backend.rng(0), {}
+        dataset = data.load(recipe.data)
+        plan = recipe.plan(dataset, rng)
+        if not plan.stages:
+            return found
+        run = Run(plan, dataset, rng=rng, captured=False)
+        batch = next(run.batches)
+        for player in run.players:
+            loss = next(iter(player.loss(batch if player.data else run.stage.batch_size, rng).values()))
             found[f"{player.name} loss"] = loss.numpy()
             for i, g in enumerate(ag.grad(loss, player.params)):
                 found[f"{player.name} {i}"] = g.numpy()
@@ -134,11 +140,11 @@ def loss_and_gradients(recipe, device):
         backend.use("cpu")
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [listed.name for listed in recipes.catalogue()])
 def test_models_agree(name):
     """float32 sums in other orders through a whole network: 1e-3 of the largest gradient of an array, and no less than
     1e-5 of the largest of all, for those that are zero but for rounding."""
-    ours, expected = (loss_and_gradients(RECIPES[name], device) for device in ("cuda", "cpu"))
+    ours, expected = (loss_and_gradients(name, device) for device in ("cuda", "cpu"))
     assert ours.keys() == expected.keys()
     largest = max((np.abs(g).max(initial=0.0) for g in expected.values()), default=0.0)
     for key, g in expected.items():
@@ -150,11 +156,11 @@ def run_loops(device, steps=6):
     """Losses of training steps, parameters after them, and samples."""
     backend.use(device)
     try:
-        shape, forward, rng = (8, 1, 8, 8), schedule.linear(50), backend.rng(0)
+        shape, forward, rng = (8, 1, 8, 8), linear_schedule(50), backend.rng(0)
         net = UNet(1, 1, width=16, multipliers=(1, 2), blocks=1, attention=(1,), rng=rng)
         training = TrainingLoop(net, forward, AdamW(net.parameters(), 1e-3, eps=1e-4), shape, seed=1, clip=1.0)
         losses = [float(training(asarray(normal(*shape, seed=i)))) for i in range(steps)]
-        sampling = SamplingLoop(net, forward, samplers.move_ancestral, shape, seed=2, steps=7)
+        sampling = SamplingLoop(net, forward.levels(7), samplers.move_ancestral, shape, seed=2)
         return losses, [p.numpy() for p in net.parameters()], [to_numpy(sampling()).copy() for _ in range(2)]
     finally:
         backend.use("cpu")
@@ -170,7 +176,7 @@ def test_replayed_loops_are_the_loops():
 def test_replaying_does_not_touch_other_arrays(cuda):
     x = asarray(normal(4, 1, 8, 8))
     net = UNet(1, 1, width=8, multipliers=(1,), blocks=1, rng=backend.rng(0))
-    training = TrainingLoop(net, schedule.linear(10), AdamW(net.parameters(), 1e-3), x.shape, seed=1)
+    training = TrainingLoop(net, linear_schedule(10), AdamW(net.parameters(), 1e-3), x.shape, seed=1)
     for _ in range(4):
         training(x)
     others = [asarray(normal(4, 8, 8, 8, seed=i)) for i in range(50)]

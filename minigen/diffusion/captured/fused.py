@@ -20,15 +20,14 @@ and replayed, and `advance` moves them on. Arrays are float32 or float64; noise 
 NCHW array, whatever the memory's. Read before this: samplers.py, philox.py. Read next: loop.py,
 autograd/gpu/diffusion.cu.
 """
-from itertools import pairwise
-
 import numpy as np
 
 from autograd import gpu
 from autograd.backend import asarray, by_device, xp
 
+from ..predict import prediction
+from ..samplers import descent
 from . import philox
-from ..predict import PREDICTIONS
 
 
 def _draw_times(seed, step, n, last):
@@ -86,11 +85,15 @@ def signal_table(schedule, dtype=np.float32):
 def reverse_table(levels, move, kind="eps", dtype=np.float32):
     """(times, table): t of each step down (steps,) int32, and its five numbers (steps, 5).
 
-    levels: of a discrete schedule. move: one of samplers.py, (t, s) -> (k_0, k_t, sigma). kind: what the network predicts.
+    levels: of a Schedule. move: one of samplers.py, (t, s) -> (k_0, k_t, sigma). kind: what the network predicts.
+    ValueError if a t is not a whole number: the loop keeps them as such.
     """
-    x_0 = PREDICTIONS[kind].x_0  # linear in both: its numbers are its values at (0, 1) and (1, 0)
-    rows = [[x_0(0.0, 1.0, t.a, t.s), x_0(1.0, 0.0, t.a, t.s), *move(t, s)] for t, s in pairwise(levels)]
+    x_0 = prediction(kind, "kind").x_0  # linear in both: its numbers are its values at (0, 1) and (1, 0)
     times = [level.t for level in levels[:-1]]
+    if any(t != int(t) for t in times):
+        raise ValueError(f"reverse_table: t is {', '.join(f'{t:.4g}' for t in times[:3])}, ..., expected whole "
+                         "numbers, as of schedule.levels(50)")
+    rows = [[x_0(0.0, 1.0, t.a, t.s), x_0(1.0, 0.0, t.a, t.s), *move(t, s)] for t, s in descent(levels)]
     return asarray(np.array(times, np.int32)), asarray(np.array(rows), dtype)
 
 

@@ -33,8 +33,8 @@ class TrainingLoop:
         self._run = Captured(self._work)
 
     def __call__(self, x_0, done=None):
-        """One step on images x_0 of `shape`, scaled to [-1, 1]. Returns its loss, which the next call overwrites. done: how
-        much of the training is over, for a learning rate that is a schedule."""
+        """One step on images x_0 of `shape`, scaled to [-1, 1]. Returns its loss, which the next call overwrites. done:
+        how much of the training is over, for a learning rate that is a schedule."""
         if x_0.shape != self.x_0.shape:
             raise ValueError(f"TrainingLoop: x_0 has shape {x_0.shape}, expected {self.x_0.shape}: a captured step has "
                              "fixed sizes; drop the last, smaller batch")

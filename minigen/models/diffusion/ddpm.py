@@ -92,15 +92,16 @@ class DDPM(Module):
     _draw = by_device(_draw_by_steps, _draw_by_graph)
 
     def captured_step(self, optimizer, batch_size, seed, clip):
-        """Algorithm 1 as a CUDA graph, for train.Stage: a function of a batch, and of how much of the training is over."""
-        loop = TrainingLoop(self.network, self.schedule, optimizer, (batch_size, *self.space.shape), seed=seed, clip=clip)
+        """Algorithm 1 as a CUDA graph, for train.Stage: a function of a batch and of how much of the training is over."""
+        shape = batch_size, *self.space.shape
+        loop = TrainingLoop(self.network, self.schedule, optimizer, shape, seed=seed, clip=clip)
         return lambda batch, done: {"L_simple": loop(self.space.signed(batch["x"]), done)}
 
     def measure(self, batch, rng):
         x = batch["x"][:self.judged]
-        bits = np.concatenate([
-            bits_per_dim(self.denoise, self.space.signed(x[i : i + CHUNK]), self.schedule, self.space.levels, rng, STRATA)
-            for i in range(0, len(x), CHUNK)])
+        chunks = [self.space.signed(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)]
+        bits = np.concatenate([bits_per_dim(self.denoise, x_0, self.schedule, self.space.levels, rng, STRATA)
+                               for x_0 in chunks])
         mean, half_width = mean_interval(bits)
         nats = self.space.size * math.log(2.0)
         detail = f"variational bound, N = {len(x):,}, T = {self.schedule.T}, {STRATA + 1} of its terms drawn per image"

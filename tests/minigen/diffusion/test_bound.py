@@ -10,9 +10,9 @@ from autograd.backend import asarray, to_numpy
 from minigen.diffusion import (
     Schedule,
     bits_per_dim,
-    cosine,
+    cosine_schedule,
     decoder_term,
-    linear,
+    linear_schedule,
     log_discretized_normal,
     prior_term,
     step_term,
@@ -39,9 +39,8 @@ def remaining_variance(schedule):
 
 
 def exact_denoiser(schedule):
-    def denoise(x_t, t):
-        a, v = np.sqrt(schedule.alpha_bar[t]), remaining_variance(schedule)[t]
-        a, v = (asarray(c)[:, None, None, None] for c in (a, v))
+    def denoise(x_t, level):
+        a, v = (asarray(c)[:, None, None, None] for c in (level.a, remaining_variance(schedule)[level.t]))
         return MU + a * v / (1 - a**2) * (x_t - a * MU)
 
     return denoise
@@ -53,7 +52,7 @@ def exact_variance(schedule):
     return np.concatenate([[0.0], c_0**2 * remaining_variance(schedule)[1:] + beta_tilde])
 
 
-@pytest.mark.parametrize("schedule", [linear(200), linear(60), cosine(100)], ids=repr)
+@pytest.mark.parametrize("schedule", [linear_schedule(200), linear_schedule(60), cosine_schedule(100)], ids=repr)
 def test_the_bound_is_tight_for_the_exact_reverse_process(schedule):
     """-log p(x_0) is reached, image by image on average, and the noise left at T costs nothing."""
     rng = backend.rng(0)
@@ -68,7 +67,7 @@ def test_the_bound_is_tight_for_the_exact_reverse_process(schedule):
 @pytest.mark.parametrize("which", ["beta", "beta_tilde"])
 def test_the_gap_of_the_fixed_variances_is_as_computed(which):
     """With v_t for the exact variance r_t, each term grows by KL(N(., r_t) || N(., v_t)) per dimension."""
-    schedule, rng = linear(200), backend.rng(1)
+    schedule, rng = linear_schedule(200), backend.rng(1)
     variance = getattr(schedule, which).copy()
     variance[1] = schedule.beta[1]
     ratio = exact_variance(schedule)[1:] / variance[1:]
@@ -81,27 +80,28 @@ def test_the_gap_of_the_fixed_variances_is_as_computed(which):
 
 
 def test_a_worse_denoiser_has_a_larger_bound():
-    schedule, rng = linear(100), backend.rng(2)
+    schedule, rng = linear_schedule(100), backend.rng(2)
     x_0 = draw(500, 4, rng)
     good, variance = exact_denoiser(schedule), exact_variance(schedule)
-    bounds = [bits_per_dim(lambda x_t, t: (1 - w) * good(x_t, t) + w * MU, x_0, schedule, LEVELS, backend.rng(3),
-                           variance=variance).mean() for w in (0.0, 0.2, 0.5)]
+    mixed = lambda w: lambda x_t, level: (1 - w) * good(x_t, level) + w * MU
+    bounds = [bits_per_dim(mixed(w), x_0, schedule, LEVELS, backend.rng(3), variance=variance).mean()
+              for w in (0.0, 0.2, 0.5)]
     assert bounds[0] < bounds[1] < bounds[2]
 
 
 def test_strata_estimate_the_same_number():
-    schedule, rng = linear(200), backend.rng(4)
+    schedule, rng = linear_schedule(200), backend.rng(4)
     x_0 = draw(4000, 4, rng)
     full, few = (bits_per_dim(exact_denoiser(schedule), x_0, schedule, LEVELS, rng, strata) for strata in (None, 10))
     assert abs(full.mean() - few.mean()) < 4 * math.sqrt((full.var() + few.var()) / len(x_0))
     calls = []
-    bits_per_dim(lambda x_t, t: calls.append(t) or x_t, x_0[:3], schedule, LEVELS, rng, strata=10)
+    bits_per_dim(lambda x_t, level: calls.append(level.t) or x_t, x_0[:3], schedule, LEVELS, rng, strata=10)
     assert len(calls) == 11
 
 
 def test_terms_are_the_divergences_they_are_said_to_be():
     """L_T and L_{t-1} of one pixel, by quadrature over x."""
-    schedule, x_0 = linear(20), asarray(np.full((1, 1), 0.5))
+    schedule, x_0 = linear_schedule(20), asarray(np.full((1, 1), 0.5))
     x = np.linspace(-9, 9, 400_001)
     kl = lambda p, q: (p.pdf(x) * (p.logpdf(x) - q.logpdf(x))).sum() * (x[1] - x[0])
     a, s = np.sqrt(schedule.alpha_bar[-1]), np.sqrt(1 - schedule.alpha_bar[-1])
@@ -111,7 +111,7 @@ def test_terms_are_the_divergences_they_are_said_to_be():
     x_t = schedule.q_sample(x_0, t, backend.normal(backend.rng(5), (1, 1), x_0.dtype))  # the draw of step_term
     q = stats.norm(c_0 * 0.5 + c_t * x_t.item(), np.sqrt(beta_tilde))
     p = stats.norm(c_0 * -0.2 + c_t * x_t.item(), np.sqrt(schedule.beta[7]))
-    term = step_term(lambda x_t, t: np.full_like(x_t, -0.2), x_0, t, schedule, backend.rng(5))
+    term = step_term(lambda x_t, level: np.full_like(x_t, -0.2), x_0, t, schedule, backend.rng(5))
     assert term == pytest.approx(kl(q, p), rel=1e-6)
 
 
@@ -140,10 +140,10 @@ def test_decoder_term():
     guess = asarray([[[[-0.9, 0.05], [0.125, 1.2]]]])
     mass = [stats.norm.cdf(-1 + 1 / 16, -0.9, 0.1), np.diff(stats.norm.cdf([-1 / 16, 1 / 16], 0.05, 0.1)).item(),
             np.diff(stats.norm.cdf([1 / 16, 3 / 16], 0.125, 0.1)).item(), stats.norm.sf(15 / 16, 1.2, 0.1)]
-    term = decoder_term(lambda x_t, t: guess, x_0, schedule, 17, backend.rng(0))
+    term = decoder_term(lambda x_t, level: guess, x_0, schedule, 17, backend.rng(0))
     assert term == pytest.approx(-np.log(mass).sum())
 
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="t runs from 1, expected 2 to T = 20; for t = 1: decoder_term"):
-        step_term(None, np.zeros((2, 1)), np.array([5, 1]), linear(20), backend.rng(0))
+        step_term(None, np.zeros((2, 1)), np.array([5, 1]), linear_schedule(20), backend.rng(0))

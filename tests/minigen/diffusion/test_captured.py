@@ -6,14 +6,22 @@ import pytest
 
 from autograd import Tensor, grad, mse_loss
 from autograd.backend import asarray, rng, to_numpy
-from minigen.diffusion import clipped, denoiser, samplers, schedule
-from minigen.diffusion.captured import philox
+from minigen.diffusion import (
+    classifier_free,
+    clipped,
+    cosine_schedule,
+    denoiser,
+    karras_levels,
+    linear_schedule,
+    samplers,
+)
+from minigen.diffusion.captured import fused, philox
 from minigen.diffusion.captured.loop import SamplingLoop, TrainingLoop
 from minigen.nn.unet import UNet
-from minigen.optim import AdamW, clip_factor, cosine
+from minigen.optim import AdamW, clip_factor, cosine_decay
 
 SHAPE, SEED = (3, 1, 4, 4), 5
-FORWARD = schedule.linear(20)
+FORWARD = linear_schedule(20)
 
 
 def network():
@@ -27,7 +35,7 @@ def network():
 def test_training_is_algorithm_1(clip):
     ours, theirs = network(), network()
     # eps: a bias before a norm has no gradient, and its rounding errors should not be normalized to steps
-    make = lambda net: AdamW(net.parameters(), lr=cosine(1e-2, 4), eps=1e-3, weight_decay=0.1)
+    make = lambda net: AdamW(net.parameters(), lr=cosine_decay(1e-2), eps=1e-3, weight_decay=0.1)
     loop, adam = TrainingLoop(ours, FORWARD, make(ours), SHAPE, seed=SEED, clip=clip), make(theirs)
     for step in range(4):
         x_0 = asarray(rng(step).standard_normal(SHAPE), np.float32)
@@ -35,8 +43,8 @@ def test_training_is_algorithm_1(clip):
         eps = asarray(philox.normals(SEED, step, SHAPE))
         loss = mse_loss(theirs(Tensor(FORWARD.q_sample(x_0, t, eps)), t), Tensor(eps))
         grads = grad(loss, theirs.parameters())
-        adam.step(grads, scale=1.0 if clip is None else clip_factor(grads, clip)[0])
-        np.testing.assert_allclose(to_numpy(loop(x_0)), loss.item(), rtol=1e-4)
+        adam.step(grads, 1.0 if clip is None else clip_factor(grads, clip)[0], done=step / 4)
+        np.testing.assert_allclose(to_numpy(loop(x_0, step / 4)), loss.item(), rtol=1e-4)
     assert loop.optimizer.steps == 4
     for p, q in zip(ours.parameters(), theirs.parameters()):
         np.testing.assert_allclose(p.numpy(), q.numpy(), atol=2e-4)  # a step moves an element by about 1e-2
@@ -53,11 +61,11 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped():
     results = []
     for sittings in ((4,), (1, 3)):
         net = network()
-        adam, batches = AdamW(net.parameters(), lr=cosine(1e-2, 4)), itertools.count()
+        adam, batches = AdamW(net.parameters(), lr=cosine_decay(1e-2)), itertools.count()
         for steps in sittings:
             loop = TrainingLoop(net, FORWARD, adam, SHAPE, seed=SEED)
             for number in itertools.islice(batches, steps):
-                loop(rng(number).standard_normal(SHAPE).astype(np.float32))
+                loop(rng(number).standard_normal(SHAPE).astype(np.float32), number / 4)
         results.append([p.numpy() for p in net.parameters()])
     for p, q in zip(*results):
         np.testing.assert_array_equal(p, q)
@@ -74,25 +82,46 @@ class PhiloxGenerator:
         return philox.normals(SEED, self.step, shape, dtype)
 
 
-@pytest.mark.parametrize("sampler, move", [
-    (samplers.ancestral, samplers.move_ancestral), (samplers.ancestral_tilde, samplers.move_ancestral_tilde),
-    (samplers.ddim, samplers.move_ddim())])
-def test_sampling_is_the_sampler(sampler, move):
-
+@pytest.mark.parametrize("sampler", samplers.MOVES)
+@pytest.mark.parametrize("levels", [FORWARD.levels(5), cosine_schedule(20).levels()], ids=["linear", "cosine"])
+def test_sampling_is_the_sampler(sampler, levels):
     net = network()
-    loop = SamplingLoop(net, FORWARD, move, SHAPE, seed=SEED, steps=5)
+    loop = SamplingLoop(net, levels, samplers.MOVES[sampler], SHAPE, seed=SEED)
     x_T = asarray(philox.normals(SEED, 0, SHAPE))
-    expected = sampler(clipped(denoiser(net, FORWARD)), x_T, FORWARD, 5, rng=PhiloxGenerator())
+    expected = sampler(clipped(denoiser(net)), x_T, levels, rng=PhiloxGenerator())
     first = to_numpy(loop()).copy()
     np.testing.assert_allclose(first, to_numpy(expected), atol=1e-3)
     assert np.abs(to_numpy(loop()) - first).max() > 0.1  # others
 
 
+@pytest.mark.parametrize("kind", ["x0", "eps", "v", "score"])
+def test_sampling_from_any_prediction(kind):
+    """And without limits of x_0, where they are None."""
+    net, levels = network(), FORWARD.levels(4)
+    loop = SamplingLoop(net, levels, samplers.move_ddim(), SHAPE, seed=SEED, kind=kind, low=None, high=None)
+    expected = to_numpy(samplers.ddim(denoiser(net, kind), asarray(philox.normals(SEED, 0, SHAPE)), levels))
+    np.testing.assert_allclose(to_numpy(loop()), expected, atol=1e-4 * np.abs(expected).max())
+
+
 def test_guidance():
-    net = network()
+    net, levels = network(), FORWARD.levels(5)
     both = lambda x, t: (net(x, t), net(x * 0.0, t))
-    plain, zero, strong = (to_numpy(SamplingLoop(f, FORWARD, samplers.move_ddim(), SHAPE, seed=SEED, steps=5, w=w,
-                                                 guided=guided)()).copy()
+    plain, zero, strong = (to_numpy(SamplingLoop(f, levels, samplers.move_ddim(), SHAPE, seed=SEED, w=w, guided=guided,
+                                                 low=None, high=None)()).copy()
                            for f, w, guided in ((net, 0.0, False), (both, 0.0, True), (both, 2.0, True)))
     np.testing.assert_array_equal(plain, zero)
+    led = classifier_free(denoiser(net), denoiser(lambda x, t: net(x * 0.0, t)), 2.0)  # of x_0: eps is linear in it
+    expected = to_numpy(samplers.ddim(led, asarray(philox.normals(SEED, 0, SHAPE)), levels))
+    np.testing.assert_allclose(strong, expected, atol=1e-4 * np.abs(expected).max())
     assert np.abs(strong - plain).max() > 1e-2
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: fused.reverse_table(karras_levels(5), samplers.move_ddim()), "t is 80, 17.53, 2.515, ..., expected whole"),
+    (lambda: fused.reverse_table(FORWARD.levels(5), samplers.move_ddim(), "mu"), "kind is 'mu', expected one of x0"),
+    (lambda: fused.reverse_table(FORWARD.levels(5)[::-1], samplers.move_ddim()), "pass them from the noisiest down"),
+])
+def test_mistakes_are_named(call, message):
+    with pytest.raises(ValueError) as error:
+        call()
+    assert message in str(error.value) and "\n" not in str(error.value)

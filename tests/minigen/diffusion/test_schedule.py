@@ -4,23 +4,23 @@ import pytest
 
 from autograd import Tensor, backend
 from autograd.backend import asarray, to_numpy
-from minigen.diffusion import Schedule, cosine, linear
+from minigen.diffusion import Schedule, cosine_schedule, linear_schedule, samplers
 
-SCHEDULES = [linear(1000), linear(100), linear(10), cosine(1000), cosine(50), cosine(4)]
+SCHEDULES = [*map(linear_schedule, (1000, 100, 10)), *map(cosine_schedule, (1000, 50, 4))]
 
 
 def test_linear_is_the_papers():
-    beta = linear().beta
+    beta = linear_schedule().beta
     assert beta[1] == 1e-4 and beta[1000] == pytest.approx(0.02)
     np.testing.assert_allclose(beta[1:], [1e-4 + (0.02 - 1e-4) * (t - 1) / 999 for t in range(1, 1001)])
-    assert linear().alpha_bar[-1] == pytest.approx(4.036e-5, rel=1e-3)  # sqrt of it: the 0.0064 left of x_0
+    assert linear_schedule().alpha_bar[-1] == pytest.approx(4.036e-5, rel=1e-3)  # sqrt of it: the 0.0064 left of x_0
 
 
 def test_cosine_is_the_papers():
     T, s = 1000, 0.008
     f = [np.cos((t / T + s) / (1 + s) * np.pi / 2) ** 2 for t in range(T)]
-    np.testing.assert_allclose(cosine().alpha_bar[:-1], np.array(f) / f[0], rtol=1e-9)  # at t = T, beta is cut
-    assert cosine().beta[-1] == 0.999
+    np.testing.assert_allclose(cosine_schedule().alpha_bar[:-1], np.array(f) / f[0], rtol=1e-9)  # at t = T, beta is cut
+    assert cosine_schedule().beta[-1] == 0.999
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
@@ -38,14 +38,14 @@ def test_tables(schedule):
 
 def test_another_T_adds_the_same_noise():
     """alpha_bar at the same fraction of the way hardly depends on T."""
-    for make in (linear, cosine):
+    for make in (linear_schedule, cosine_schedule):
         few, many = make(200).alpha_bar, make(1000).alpha_bar[::5]
         assert np.abs(few - many).max() < 0.01
 
 
 def test_q_sample_has_the_closed_forms_moments():
     """x_t by the formula, and by t steps of eq. 2: the same mean and variance, within their standard errors."""
-    schedule, rng, N = linear(50), backend.rng(0), 200_000
+    schedule, rng, N = linear_schedule(50), backend.rng(0), 200_000
     x_0 = np.full((N, 1), 0.7)
     x = x_0
     for t in range(1, 31):
@@ -59,7 +59,7 @@ def test_q_sample_has_the_closed_forms_moments():
 
 
 def test_q_sample_takes_a_t_per_example_and_tensors():
-    schedule, rng = cosine(20), backend.rng(1)
+    schedule, rng = cosine_schedule(20), backend.rng(1)
     x_0, eps = (asarray(rng.standard_normal((3, 1, 2, 2))) for _ in range(2))
     together = to_numpy(schedule.q_sample(x_0, np.array([1, 9, 20]), eps))
     for i, t in enumerate([1, 9, 20]):
@@ -72,7 +72,7 @@ def test_q_sample_takes_a_t_per_example_and_tensors():
 @pytest.mark.parametrize("t, s", [(2, 1), (30, 29), (60, 59), (40, 10), (60, 1)])
 def test_posterior_by_bayes_rule_on_a_grid(t, s):
     """q(x_s | x_t, x_0) is proportional to q(x_t | x_s) q(x_s | x_0): normalized on a grid of x_s."""
-    schedule, x_0, x_t = linear(60), 0.6, -0.4
+    schedule, x_0, x_t = linear_schedule(60), 0.6, -0.4
     alpha_bar = schedule.alpha_bar
     alpha = np.prod(1 - schedule.beta[s + 1 : t + 1])  # of the steps s + 1 .. t, from the definition
     x_s = np.linspace(-6, 6, 200_001)
@@ -87,8 +87,21 @@ def test_posterior_by_bayes_rule_on_a_grid(t, s):
         assert variance == schedule.beta_tilde[t]
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_posterior_is_that_of_the_samplers(schedule):
+    """Eqs. 6 and 7 from alpha_bar, and from the levels' a and s: for every t to the one below, and for longer steps."""
+    for steps in {schedule.T, 3}:
+        times = [*schedule.subsequence(steps)[::-1].tolist(), 0]
+        levels = schedule.levels(steps)
+        assert [level.t for level in levels] == times
+        for t, s, above, below in zip(times, times[1:], levels, levels[1:]):
+            c_0, c_t, variance, added = samplers.posterior(above, below)
+            np.testing.assert_allclose((c_0, c_t, variance), schedule.posterior(t, s), rtol=1e-9, atol=1e-15)
+            np.testing.assert_allclose(added, 1 - np.prod(schedule.alpha[s + 1 : t + 1]), rtol=1e-9)
+
+
 def test_subsequence():
-    schedule = linear(1000)
+    schedule = linear_schedule(1000)
     assert schedule.subsequence().tolist() == list(range(1, 1001))
     for steps in (1, 2, 3, 20, 999):
         tau = schedule.subsequence(steps)
@@ -100,8 +113,8 @@ def test_subsequence():
     (lambda s: Schedule([0.1, 1.0]), "every beta_t above 0 and below 1"),
     (lambda s: Schedule([0.1, np.nan]), "every beta_t above 0 and below 1"),
     (lambda s: Schedule([]), "T >= 1"),
-    (lambda s: linear(1), "T is 1, expected at least 2"),
-    (lambda s: cosine(0), "T is 0, expected at least 2"),
+    (lambda s: linear_schedule(1), "T is 1, expected at least 2"),
+    (lambda s: cosine_schedule(0), "T is 0, expected at least 2"),
     (lambda s: s.q_sample(np.zeros((2, 3)), np.array([0, 1]), np.zeros((2, 3))), "t runs from 0 to 1, expected 1 to"),
     (lambda s: s.q_sample(np.zeros((2, 3)), np.array([1, 11]), np.zeros((2, 3))), "expected 1 to T = 10"),
     (lambda s: s.q_sample(np.zeros((2, 3)), np.array([1, 2, 3]), np.zeros((2, 3))), "one per example"),
@@ -111,12 +124,12 @@ def test_subsequence():
 ])
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError) as error:
-        call(linear(10))
+        call(linear_schedule(10))
     assert message in str(error.value)
 
 
 def test_integers_are_not_noised_silently():
-    with pytest.raises(TypeError, match="uint8; scale them: data.to_signed"):
-        linear(10).q_sample(np.zeros((2, 3), np.uint8), 1, np.zeros((2, 3)))
+    with pytest.raises(TypeError, match="uint8; scale them: Space.signed"):
+        linear_schedule(10).q_sample(np.zeros((2, 3), np.uint8), 1, np.zeros((2, 3)))
     with pytest.raises(TypeError, match="expected integers from 1 to T = 10"):
-        linear(10).q_sample(np.zeros((2, 3)), 1.5, np.zeros((2, 3)))
+        linear_schedule(10).q_sample(np.zeros((2, 3)), 1.5, np.zeros((2, 3)))

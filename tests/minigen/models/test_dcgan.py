@@ -7,12 +7,14 @@ from scipy.special import expit
 
 from autograd import Tensor, conv_transpose2d, grad, leaky_relu, softplus
 from autograd.backend import rng, to_numpy
-from minigen import data, recipes
-from minigen.ema import EMA
+from minigen import data, judges, recipes
+from minigen.data import Space
+from minigen.evaluate import evaluate
 from minigen.models.adversarial import GAN, ConvDiscriminator, ConvGenerator
-from minigen.models.adversarial.dcgan import halvings, kernel
+from minigen.models.adversarial.dcgan import kernel
+from minigen.models.classifiers import pretrained
 from minigen.nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear
-from minigen.train import in_use, train
+from minigen.train import Run, train
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (1, 8, 8), (1, 5, 5), (2, 9, 14), (1, 64, 33)]
 
@@ -41,8 +43,15 @@ def test_any_size_there_and_back(shape):
 ])
 def test_feature_maps(shape, sizes):
     """As the file's table says: the sides, and channels that double."""
-    assert halvings("test", shape) == sizes
     G, D = ConvGenerator(7, shape, width=4, rng=rng(0)), ConvDiscriminator(shape, width=4, rng=rng(0))
+    assert G.first[1:] == sizes[-1]
+    for network, x, kind, expected in ((D, Tensor(np.zeros((2, *shape), np.float32)), Conv2d, sizes),
+                                       (G, Tensor(np.zeros((2, *G.first), np.float32)), ConvTranspose2d, sizes[::-1])):
+        seen = [x.shape[2:]]
+        for layer in network.net:
+            x = layer(x)
+            seen += [x.shape[2:]] * isinstance(layer, kind)
+        assert seen == expected
     channels = [4 * 2**i for i in range(len(sizes) - 1)]
     assert [layer.weight.shape[0] for layer in layers(D, Conv2d)] == channels
     assert [layer.weight.shape[0] for layer in layers(G, ConvTranspose2d)] == channels[::-1]
@@ -134,13 +143,15 @@ def test_the_same_networks_in_another_implementation(shape, training):
 
 def test_each_side_of_a_batch_is_normalized_on_its_own():
     """D sees examples and samples in two passes: what it says of the examples does not depend on the samples."""
-    model = GAN(ConvGenerator(4, (1, 8, 8), 4, rng=rng(0)), ConvDiscriminator((1, 8, 8), 4, rng=rng(0)), 17)
-    x = data.load("digits").x[:20]
-    first, second = (model.discriminator_loss((x, None), rng(seed))["D(x)"].item() for seed in (1, 2))
-    assert first == second == pytest.approx(expit(model.discriminator(model.real(x)).numpy()).mean(), rel=1e-6)
+    digits = data.load("digits").first(20)
+    space = digits.spaces["x"]
+    model = GAN(ConvGenerator(4, space.shape, 4, rng=rng(0)), ConvDiscriminator(space.shape, 4, rng=rng(0)), space)
+    first, second = (model.discriminator_loss(digits.columns, rng(seed))["D(x)"].item() for seed in (1, 2))
+    logits = model.discriminator(space.signed(digits["x"])).numpy()
+    assert first == second == pytest.approx(expit(logits).mean(), rel=1e-6)
 
 
-def test_in_use_samples_do_not_depend_on_each_other():
+def test_in_eval_mode_samples_do_not_depend_on_each_other():
     G = ConvGenerator(4, (1, 8, 8), 4, rng=rng(0))
     z = rng(1).standard_normal((30, 4), dtype=np.float32)
     assert np.abs(G(z).numpy()[:5] - G(z[:5]).numpy()).max() > 1e-3  # in training they do
@@ -148,14 +159,10 @@ def test_in_use_samples_do_not_depend_on_each_other():
     np.testing.assert_allclose(G(z).numpy()[:5], G(z[:5]).numpy(), atol=1e-6)
 
 
-def trained(dataset, steps, recipe):
-    """(the recipe's model after so many steps, its average)."""
+def trained(dataset, steps, name):
+    """The run of a recipe, after so many steps."""
     g = rng(0)
-    model = recipe.model(dataset, g)
-    ema = EMA(model, recipe.ema)
-    optimizers = {player.name: recipe.optimizers[player.name](player.params) for player in model.players()}
-    train(model, data.Batches(dataset, recipe.batch_size, g), optimizers, steps, rng=g, ema=ema)
-    return model, ema
+    return train(Run(recipes.find(name).plan(dataset, g), dataset, rng=g, steps=steps))
 
 
 # Data of the shape of Fashion-MNIST, where the set itself need not be at hand
@@ -186,25 +193,22 @@ def clothes(wardrobe, monkeypatch):
 
 @pytest.mark.parametrize("name", ["gan", "dcgan", "wgan_gp"])
 def test_on_the_shape_of_fashion_mnist(name, clothes):
-    recipe = recipes.find(name).on("fashion_mnist")
-    model, ema = trained(clothes, 2, recipe)
-    test = data.load("fashion_mnist", "test")
-    with in_use(model, ema):
-        samples = model.sample(20, rng(1))
-        (figure,) = model.evaluate(test.x[:50], test.y[:50], rng(2))  # no classifier of clothes is shipped
+    run, test = trained(clothes, 2, name), data.load("fashion_mnist", "test").first(50)
+    with run.evaluating():
+        samples = run.model.sample(20, rng(1))
+        (distance,) = evaluate(run.model, test, rng(2), train=clothes)  # no classifier of clothes is shipped
     assert samples.shape == (20, 1, 28, 28) and 0 <= samples.min() <= samples.max() <= 1
-    assert figure.name == "energy distance" and figure.value > 0
+    assert distance.name == "energy distance" and distance.value > 0
 
 
 @pytest.mark.slow
 def test_it_learns_images_of_28_pixels(clothes):
     """A hundred steps: the energy distance falls to less than a fifth of what it is at first."""
-    recipe = recipes.find("dcgan").on("fashion_mnist")
     distances = []
     for steps in 1, 100:
-        model, ema = trained(clothes, steps, recipe)
-        with in_use(model, ema):
-            distances.append(model.evaluate(clothes.x[:500], None, rng(1))[-1].value)
+        run = trained(clothes, steps, "dcgan")
+        with run.evaluating():
+            distances.append(evaluate(run.model, clothes.first(500), rng(1), train=clothes)[-1].value)
     assert distances[1] < 0.2 * distances[0]
 
 
@@ -212,28 +216,32 @@ def test_it_learns_images_of_28_pixels(clothes):
 def test_digits_become_legible():
     """After a third of the recipe's steps, by the classifier: clearly more so than images each of whose pixels is that
     of a digit, but of another digit each."""
-    model, ema = trained(data.load("digits"), 1000, recipes.find("dcgan"))
-    test = data.load("digits", "test")
-    real = data.to_unit(test.x, test.levels)
-    with in_use(model, ema):
-        judged = model.judge(model.sample(len(real), rng(1)), real), model.judge(rng(2).permuted(real, axis=0), real)
-    drawn, mixed = ({figure.name: figure.value for figure in figures} for figures in judged)
+    digits, test = data.load("digits"), data.load("digits", "test")
+    run, judge = trained(digits, 1000, "dcgan"), pretrained("digits").judge
+    seen, real = (split.spaces["x"].drawn(split["x"]) for split in (digits, test))
+    with run.evaluating():
+        samples = run.model.sample(len(real), rng(1))
+    drawn, mixed = ({measure.name: measure.value for measure in judges.image_measures(judge, images, seen, real)}
+                    for images in (samples, rng(2).permuted(real, axis=0)))
     assert drawn["legibility"] > mixed["legibility"] + 0.1 and drawn["classes"] == 10
     assert drawn["Frechet distance"] < mixed["Frechet distance"] / 5
 
 
 @pytest.mark.parametrize("make, message", [
-    (lambda g: GAN(ConvGenerator(4, (1, 28, 28), 4, rng=g), ConvDiscriminator((1, 32, 32), 4, rng=g), 256),
-     r"GAN: the generator makes examples of shape \(1, 28, 28\), its opponent takes \(1, 32, 32\); build both for one"),
-    (lambda g: GAN(ConvGenerator(4, (3, 8, 8), 4, rng=g), ConvDiscriminator((1, 8, 8), 4, rng=g), 256),
-     r"\(3, 8, 8\), its opponent takes \(1, 8, 8\)"),
+    (lambda g: GAN(ConvGenerator(4, (1, 28, 28), 4, rng=g), ConvDiscriminator((1, 32, 32), 4, rng=g),
+                   Space((1, 28, 28), 256)),
+     r"GAN: the opponent takes examples of shape \(1, 32, 32\), the data's have \(1, 28, 28\); build both"),
+    (lambda g: GAN(ConvGenerator(4, (3, 8, 8), 4, rng=g), ConvDiscriminator((1, 8, 8), 4, rng=g),
+                   Space((1, 8, 8), 256)),
+     r"generator makes examples of shape \(3, 8, 8\), the data's have \(1, 8, 8\)"),
     (lambda g: ConvGenerator(4, (1, 4, 8), rng=g), r"ConvGenerator: shape is \(1, 4, 8\), expected .* at least 5 x 5"),
     (lambda g: ConvDiscriminator((2,), rng=g), r"ConvDiscriminator: shape is \(2,\), expected an image"),
     (lambda g: ConvGenerator(0, (1, 8, 8), rng=g), "ConvGenerator: latent is 0, expected at least 1"),
     (lambda g: ConvGenerator(4, (1, 8, 8), 0, rng=g), "width is 0, expected at least 1"),
     (lambda g: ConvDiscriminator((1, 8, 8), 0, rng=g), "width is 0, expected at least 1"),
-    (lambda g: GAN(ConvGenerator(4, (1, 8, 8), 4, rng=g), ConvDiscriminator((1, 8, 8), 4, rng=g), 17).players()[0]
-     .loss((np.zeros((4, 1, 28, 28), np.uint8), None), g), r"x has shape \(4, 1, 28, 28\), expected \('N', 1, 8, 8\)"),
+    (lambda g: GAN(ConvGenerator(4, (1, 8, 8), 4, rng=g), ConvDiscriminator((1, 8, 8), 4, rng=g), Space((1, 8, 8), 17))
+     .discriminator_loss({"x": np.zeros((4, 1, 28, 28), np.uint8)}, g),
+     r"x has shape \(4, 1, 28, 28\), expected \(N, 1, 8, 8\)"),
 ])
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message) as error:

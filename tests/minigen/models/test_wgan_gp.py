@@ -5,12 +5,15 @@ import pytest
 from autograd import Tensor, as_tensor, grad, gradcheck, gradgradcheck, no_grad, parameter
 from autograd.backend import asarray, rng
 from minigen import data, recipes
-from minigen.ema import EMA
+from minigen.adversarial.penalties import gradient_penalty
+from minigen.data import Space
+from minigen.evaluate import evaluate
 from minigen.models.adversarial import WGANGP, ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
-from minigen.models.adversarial.wgan_gp import gradient_penalty
 from minigen.nn import Conv2d, Linear, Module, Sequential
-from minigen.optim import Adam, cosine
-from minigen.train import in_use, train
+from minigen.optim import Adam, adam, cosine_decay
+from minigen.train import Run, one_stage, train
+
+PLANE = Space((2,))
 
 
 class Point(Module):
@@ -40,7 +43,7 @@ class Keeps(Module):
 
 def tiny(n_critic=5, penalty=10.0):
     g = rng(0)
-    return WGANGP(MLPGenerator(2, (2,), (8,), rng=g), MLPDiscriminator((2,), (8,), rng=g), None, n_critic, penalty)
+    return WGANGP(MLPGenerator(2, (2,), (8,), rng=g), MLPDiscriminator((2,), (8,), rng=g), PLANE, n_critic, penalty)
 
 
 def with_weights(module, weights):
@@ -142,9 +145,9 @@ def test_penalty_and_its_gradient_are_those_of_another_implementation():
 
 def test_penalized_points_lie_on_lines_between_examples_and_samples():
     """Each at a place of its own, and the places are uniform: mean 1/2 and variance 1/12 to four standard errors."""
-    model = WGANGP(MLPGenerator(2, (2,), (8,), rng=rng(0)), critic := Keeps(), None)
+    model = WGANGP(MLPGenerator(2, (2,), (8,), rng=rng(0)), critic := Keeps(), PLANE)
     x = 5 + rng(1).standard_normal((4000, 2), dtype=np.float32)
-    model.critic_loss((x, None), rng(2))
+    model.critic_loss({"x": x}, rng(2))
     x_hat, real, fake = critic.shown
     np.testing.assert_array_equal(real, x)
     t = ((x_hat - fake) * (x - fake)).sum(axis=1) / ((x - fake) ** 2).sum(axis=1)
@@ -156,22 +159,22 @@ def test_penalized_points_lie_on_lines_between_examples_and_samples():
 def test_loss_of_the_critic_is_eq_3():
     model = tiny(penalty=7.0)
     x = rng(1).standard_normal((50, 2), dtype=np.float32)
-    terms = {name: term.item() for name, term in model.critic_loss((x, None), rng(2)).items()}
+    terms = {name: term.item() for name, term in model.critic_loss({"x": x}, rng(2)).items()}
     fake = model.fake(50, rng(2))  # drawn first, so by the same noise
     expected = model.critic(Tensor(x)).numpy().mean() - model.critic(fake).numpy().mean()
     assert terms["distance"] == pytest.approx(expected, rel=1e-5)
     assert terms["loss"] == pytest.approx(7 * terms["penalty"] - terms["distance"], rel=1e-5)
-    g_loss = model.generator_loss((x, None), rng(2))["-f"].item()
+    g_loss = model.generator_loss(50, rng(2))["-f"].item()
     assert g_loss == pytest.approx(-model.critic(fake).numpy().mean(), rel=1e-5)
 
 
 def trained_critic(model, draw, steps, lr=1e-2):
     """The distance that the critic sees after so many steps of its own: the mean of the last fifth."""
     player, g = model.players()[0], rng(1)
-    adam, seen = Adam(player.params, cosine(lr, steps), betas=(0.5, 0.9)), []
-    for _ in range(steps):
-        terms = player.loss((draw(g), None), g)
-        adam.step(grad(terms["loss"], adam.params))
+    moves, seen = Adam(player.params, cosine_decay(lr), betas=(0.5, 0.9)), []
+    for step in range(steps):
+        terms = player.loss({"x": draw(g)}, g)
+        moves.step(grad(terms["loss"], player.params), done=step / steps)
         seen.append(terms["distance"].item())
     return np.mean(seen[-steps // 5:])
 
@@ -181,7 +184,7 @@ def test_best_critic_between_two_points(m):
     """Data always at (m, 0), samples at 0. With slope s on the way eq. 3 is lambda (s - 1)^2 - m s, so the best slope
     is 1 + m / (2 lambda), everywhere on the way: the distance m is overestimated by m^2 / (2 lambda). In the plane,
     since on a line a slope of -1 can turn only through 0, where the penalty is lambda: it stays the wrong way."""
-    model = WGANGP(Point(), MLPDiscriminator((2,), (32,), rng=rng(0)), None)
+    model = WGANGP(Point(), MLPDiscriminator((2,), (32,), rng=rng(0)), PLANE)
     seen = trained_critic(model, lambda g: np.float32([[m, 0]] * 64), 300)
     assert seen == pytest.approx(m * (1 + m / 20), rel=0.02)
     x = parameter(np.linspace([0.1 * m, 0], [0.9 * m, 0], 9, dtype=np.float32))
@@ -191,7 +194,7 @@ def test_best_critic_between_two_points(m):
 
 def test_critic_estimates_the_distance_of_distributions():
     """N((2, 0), I) and N(0, I) are 2 apart; the penalty lets slopes exceed 1, by 2 / 20 if all were at two points."""
-    model = WGANGP(MLPGenerator(2, (2,), (), rng=rng(0)), MLPDiscriminator((2,), (32, 32), rng=rng(0)), None)
+    model = WGANGP(MLPGenerator(2, (2,), (), rng=rng(0)), MLPDiscriminator((2,), (32, 32), rng=rng(0)), PLANE)
     weight, bias = model.generator.parameters()
     weight.data[...], bias.data[...] = asarray(np.eye(2)), 0  # G(z) = z
     seen = trained_critic(model, lambda g: np.float32([2, 0]) + g.standard_normal((256, 2), dtype=np.float32), 300)
@@ -200,10 +203,10 @@ def test_critic_estimates_the_distance_of_distributions():
 
 def test_the_generator_is_told_the_way_from_afar():
     """A sample 30 from the data: the pull on it is about the critic's best slope, 1 + 30 / 20, and straight."""
-    model = WGANGP(Point(), MLPDiscriminator((2,), (32,), rng=rng(0)), None)
+    model = WGANGP(Point(), MLPDiscriminator((2,), (32,), rng=rng(0)), PLANE)
     trained_critic(model, lambda g: np.float32([30, 0]) + g.standard_normal((64, 2), dtype=np.float32), 300)
     _, G = model.players()
-    (pull,) = grad(G.loss((np.zeros((64, 2), np.float32), None), rng(0))["-f"], G.params)
+    (pull,) = grad(G.loss(64, rng(0))["-f"], G.params)
     x1, x2 = pull.numpy()
     assert -3.5 < x1 < -1.5 and abs(x2) < 0.3
 
@@ -212,17 +215,14 @@ def test_the_generator_is_told_the_way_from_afar():
 
 
 def test_five_steps_of_the_critic_for_one_of_the_generator():
-    model, g = tiny(), rng(0)
-    optimizers = {player.name: Adam(player.params) for player in model.players()}
-    batches = data.Batches(data.load("eight_gaussians"), 10, g)
-    train(model, batches, optimizers, 2, rng=g)
-    assert (optimizers["critic"].steps, optimizers["G"].steps, batches.position) == (10, 2, 12)
+    run = train(Run(one_stage(tiny(), adam(1e-3), steps=2, batch_size=10), data.load("eight_gaussians"), rng=rng(0)))
+    assert (run.optimizers["critic"].steps, run.optimizers["G"].steps, run.batches.position) == (10, 2, 10)
 
 
 def test_a_player_changes_nothing_of_the_other():
     model = tiny()
     critic, G = model.players()
-    batch = (np.zeros((4, 2), np.float32), None)
+    batch = {"x": np.zeros((4, 2), np.float32)}
     with pytest.raises(RuntimeError, match="does not depend"):
         grad(critic.loss(batch, rng(0))["loss"], G.params)
     assert {id(p) for p in critic.params}.isdisjoint(id(p) for p in G.params)
@@ -232,12 +232,13 @@ def test_a_player_changes_nothing_of_the_other():
 def test_images_train():
     """Through convolutions, at an odd size: a few steps of the critic make the distance larger."""
     g, x = rng(0), np.uint8(255) * np.ones((16, 1, 9, 9), np.uint8)
-    model = WGANGP(ConvGenerator(4, (1, 9, 9), 4, rng=g), ConvDiscriminator((1, 9, 9), 4, norm=None, rng=g), 256)
-    critic, adam = model.players()[0], Adam(model.critic.parameters(), 1e-3)
+    space = Space((1, 9, 9), 256)
+    model = WGANGP(ConvGenerator(4, space.shape, 4, rng=g), ConvDiscriminator(space.shape, 4, norm=None, rng=g), space)
+    critic, moves = model.players()[0], Adam(model.critic.parameters(), 1e-3)
     seen = []
     for _ in range(40):
-        terms = critic.loss((x, None), g)
-        adam.step(grad(terms["loss"], adam.params))
+        terms = critic.loss({"x": x}, g)
+        moves.step(grad(terms["loss"], critic.params))
         seen.append(terms["distance"].item())
     assert seen[-1] > seen[0] + 1
     with no_grad():
@@ -246,21 +247,19 @@ def test_images_train():
 
 @pytest.mark.slow
 def test_eight_gaussians_are_all_found():
-    recipe, g = recipes.find("wgan_gp").on("eight_gaussians"), rng(0)
-    dataset, test = data.load("eight_gaussians"), data.load("eight_gaussians", "test")
-    model = recipe.model(dataset, g)
-    ema = EMA(model, recipe.ema)
-    optimizers = {player.name: recipe.optimizers[player.name](player.params) for player in model.players()}
-    train(model, data.Batches(dataset, recipe.batch_size, g), optimizers, 1000, rng=g, ema=ema)
-    with in_use(model, ema):
-        covered, good, distance = model.evaluate(test.x, test.y, rng(1))
+    points, g = data.load("eight_gaussians"), rng(0)
+    run = train(Run(recipes.find("wgan_gp").plan(points, g), points, rng=g, steps=1000))
+    with run.evaluating():
+        covered, good, distance = evaluate(run.model, data.load("eight_gaussians", "test"), rng(1), train=points)
     assert covered.value == 8 and good.value >= 0.8 and distance.value < 0.03
 
 
 @pytest.mark.parametrize("make, message", [
-    (lambda g: WGANGP(ConvGenerator(4, (1, 28, 28), 4, rng=g), ConvDiscriminator((1, 32, 32), 4, None, rng=g), 256),
-     r"WGANGP: the generator makes examples of shape \(1, 28, 28\), its opponent takes \(1, 32, 32\)"),
-    (lambda g: WGANGP(ConvGenerator(4, (1, 8, 8), 4, rng=g), ConvDiscriminator((1, 8, 8), 4, rng=g), 17),
+    (lambda g: WGANGP(ConvGenerator(4, (1, 28, 28), 4, rng=g), ConvDiscriminator((1, 32, 32), 4, None, rng=g),
+                      Space((1, 28, 28), 256)),
+     r"WGANGP: the opponent takes examples of shape \(1, 32, 32\), the data's have \(1, 28, 28\)"),
+    (lambda g: WGANGP(ConvGenerator(4, (1, 8, 8), 4, rng=g), ConvDiscriminator((1, 8, 8), 4, rng=g),
+                      Space((1, 8, 8), 17)),
      r"the critic has batch normalization \(net\.3\), .*build it with norm=None"),
     (lambda g: tiny(n_critic=0), "n_critic is 0, expected at least 1"),
     (lambda g: tiny(penalty=0), "penalty is 0, expected a positive number"),
