@@ -122,8 +122,8 @@ def _train(recipe, out, settings, resume, part_runs) -> int:
     dataset, valid = (data.load(settings["data"], split, size=settings["size"]) for split in ("train", "valid"))
     digest = runs.data_digest(dataset)
     if resume and settings["data_digest"] != digest:
-        raise ValueError(f"cannot resume: '{dataset.name}' has changed since the run in '{out}' began; begin another run, "
-                         "or bring the data back as they were")
+        raise ValueError(f"cannot resume: '{dataset.name}' has changed since the run in '{out}' began; begin another "
+                         "run, or bring the data back as they were")
     settings = {**settings, "data_digest": digest}
     status = _prepare_parts(recipe, out, settings, part_runs)
     if status:
@@ -213,8 +213,8 @@ def _resumed(recipe, out, asked):
     began = runs.read(path)[1]
     for key, value in {"recipe": recipe.name, **asked}.items():
         if key in ("recipe", "data", "size", "seed") and value != began.get(key):
-            raise ValueError(f"'{out}' holds a run with {key} {began.get(key)}, not {value}: resume it unchanged, or leave "
-                             "out --resume to begin another")
+            raise ValueError(f"'{out}' holds a run with {key} {began.get(key)}, not {value}: resume it unchanged, or "
+                             "leave out --resume to begin another")
     return {**{key: began.get(key) for key in settings}, **asked}, True
 
 
@@ -297,10 +297,10 @@ def _parser():
     sub = add("train", train_recipe, "Trains a recipe; leaves a checkpoint, samples.png, curves.png and figures.json in "
               "the run's folder.", seed)
     sub.add_argument("recipe", metavar="NAME", help="a recipe, see `minigen list`")
-    sub.add_argument("--data", metavar="NAME", type=_resolved, help="the data set, default: the recipe's; or the path of "
-                     "your own: a folder of images, a file .npy, .npz or IDX, points as .csv")
-    sub.add_argument("--size", type=_size, help="of your own images, e.g. 32, or 32x48, the height first: the middle of "
-                                                "each is resized; default: the size that they all have")
+    sub.add_argument("--data", metavar="NAME", type=_resolved, help="the data set, default: the recipe's; or the path "
+                     "of your own: a folder of images, a file .npy, .npz or IDX, points as .csv")
+    sub.add_argument("--size", type=_size, help="of your own images, e.g. 32, or 32x48, the height first: the "
+                                                "middle is resized; default: the size that they all have")
     sub.add_argument("--steps", type=_natural(1), help="default: the recipe's, or no limit with --budget; learning rates "
                                                        "are stretched over them")
     sub.add_argument("--budget", metavar="TIME", help="train this long, e.g. 90s, 5m, 1h30m; learning rates are "

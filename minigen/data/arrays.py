@@ -1,8 +1,8 @@
 """One file of numbers -> Examples: NumPy's arrays, a pair of IDX files, or points as text.
 
-    x.npy, x.npz        images (N, H, W), (N, H, W, C) or (N, C, H, W), C being 1 or 3; or points (N, 2). uint8, or floats
-                        in [0, 1], or bool for bits. In an npz they are its only array or that called x or images, and an
-                        array y or labels holds labels
+    x.npy, x.npz        images (N, H, W), (N, H, W, C) or (N, C, H, W), C being 1 or 3; or points (N, 2). uint8, or
+                        floats in [0, 1], or bool for bits. In an npz they are its only array or that called x or
+                        images, and an array y or labels holds labels
     train-images-idx3-ubyte, .gz        images; the labels are beside them in train-labels-idx1-ubyte
     points.csv          two numbers a line, with commas, semicolons, tabs or blanks between; a header is passed over
 
@@ -106,8 +106,8 @@ def _channels_first(x):
         return x[:, None], ["gray"]
     first, last = (x.ndim == 4 and x.shape[axis] in (1, 3) for axis in (1, 3))
     if first and last:
-        raise ValueError(f"it has shape {x.shape}: is its axis 1 or its axis 3 the channels? Both could be; pad the images, "
-                         "so that height and width are neither 1 nor 3")
+        raise ValueError(f"it has shape {x.shape}: is its axis 1 or its axis 3 the channels? Both could be; pad the "
+                         "images, so that height and width are neither 1 nor 3")
     if not first and not last:
         hint = "; one image alone is no data set" if x.ndim in (2, 3) else "; leave out an alpha channel, x[..., :3]"
         raise ValueError(f"it has shape {x.shape}, expected images (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 "
@@ -126,10 +126,10 @@ def _pixels(x):
     if x.dtype.kind == "f" and 0 <= low and high <= 1:  # false for NaN
         return (x * x.dtype.type(255) + x.dtype.type(0.5)).astype(np.uint8), 256, ["floats times 255, rounded"]
     if x.dtype != np.uint8:
-        raise ValueError(f"it holds {x.dtype} from {low} to {high}, expected uint8, floats in [0, 1], or bool for bits; save "
-                         "it so, e.g. (x + 1) / 2 for values in [-1, 1], x.astype('uint8') for integers up to 255")
+        raise ValueError(f"it holds {x.dtype} from {low} to {high}, expected uint8, floats in [0, 1], bool for bits; "
+                         "save it so, e.g. (x + 1) / 2 for [-1, 1], x.astype('uint8') for integers up to 255")
     if high < 32:
-        raise ValueError(f"it holds uint8 from {low} to {high}, of 255 that white has: save bits as bool, and other levels "
+        raise ValueError(f"it holds uint8 from {low} to {high}, and white is 255: save bits as bool, and other levels "
                          f"stretched, e.g. x / {max(high, 1)}")
     return x, 256, []
 
@@ -143,8 +143,8 @@ def _resized(x, size):
 
 def _labels(labels, N):
     if labels.shape != (N,) or labels.dtype.kind not in "iuU":
-        raise ValueError(f"its labels are {labels.dtype} of shape {labels.shape}, expected ({N},) of integers or strings, one "
-                         "for each example")
+        raise ValueError(f"its labels are {labels.dtype} of shape {labels.shape}, expected ({N},) of integers or "
+                         "strings, one for each example")
     return labels
 
 

@@ -38,9 +38,9 @@ def load(name, split="train", root=None, size=None):
     """The `split` ("train", "valid", "test") of a data set as a Dataset. Splits are the same every time.
 
     name: a known name, or the path of a user's own data: see own.py. `digits`, `mnist10k` and the 2-D toys need no
-    network. The others are looked for in the folder `root` (default: the environment variable MINIGEN_DATA), then in the
-    cache, then downloaded once and checked. size: of a user's own images, 32 or "32x48" (height first); they are cut to
-    the shape, and resized.
+    network. The others are looked for in the folder `root` (default: the environment variable MINIGEN_DATA), then in
+    the cache, then downloaded once and checked. size: of a user's own images, 32 or "32x48" (height first); they are
+    cut to the shape, and resized.
     Raises ValueError for an unknown name or split and for broken files, FileNotFoundError where a file
     can be had from nowhere.
     """

@@ -1,8 +1,8 @@
 """Examples of a user's own, and how they are cut into splits: by what they are, not by what they are called.
 
-A hash of each example's content says which split it is in: 80 % train, 10 % valid, 10 % test. So the splits are the same
-whatever the files are called and in whatever order they come, a copy of an example is in the same split as the example,
-and no example changes its split when others are added.
+A hash of each example's content says which split it is in: 80 % train, 10 % valid, 10 % test. So the splits are the
+same whatever the files are called and in whatever order they come, a copy of an example is in the same split as the
+example, and no example changes its split when others are added.
 
 Symbols: N examples. Read next: own.py.
 """

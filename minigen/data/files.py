@@ -25,8 +25,8 @@ BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)  # what reading a damaged gzip
 # Where a data set lies in people's folders: after its name here, as torchvision unpacks it, as its makers call it
 PLACES = {
     "mnist": ("mnist", "MNIST/raw", "MNIST", ".", "raw"),
-    "fashion_mnist": ("fashion_mnist", "FashionMNIST/raw", "FashionMNIST", "fashion-mnist/data/fashion", "fashion-mnist",
-                      ".", "raw"),
+    "fashion_mnist": ("fashion_mnist", "FashionMNIST/raw", "FashionMNIST", "fashion-mnist/data/fashion",
+                      "fashion-mnist", ".", "raw"),
     "cifar10": ("cifar10", "cifar-10", "CIFAR10", "."),
 }
 
@@ -93,7 +93,7 @@ def user_folder(root=None):
 
 
 def names_of(published):
-    """The names that a published file has in people's folders: gzipped or not, and with a dot in the place of a dash."""
+    """The names that a published file has in people's folders: gzipped or not, with a dot in the place of a dash."""
     plain = published.removesuffix(".gz")
     dotted = plain.replace("-idx", ".idx")
     return list(dict.fromkeys([published, plain, f"{dotted}.gz", dotted]))

@@ -103,8 +103,8 @@ def _decode(folder, found, size):
         if shape is None:
             shape, first = (H, W), path
         if (H, W) != shape and size is None:
-            raise ValueError(f"images in '{folder}' have several sizes: '{first.name}' is {shape[0]}x{shape[1]} (height x "
-                             f"width), '{path.name}' {H}x{W}; give one size for all, e.g. --size 32")
+            raise ValueError(f"images in '{folder}' have several sizes: '{first.name}' is {shape[0]}x{shape[1]} (height"
+                             f" x width), '{path.name}' {H}x{W}; give one size for all, e.g. --size 32")
         if (H, W) != shape:
             picture, to_it = fitted(picture, shape), {*to_it, FITTED}
         if pixels is None:
@@ -127,8 +127,8 @@ def _decode(folder, found, size):
 
 def _room(N, shape):
     if N * 3 * shape[0] * shape[1] > LARGEST:
-        raise ValueError(f"{N:,} images of {shape[0]}x{shape[1]} pixels do not fit into memory: give a smaller size, e.g. "
-                         "--size 32")
+        raise ValueError(f"{N:,} images of {shape[0]}x{shape[1]} pixels do not fit into memory: give a smaller size, "
+                         "e.g. --size 32")
     return np.empty((N, 3, *shape), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Decoders: the bytes of a file -> arrays. Each raises ValueError that says what is wrong, and trusts no size it is told.
+"""Decoders: the bytes of a file -> arrays. Each raises ValueError that says what is wrong, and trusts no size.
 
 IDX:    magic 0 0 type ndim, then ndim big-endian uint32 sizes, then the values (yann.lecun.com/exdb/mnist).
 amat:   text, one image per line, '0' and '1' separated by spaces (Larochelle's binarized MNIST).

@@ -119,13 +119,13 @@ def binarized_mnist(split, root):
 
 
 def cifar10(split, root):
-    """From the folder into which the archive, or that for Python, is unpacked, if the user has one, else the archive."""
+    """From the folder into which the archive, or that for Python, is unpacked if the user has one, else from it."""
     parts = ["test_batch"] if split == "test" else [f"data_batch_{i}" for i in range(1, 6)]
     unpacked = _unpacked_cifar(parts, root)
     if unpacked is None:
-        x, y = read("cifar10", CIFAR, lambda raw: _checked_cifar(*formats.cifar(raw, [f"{p}.bin" for p in parts])), root)
-    else:
-        x, y = unpacked
+        bins = [f"{part}.bin" for part in parts]
+        unpacked = read("cifar10", CIFAR, lambda raw: _checked_cifar(*formats.cifar(raw, bins)), root)
+    x, y = unpacked
     return _cut(x, y, split, {"test": 10_000} if split == "test" else {"train": 45_000, "valid": 5_000})
 
 
@@ -184,7 +184,7 @@ def _checked_fashion(x, y):
 
 
 def _unpacked_cifar(parts, root):
-    """(x, y) from the .bin files, or from those for Python, in the user's folder or where it keeps CIFAR-10; or None."""
+    """(x, y) from the .bin files, or from those for Python, in the user's folder; None if they are not there."""
     folder = user_folder(root)
     for name, (suffix, decode) in CIFAR_FOLDERS.items():
         found = [find(folder, "cifar10", f"{name}/{part}{suffix}", f"{part}{suffix}") for part in parts]

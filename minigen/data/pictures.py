@@ -26,15 +26,15 @@ FITTED = "the middle resized with antialiasing"
 
 
 def read_picture(raw):
-    """(a PIL image in mode RGB, what was done to it: a set of the words above) of a file's bytes. ValueError if they are
-    damaged, or no image, or one that is to fill the memory."""
+    """(a PIL image in mode RGB, what was done to it: a set of the words above) of a file's bytes. ValueError if they
+    are damaged, or no image, or one that is to fill the memory."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", "Palette images with Transparency")  # which is seen to
             with Image.open(io.BytesIO(raw), formats=FORMATS) as picture:
                 done = {UPPER} if ";16" in str(picture.tile) else set()
-                if getattr(picture, "is_animated", False) and picture.format != "MPO":  # a telephone's JPEG of two views
+                if getattr(picture, "is_animated", False) and picture.format != "MPO":  # a JPEG of two views
                     done.add(FIRST)
                 picture.load()
                 return _in_rgb(picture, done), done
