@@ -76,16 +76,15 @@ def train_recipe(args) -> int:
     """Trains a recipe; leaves a checkpoint, samples.png, curves.png and figures.json in the run's folder."""
     recipe = recipes.find(args.recipe)
     budget = None if args.budget is None else parse_duration(args.budget)
-    asked = {key: getattr(args, key) for key in ("data", "seed") if getattr(args, key) is not None}
+    asked = {key: getattr(args, key) for key in ("data", "size", "seed") if getattr(args, key) is not None}
     if args.steps is not None or budget is not None:  # a budget alone lifts the recipe's limit of steps
         asked |= {"steps": args.steps, "budget": budget}
     if args.resume:
         out = Path(args.out) if args.out else runs.latest(recipe.name)
         settings, resume = _resumed(recipe, out, asked)
     else:
-        settings, resume = {"recipe": recipe.name, "data": recipe.data, "seed": 0, "steps": None, "budget": None}, False
-        settings |= asked
-        _require_accepted(recipe, settings["data"])
+        settings, resume = {**runs.SETTINGS, "recipe": recipe.name, "data": recipe.data, **asked}, False
+        _require_accepted(recipe, settings)
         out = runs.claim(recipe.name, args.out)
         if not args.out and out.name != recipe.name:
             say(f"'{runs.RUNS / recipe.name}' is taken: this run goes into '{out}' (--resume goes on with the latest)")
@@ -111,7 +110,7 @@ def sample_run(args) -> int:
 
 def evaluate_run(args) -> int:
     trained = runs.load(args.run)
-    split = data.load(trained.data.name, args.split)
+    split = data.load(trained.data.name, args.split, size=trained.metadata.get("size"))
     _evaluate(trained.model, trained.evaluating, split, trained.data, trained.metadata, Path(args.run), args.n,
               args.seed or 0)
     return 0
@@ -127,12 +126,19 @@ def check_ops(args) -> int:
 def _train(recipe, out, settings, resume, part_runs) -> int:
     """Trains a recipe as the settings say, and what it needs and is missing, first. Returns the exit status."""
     runs.remove_unfinished(out)
-    dataset, valid = (data.load(settings["data"], split) for split in ("train", "valid"))
-    status = _prepare_parts(recipe, out, settings["data"], part_runs)
+    dataset, valid = (data.load(settings["data"], split, size=settings["size"]) for split in ("train", "valid"))
+    digest = runs.data_digest(dataset)
+    if resume and settings["data_digest"] != digest:
+        raise ValueError(f"cannot resume: '{dataset.name}' has changed since the run in '{out}' began; begin another "
+                         "run, or bring the data back as they were")
+    settings = {**settings, "data_digest": digest}
+    status = _prepare_parts(recipe, out, settings, part_runs)
     if status:
         return status
     rng = backend.rng(settings["seed"])
     plan = recipe.plan(dataset, rng, **runs.stored_parts(recipe, out))
+    for stage in plan.stages:
+        stage.batch_size = min(stage.batch_size, len(dataset))  # of a user's own, there may be few
     run = Run(plan, dataset, rng=rng, steps=settings["steps"], budget=settings["budget"])
     say(f"{recipe.name}: {plan.model.num_parameters():,} parameters, seed {settings['seed']}, {backend.device()}, "
         f"into '{out}'\n{dataset.note}")
@@ -161,20 +167,20 @@ def _train(recipe, out, settings, resume, part_runs) -> int:
     return 0
 
 
-def _prepare_parts(recipe, out, data_name, part_runs) -> int:
+def _prepare_parts(recipe, out, settings, part_runs) -> int:
     """Puts the parts that the recipe needs into the run's folder; trains those that nobody has trained yet."""
     for name, needed in recipe.needs.items():
         if (out / "parts" / name / CHECKPOINT).is_file():
             continue
-        folder = part_runs.get(name) or runs.finished_run(needed, data_name)
+        folder = part_runs.get(name) or runs.finished_run(needed, settings)
         if folder is None:
             part = recipes.find(needed)
             folder = runs.claim(needed)
             say(f"'{recipe.name}' needs a trained '{needed}': training it first, into '{folder}'; how long it takes is "
                 "said below")
             with runs.locked(folder):
-                status = _train(part, folder, {"recipe": needed, "data": data_name, "seed": 0, "steps": None,
-                                               "budget": None}, False, {})
+                same = {key: settings[key] for key in ("data", "size")}
+                status = _train(part, folder, {**runs.SETTINGS, "recipe": needed, **same}, False, {})
             if status:
                 return status
         trained = runs.load(folder)
@@ -200,7 +206,7 @@ def _part_runs(recipe, given) -> dict:
 
 def _resumed(recipe, out, asked):
     """(what to train, whether there is a checkpoint to go on from): as the command line says, else as the run began."""
-    settings = {"recipe": recipe.name, "data": recipe.data, "seed": 0, "steps": None, "budget": None}
+    settings = {**runs.SETTINGS, "recipe": recipe.name, "data": recipe.data}
     path = out / CHECKPOINT
     if not path.is_file():
         if out.is_dir() and any(not file.name.endswith(".unfinished") for file in out.iterdir()):
@@ -208,19 +214,25 @@ def _resumed(recipe, out, asked):
         out.mkdir(parents=True, exist_ok=True)
         say(f"'{out}' holds no checkpoint yet: starting from the beginning")
         settings |= asked
-        _require_accepted(recipe, settings["data"])
+        _require_accepted(recipe, settings)
         return settings, False
     began = runs.read(path)[1]
     for key, value in {"recipe": recipe.name, **asked}.items():
-        if key in ("recipe", "data", "seed") and value != began[key]:
-            raise ValueError(f"'{out}' holds a run with {key} {began[key]}, not {value}: resume it unchanged, or leave "
-                             "out --resume to begin another")
+        if key in ("recipe", "data", "size", "seed") and value != began.get(key):
+            raise ValueError(f"'{out}' holds a run with {key} {began.get(key)}, not {value}: resume it unchanged, or "
+                             "leave out --resume to begin another")
     return {**{key: began.get(key) for key in settings}, **asked}, True
 
 
-def _require_accepted(recipe, name):
-    if name in data.names() and name not in recipe.accepts:
-        raise ValueError(f"'{recipe.name}' is not made for {name}; it takes {', '.join(recipe.accepts)}")
+def _require_accepted(recipe, settings):
+    """ValueError unless the recipe is made for the data set: one of those that it names, or of a user's own, one like
+    them."""
+    what = settings["data"]
+    alike = (what,)
+    if what not in data.names():
+        alike, what = recipes.alike(data.load(what, size=settings["size"]))
+    if not set(alike) <= set(recipe.accepts):
+        raise ValueError(f"'{recipe.name}' is not made for {what}; it takes {', '.join(recipe.accepts)}")
 
 
 def _evaluate(model, evaluating, split, train_data, metadata, out, n=None, seed=0) -> None:
@@ -229,7 +241,7 @@ def _evaluate(model, evaluating, split, train_data, metadata, out, n=None, seed=
     say(f"evaluating on {which}{split.note}; ± is half a 95 % interval")
     with evaluating():
         measures = evaluate(model, split.first(n), backend.rng(seed), train_data)
-    about = {key: metadata[key] for key in ("recipe", "data", "seed", "step")}
+    about = {key: metadata[key] for key in ("recipe", "data", "size", "seed", "step")}
     about |= {"split": split.split, "examples": len(split.first(n)), "figures": [_plain(m) for m in measures]}
     checkpoint.write(out / "figures.json", (checkpoint.to_json(about, indent=2) + "\n").encode())
     for measure in measures:
@@ -291,7 +303,10 @@ def _parser():
     sub = add("train", train_recipe, "Trains a recipe; leaves a checkpoint, samples.png, curves.png and figures.json in "
               "the run's folder.", seed)
     sub.add_argument("recipe", metavar="NAME", help="a recipe, see `minigen list`")
-    sub.add_argument("--data", metavar="NAME", help="the data set, default: the recipe's")
+    sub.add_argument("--data", metavar="NAME", type=_resolved, help="the data set, default: the recipe's; or the path "
+                     "of your own: a folder of images, a file .npy, .npz or IDX, points as .csv")
+    sub.add_argument("--size", type=_size, help="of your own images, e.g. 32, or 32x48, the height first: the "
+                                                "middle is resized; default: the size that they all have")
     sub.add_argument("--steps", type=_natural(1), help="default: the recipe's, or no limit with --budget; learning rates "
                                                        "are stretched over them")
     sub.add_argument("--budget", metavar="TIME", help="train this long, e.g. 90s, 5m, 1h30m; learning rates are "
@@ -310,6 +325,22 @@ def _parser():
     sub.add_argument("-n", type=_natural(2), help="only the first n examples")
     sub.add_argument("--split", choices=data.SPLITS, default="test", help="default: test")
     return parser
+
+
+def _resolved(name):
+    """A type for argparse: a data set's name, or a path made absolute, as another sitting may begin elsewhere."""
+    try:
+        return data.resolve(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _size(text):
+    """A type for argparse: the size of images, "HxW"."""
+    try:
+        return "x".join(map(str, data.parse_size(text)))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _natural(least):

@@ -10,6 +10,8 @@ Measures:
 
 Read before this: metrics.py, models/classifiers/cnn.py. Read next: evaluate.py.
 """
+from dataclasses import replace
+
 import numpy as np
 
 from .data import EIGHT_CENTRES, EIGHT_SIGMA
@@ -33,7 +35,10 @@ def judge(samples, train, test, condition) -> list:
     if train.name in SHIPPED and min(len(samples), len(x)) >= LEAST:
         seen = train.spaces["x"].drawn(train["x"][:len(samples)])
         measures += image_measures(pretrained(train.name).judge, samples, seen, x, condition.get("y"), test.split)
-    return [*measures, distance_measure(samples, x)]
+    distance = distance_measure(samples, x)
+    if train.spaces["x"].is_image and train.name not in SHIPPED:
+        distance = replace(distance, detail=f"{distance.detail}; of pixels: no classifier is shipped for these images")
+    return [*measures, distance]
 
 
 def image_measures(judge, samples, train, test, y=None, split="test") -> list:

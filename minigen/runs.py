@@ -20,11 +20,13 @@ from autograd import backend
 
 from . import checkpoint, data, recipes
 from .ema import EMA, evaluating
-from .journal import CHECKPOINT
+from .journal import CHECKPOINT, say
 from .nn import Frozen, Module
 from .train import load_weights, read_run
 
 RUNS = Path("runs")
+SETTINGS = {"recipe": None, "data": None, "size": None, "seed": 0, "steps": None, "budget": None,
+            "data_digest": None}  # what a run was asked for, and what its data were
 
 
 @dataclass
@@ -52,7 +54,9 @@ def load(folder) -> Trained:
         hint = f"did you mean '{near}'?" if (near / CHECKPOINT).is_file() else "minigen train NAME makes one"
         raise FileNotFoundError(f"'{folder}' holds no run; {hint}")
     tensors, metadata = read(path)
-    recipe, dataset = recipes.find(metadata["recipe"]), data.load(metadata["data"])
+    recipe, dataset = recipes.find(metadata["recipe"]), data.load(metadata["data"], size=metadata.get("size"))
+    if metadata.get("data_digest") != data_digest(dataset):
+        say(f"'{dataset.name}' has changed since the run in '{folder}' began")
     plan = recipe.plan(dataset, backend.rng(metadata["seed"]), **stored_parts(recipe, folder))
     reached = plan.stages[:metadata["stage"]["number"] + 1] if metadata["stage"] else []
     for stage in reached:
@@ -72,6 +76,11 @@ def read(path):
             raise ValueError(f"'{path}' is damaged, or not a run's checkpoint: {key} is {str(metadata.get(key))[:40]}; "
                              "train again")
     return tensors, metadata
+
+
+def data_digest(dataset) -> str | None:
+    """Changes with any example of a user's own data; None for the known sets, which are what they are."""
+    return None if dataset.name in data.names() else checkpoint.digest(dataset.columns)
 
 
 # Folders
@@ -173,12 +182,12 @@ def store_part(trained, folder) -> None:
     checkpoint.save(folder / CHECKPOINT, tensors, trained.metadata)  # last, so that a part that is there is whole
 
 
-def finished_run(name, data_name) -> Path | None:
-    """The latest finished run of a recipe on a data set, or None."""
+def finished_run(name, settings) -> Path | None:
+    """The latest finished run of a recipe on the data set of these settings, or None."""
     found = []
     for folder in numbered(name):
         with contextlib.suppress(ValueError, OSError):
             metadata = read(folder / CHECKPOINT)[1]
-            if metadata.get("finished") and metadata["data"] == data_name:
+            if metadata.get("finished") and all(metadata.get(key) == settings[key] for key in ("data", "size")):
                 found.append(folder)
     return max(found, key=_last_written, default=None)

@@ -4,9 +4,11 @@ from .batches import Batches as Batches
 from .batches import Together as Together
 from .catalog import load as load
 from .catalog import names as names
+from .catalog import resolve as resolve
 from .dataset import SPLITS as SPLITS
 from .dataset import Dataset as Dataset
 from .dataset import Unpaired as Unpaired
+from .own import parse_size as parse_size
 from .pixels import binarize as binarize
 from .pixels import dequantize as dequantize
 from .pixels import threshold as threshold

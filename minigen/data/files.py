@@ -1,9 +1,12 @@
 """Finding a published file: in the user's folder, else in the cache, else by one download.
 
 1. the folder `root`, or the environment variable MINIGEN_DATA: the file itself or in a sub-folder named
-   after the data set, gzipped or not. Files there are read and never changed.
+   after the data set, under the names that it has there where others unpack it, gzipped or not. Files there are
+   read and never changed.
 2. the cache: the system's folder for caches, minigen/<data set>/.
 3. the file's public home, with pooch. A file that arrives broken is removed again.
+
+A damaged or forged file must not fill the memory: `contents` reads no more than the file may hold.
 """
 
 import gzip
@@ -17,14 +20,25 @@ from pathlib import Path
 import pooch
 from requests import exceptions as http
 
+BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)  # what reading a damaged gzip raises
+
+# Where a data set lies in people's folders: after its name here, as torchvision unpacks it, as its makers call it
+PLACES = {
+    "mnist": ("mnist", "MNIST/raw", "MNIST", ".", "raw"),
+    "fashion_mnist": ("fashion_mnist", "FashionMNIST/raw", "FashionMNIST", "fashion-mnist/data/fashion",
+                      "fashion-mnist", ".", "raw"),
+    "cifar10": ("cifar10", "cifar-10", "CIFAR10", "."),
+}
+
 
 @dataclass(frozen=True)
 class Remote:
-    """A file on its public home: url = home + name. `md5` is of the file as published, `sha256` of its
-    contents after gzip: it holds for every copy, however compressed."""
+    """A file on its public home: url = home + name. `most` is how many bytes its contents can have, after gzip.
+    `md5` is of the file as published, `sha256` of its contents: it holds for every copy, however compressed."""
 
     home: str
     name: str
+    most: int
     md5: str | None = None
     sha256: str | None = None
 
@@ -37,11 +51,11 @@ def read(dataset, remote, decode, root=None):
     """
     folder = user_folder(root)
     url = remote.home + remote.name
-    mine = find(folder, dataset, remote.name, remote.name.removesuffix(".gz"))
+    mine = find(folder, dataset, *names_of(remote.name))
     if mine:
         try:
             return _decode(mine, remote, decode)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"{dataset}: {mine} is not usable: {error}; replace it by {url}") from error
 
     cached = cache_folder() / dataset / remote.name
@@ -57,7 +71,7 @@ def read(dataset, remote, decode, root=None):
     except (OSError, ValueError) as error:
         if cached.is_file():
             cached.unlink()
-        missing = f"; {folder} has no such file" if folder else ""
+        missing = f"; {folder} has no such file, it holds {listing(folder)}" if folder else ""
         kind = FileNotFoundError if isinstance(error, OSError) else ValueError
         raise kind(f"{dataset}: download of {url} failed ({_reason(error)}){missing}; put {cached.name} into "
                    f"{cached.parent}, or into a folder and set MINIGEN_DATA to it") from error
@@ -68,19 +82,41 @@ def user_folder(root=None):
     given = root or os.environ.get("MINIGEN_DATA")
     if not given:
         return None
-    folder = Path(given).expanduser()
-    if not folder.is_dir():
-        source = "root" if root else "MINIGEN_DATA"
-        raise FileNotFoundError(f"{source}={given}: no such folder; create it, or leave {source} unset")
+    source = "root" if root else "MINIGEN_DATA"
+    try:
+        folder = Path(given).expanduser()
+    except RuntimeError:
+        raise FileNotFoundError(f"{source}={given}: no such user; write the whole path") from None
+    if not os.path.isdir(folder):  # unlike Path.is_dir it bears names that are too long
+        raise FileNotFoundError(f"{source}={str(given)[:200]}: no such folder; create it, or leave {source} unset")
     return folder
 
 
+def names_of(published):
+    """The names that a published file has in people's folders: gzipped or not, with a dot in the place of a dash."""
+    plain = published.removesuffix(".gz")
+    dotted = plain.replace("-idx", ".idx")
+    return list(dict.fromkeys([published, plain, f"{dotted}.gz", dotted]))
+
+
 def find(folder, dataset, *names):
-    """The first of folder/dataset/name, folder/name that is a file; None if there is none."""
+    """The first of these names that is a file in the folder, or where others put the data set in it; or None.
+
+    A folder of a file's name can hold the file.
+    """
     if folder is None:
         return None
-    candidates = [place / name for place in (folder / dataset, folder) for name in names]
-    return next((path for path in candidates if path.is_file()), None)
+    places = [folder / place for place in PLACES.get(dataset, (dataset, "."))]
+    candidates = [path for place in places for name in names for path in (place / name, place / name / name)]
+    return next((path for path in candidates if os.path.isfile(path)), None)
+
+
+def listing(folder, most=8):
+    """What is in a folder, in words: 'a.png, b.png, cats/ and 3 more'."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name[:60] + "/" * entry.is_dir() for entry in entries)
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest if names else "nothing"
 
 
 def cache_folder():
@@ -88,19 +124,34 @@ def cache_folder():
     return Path(pooch.os_cache("minigen"))
 
 
+def contents(path, most):
+    """The bytes of a file, unpacked if it is gzipped. ValueError if they are more than `most`, of which no more are
+    read, or if it is damaged."""
+    with opened(path) as stream:
+        try:
+            found = stream.read(most + 1)
+        except BROKEN as error:
+            raise ValueError(f"cut off or damaged, {error}") from error
+    if len(found) > most:
+        raise ValueError(f"it holds more than the {most:,} bytes that it can have")
+    return found
+
+
+def opened(path):
+    """A file for reading, which unpacks what is gzipped as it goes. Reading a damaged one raises one of BROKEN."""
+    with open(path, "rb") as file:
+        gzipped = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if gzipped else open(path, "rb")
+
+
 def _decode(path, remote, decode):
     """decode(contents of path), after gzip and checksum; ValueError says what is wrong with the contents."""
-    contents = path.read_bytes()
-    if contents[:2] == b"\x1f\x8b":
-        try:
-            contents = gzip.decompress(contents)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"cut off or damaged, {error}") from error
+    found = contents(path, remote.most)
     if remote.sha256:
-        digest = hashlib.sha256(contents).hexdigest()
+        digest = hashlib.sha256(found).hexdigest()
         if digest != remote.sha256:
             raise ValueError(f"wrong checksum, SHA-256 of the contents is {digest}, expected {remote.sha256}")
-    return decode(contents)
+    return decode(found)
 
 
 def _download(url, md5, path):

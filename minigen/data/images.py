@@ -11,20 +11,21 @@
 
 Where a set has one training file, its last images are the valid split. The loaders take (split, root) and
 return x uint8 (N, C, H, W), y int64 (N,) or None.
+
+What is read is the published set, or an error: by its SHA-256 where that is known, else by what is known of it, how
+many examples each class has and how bright the mean pixel is. Black images of the right shape are no data set.
 """
 
 import hashlib
-import zlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
 from . import formats
-from .dataset import SPLITS
-from .files import Remote, find, read, user_folder
+from .files import Remote, contents, find, read, user_folder
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -32,38 +33,49 @@ _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _BINARIZED = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
 
-# SHA-256 of the decompressed files; (images, labels).
+TRAIN_X, TRAIN_Y = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
+TEST_X, TEST_Y = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
+IDX_BYTES = {TRAIN_X: 16 + 60_000 * 784, TRAIN_Y: 8 + 60_000, TEST_X: 16 + 10_000 * 784, TEST_Y: 8 + 10_000}
+
+
+def _idx_file(home, name, **checksum):
+    return Remote(home, name, IDX_BYTES[name], **checksum)
+
+
+# (images, labels); SHA-256 of the decompressed files
 MNIST = {
     "train": (
-        Remote(_MNIST, "train-images-idx3-ubyte.gz",
-               sha256="ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
-        Remote(_MNIST, "train-labels-idx1-ubyte.gz",
-               sha256="65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5")),
+        _idx_file(_MNIST, TRAIN_X, sha256="ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+        _idx_file(_MNIST, TRAIN_Y, sha256="65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5")),
     "test": (
-        Remote(_MNIST, "t10k-images-idx3-ubyte.gz",
-               sha256="0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
-        Remote(_MNIST, "t10k-labels-idx1-ubyte.gz",
-               sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2")),
+        _idx_file(_MNIST, TEST_X, sha256="0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+        _idx_file(_MNIST, TEST_Y, sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2")),
 }
 
-# MD5 of the gzipped files, as their authors publish them.
+# MD5 of the gzipped files, as their authors publish them
 FASHION = {
     "train": (
-        Remote(_FASHION, "train-images-idx3-ubyte.gz", md5="8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-        Remote(_FASHION, "train-labels-idx1-ubyte.gz", md5="25c81989df183df01b3e8a0aad5dffbe")),
+        _idx_file(_FASHION, TRAIN_X, md5="8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        _idx_file(_FASHION, TRAIN_Y, md5="25c81989df183df01b3e8a0aad5dffbe")),
     "test": (
-        Remote(_FASHION, "t10k-images-idx3-ubyte.gz", md5="bef4ecab320f06d8554ea6380940ec79"),
-        Remote(_FASHION, "t10k-labels-idx1-ubyte.gz", md5="bb300cfdad3c16e7a12a480ee83cd310")),
+        _idx_file(_FASHION, TEST_X, md5="bef4ecab320f06d8554ea6380940ec79"),
+        _idx_file(_FASHION, TEST_Y, md5="bb300cfdad3c16e7a12a480ee83cd310")),
 }
+FASHION_MEAN = (72.9,)  # of all pixels; of the test images it is 73.1
 
-BINARIZED = {split: Remote(_BINARIZED, f"binarized_mnist_{split}.amat") for split in SPLITS}
 BINARIZED_SIZE = {"train": 50_000, "valid": 10_000, "test": 10_000}
-BINARIZED_SHA256 = {  # of the bits, packed eight to a byte; of the test file only size and values are checked
+BINARIZED = {split: Remote(_BINARIZED, f"binarized_mnist_{split}.amat", N * 784 * 2 + 2 * N)
+             for split, N in BINARIZED_SIZE.items()}
+BINARIZED_SHA256 = {  # of the bits, packed eight to a byte; of the test file only size and mean are checked
     "train": "727146c35424b019f3e350e1e69faa05644a0abaf787e3f4e1a9632220a13906",
     "valid": "a256ac44ae26be720fad8616a05ed6ecfd1619930d9a208379bb2a4405df5b6d",
 }
+BINARIZED_MEAN = (0.131,)  # of the training bits; MNIST's test images have a mean of 0.1325
 
-CIFAR = Remote("https://www.cs.toronto.edu/~kriz/", "cifar-10-binary.tar.gz",
+CIFAR_FOLDERS = {"cifar-10-batches-bin": (".bin", formats.cifar_records),
+                 "cifar-10-batches-py": ("", formats.cifar_pickle)}
+CIFAR_MEAN = (125.3, 123.0, 113.9)  # red, green, blue; of the test images 126.0, 123.7, 114.8
+CIFAR = Remote("https://www.cs.toronto.edu/~kriz/", "cifar-10-binary.tar.gz", 200_000_000,
                md5="c32a1d4ab5d03f1284b67883e8d87530")
 
 
@@ -76,11 +88,11 @@ def mnist10k(split, root):
 
 
 def mnist(split, root):
-    return _idx_pair("mnist", MNIST, formats.idx, split, root)
+    return _idx_pair("mnist", MNIST, _plain, split, root)
 
 
 def fashion_mnist(split, root):
-    return _idx_pair("fashion_mnist", FASHION, _fashion_labels, split, root)
+    return _idx_pair("fashion_mnist", FASHION, _checked_fashion, split, root)
 
 
 def binarized_mnist(split, root):
@@ -89,14 +101,17 @@ def binarized_mnist(split, root):
     packed = find(user_folder(root), "binarized_mnist", "binarized_mnist.npz")
     if packed:
         try:
-            with np.load(packed) as arrays:
-                if split in arrays:
-                    return _bit_images(np.unpackbits(arrays[split], axis=1), split), None
-        except (ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+            headers = formats.npz_headers(packed)
+            if split in headers:
+                expected = ((BINARIZED_SIZE[split], 98), np.dtype(np.uint8))
+                if headers[split] != expected:
+                    raise ValueError("{} holds {} of {}, expected {} of {}".format(split, *headers[split], *expected))
+                return _bit_images(np.unpackbits(formats.npz_array(packed, split), axis=1), split), None
+        except ValueError as error:
             raise ValueError(f"binarized_mnist: {packed} is not usable: {error}") from error
     try:
         return read("binarized_mnist", BINARIZED[split],
-                    lambda contents: _bit_images(formats.amat(contents), split), root), None
+                    lambda raw: _bit_images(formats.amat(raw), split), root), None
     except FileNotFoundError as error:
         if packed:
             raise FileNotFoundError(f"{error} ({packed} has no {split} split)") from error
@@ -104,8 +119,13 @@ def binarized_mnist(split, root):
 
 
 def cifar10(split, root):
-    files = ["test_batch.bin"] if split == "test" else [f"data_batch_{i}.bin" for i in range(1, 6)]
-    x, y = read("cifar10", CIFAR, lambda contents: formats.cifar(contents, files), root)
+    """From the folder into which the archive, or that for Python, is unpacked if the user has one, else from it."""
+    parts = ["test_batch"] if split == "test" else [f"data_batch_{i}" for i in range(1, 6)]
+    unpacked = _unpacked_cifar(parts, root)
+    if unpacked is None:
+        bins = [f"{part}.bin" for part in parts]
+        unpacked = read("cifar10", CIFAR, lambda raw: _checked_cifar(*formats.cifar(raw, bins)), root)
+    x, y = unpacked
     return _cut(x, y, split, {"test": 10_000} if split == "test" else {"train": 45_000, "valid": 5_000})
 
 
@@ -135,23 +155,55 @@ def _shipped(file, split, sizes):
         return _cut(arrays["images"][:, None], arrays["labels"], split, sizes)
 
 
-def _idx_pair(name, files, decode_labels, split, root):
+def _idx_pair(name, files, checked, split, root):
+    """Images and labels in two IDX files; checked: (x, y) -> None raises ValueError where they are not the published
+    ones."""
     images, labels = files["test" if split == "test" else "train"]
-    y = read(name, labels, decode_labels, root)
+    y = read(name, labels, formats.idx, root)
     x = read(name, images, formats.idx, root)
-    if x.shape[1:] != (28, 28) or len(x) != len(y):
+    if x.shape[1:] != (28, 28) or y.shape != (len(x),):
         raise ValueError(f"{name}: {images.name} holds {x.shape}, {labels.name} {y.shape}: not a pair")
+    try:
+        checked(x, y)
+    except ValueError as error:
+        raise ValueError(f"{name}: {images.name} and {labels.name} are not usable: {error}") from error
     sizes = {"test": 10_000} if split == "test" else {"train": 50_000, "valid": 10_000}
     return _cut(x[:, None], y, split, sizes)
 
 
-def _fashion_labels(contents):
+def _plain(x, y):
+    """Their SHA-256 was right."""
+
+
+def _checked_fashion(x, y):
     """Its files have MNIST's names; but its classes are equally frequent, and MNIST's are not."""
-    y = formats.idx(contents)
-    if np.ptp(np.bincount(y.ravel(), minlength=10)):
+    if np.ptp(np.bincount(y, minlength=10)) or y.max(initial=0) > 9:
         raise ValueError("these are not Fashion-MNIST's labels, whose classes are equally frequent; "
                          "keep the two sets in folders mnist and fashion_mnist")
-    return y
+    _require_mean(x[:, None], FASHION_MEAN, 2)
+
+
+def _unpacked_cifar(parts, root):
+    """(x, y) from the .bin files, or from those for Python, in the user's folder; None if they are not there."""
+    folder = user_folder(root)
+    for name, (suffix, decode) in CIFAR_FOLDERS.items():
+        found = [find(folder, "cifar10", f"{name}/{part}{suffix}", f"{part}{suffix}") for part in parts]
+        if all(found):
+            try:
+                decoded = [decode(contents(path, 2**25)) for path in found]  # they have 31 MB
+                return _checked_cifar(*(np.concatenate(part) for part in zip(*decoded)))
+            except ValueError as error:
+                raise ValueError(f"cifar10: {found[0].parent} is not usable: {error}; replace it by what is in "
+                                 f"{CIFAR.home}{CIFAR.name}") from error
+    return None
+
+
+def _checked_cifar(x, y):
+    if y.max() > 9 or np.ptp(np.bincount(y, minlength=10)):
+        counts = dict(zip(*(values.tolist() for values in np.unique(y, return_counts=True))))
+        raise ValueError(f"these are not CIFAR-10's labels, 0 to 9 and equally frequent; they are {str(counts)[:200]}")
+    _require_mean(x, CIFAR_MEAN, 3)
+    return x, y
 
 
 def _bit_images(bits, split):
@@ -161,7 +213,18 @@ def _bit_images(bits, split):
     digest = hashlib.sha256(np.packbits(bits, axis=1).tobytes()).hexdigest()
     if digest != BINARIZED_SHA256.get(split, digest):
         raise ValueError(f"wrong checksum, SHA-256 of the packed bits is {digest}")
-    return bits.reshape(-1, 1, 28, 28)
+    x = bits.reshape(-1, 1, 28, 28)
+    _require_mean(x, BINARIZED_MEAN, 0.005)
+    return x
+
+
+def _require_mean(x, expected, tolerance):
+    """ValueError unless the mean pixel of each channel is within the tolerance of the published images'."""
+    means = [float(channel.mean()) for channel in x.swapaxes(0, 1)]
+    if not all(math.isclose(a, b, abs_tol=tolerance) for a, b in zip(means, expected)):
+        found, wanted = (", ".join(f"{mean:.4g}" for mean in each) for each in (means, expected))
+        raise ValueError(f"these are not the published images: their mean pixel is {found}, expected {wanted} "
+                         f"within {tolerance}")
 
 
 def _cut(x, y, split, sizes):

@@ -60,6 +60,13 @@ def recipe(summary, paper, data="digits", accepts=IMAGES, needs=None):
     return register
 
 
+def alike(dataset) -> tuple:
+    """(the known sets that a user's own data are like: a recipe that accepts all of these accepts them; what they are)."""
+    if not dataset.spaces["x"].is_image:
+        return POINTS, "points"
+    return (LABELLED, "images with labels") if "y" in dataset.spaces else (IMAGES, "images without labels")
+
+
 def catalogue() -> list:
     """All recipes in the course's order, without what only their file knows: plan, accepts and needs."""
     found = [listed for family in FAMILIES for listed in _in_source(family)]
