@@ -49,7 +49,7 @@ def way(C, O, geometry, groups, dtype):
     """The module for a convolution and its filters' gradient."""
     if winograd.tile_size(C, O, geometry, groups, dtype):
         return winograd
-    if space_to_depth.fits(geometry, groups) and winograd.tile_size(4 * C, O, space_to_depth.inner(geometry), 1, dtype):
+    if space_to_depth.pays(C, O, geometry, groups, dtype):
         return space_to_depth
     if pointwise.fits(geometry, groups):
         return pointwise
