@@ -118,7 +118,7 @@ def few():
         along_channels, along_windows = fastest(at(0), at(C + 1))
         windows.FEW = value
         line.append(f"{C} channels {along_windows / along_channels:.2f}")
-    print(f"  windows.FEW        is {windows.FEW}: time along the windows / along the channels: {', '.join(line)}")
+    print(f"  windows.FEW        is {windows.FEW}: time along windows / along channels: {', '.join(line)}")
 
 
 def channels():
@@ -136,9 +136,10 @@ def handing_over():
     pool = threads.ThreadPoolExecutor(1)
     pool.submit(int).result()
     x = RNG.standard_normal(1 << 16).astype(np.float32)
-    there, ufunc = fastest(lambda: pool.submit(time.perf_counter).result(), lambda: np.maximum(x, 0, out=x), clock=time.perf_counter)
+    there, ufunc = fastest(lambda: pool.submit(time.perf_counter).result(), lambda: np.maximum(x, 0, out=x),
+                           clock=time.perf_counter)
     say("threads.WORTHWHILE", threads.WORTHWHILE, there / (ufunc / x.size))
-    print("  (numbers that a ufunc goes through while work is handed over: several times that pays)")
+    print("  (numbers that a ufunc goes through while work is handed over; dividing pays for several times that)")
     pool.shutdown()
 
 
