@@ -49,7 +49,7 @@ def way(C, O, geometry, groups, dtype):
     """The module for a convolution and its filters' gradient."""
     if winograd.tile_size(C, O, geometry, groups, dtype):
         return winograd
-    if space_to_depth.fits(geometry, groups) and winograd.tile_size(4 * C, O, space_to_depth.inner(geometry), 1, dtype):
+    if space_to_depth.pays(C, O, geometry, groups, dtype):
         return space_to_depth
     if pointwise.fits(geometry, groups):
         return pointwise
@@ -76,14 +76,18 @@ def gather(y, w, bias, geometry, groups):
     """conv^T(y, w) + bias as stride^2 convolutions of y at stride 1, interleaved: see Geometry.phases."""
     w = by_group(w, groups).swapaxes(1, 2)  # the filters' inputs and outputs exchange roles
     w = w.reshape(w.shape[1] * groups, *w.shape[2:])  # (C, O/G, R, S)
-    # a copy of the taps, as BLAS takes no matrix with gaps along both axes
-    parts = (convolve(y, w[taps].copy(order="K"), bias, phase, groups) for _, taps, phase in geometry.phases)
+    parts = (convolve(y, _laid_out(w[taps]), bias, phase, groups) for _, taps, phase in geometry.phases)
     if geometry.stride == (1, 1):
         return next(parts)
     x = xp.empty((len(y), *geometry.image, len(w)), y.dtype).transpose(0, 3, 1, 2)
     for (pixels, _, _), part in zip(geometry.phases, parts):
         x[pixels] = part
     return x
+
+
+def _laid_out(w):
+    """Filters (C, O/G, R, S) with their numbers in the order that products take them in, (R, S, O/G, C)."""
+    return xp.ascontiguousarray(w.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
 
 
 def gather_blocks(y, w, bias, geometry, groups):

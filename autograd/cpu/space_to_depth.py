@@ -12,6 +12,7 @@ filters (O, 4C, R, S) have their channels in the order a, b, c. Source: Shi et a
 as a convolutional layer?", 2016 (the transposed map). Read before this: geometry.py, winograd.py.
 """
 import functools
+import math
 
 from . import winograd
 from ..backend import xp
@@ -23,6 +24,16 @@ def fits(geometry, groups):
     """Whether a convolution can be written so."""
     R, S = geometry.kernel
     return groups == 1 and geometry.stride == (2, 2) and geometry.dilation == (1, 1) and R % 2 == S % 2 == 0
+
+
+@functools.cache
+def pays(C, O, geometry, groups, dtype):
+    """Whether that is faster, when the image is copied twice before winograd.py sees it."""
+    if not fits(geometry, groups):
+        return False
+    blocks = inner(geometry)
+    copies = 2 * 4 * C * math.prod(blocks.image) * winograd.COPY
+    return winograd.tile_size(4 * C, O, blocks, 1, dtype, besides=copies) > 0
 
 
 def convolve(x, w, bias, geometry, groups):

@@ -46,13 +46,15 @@ TAPS = 2, 3, 4, 5  # along a side of the filters
 BLOCK = 1 << 18  # numbers that the tiles of a block see: 1 MiB in float32
 CHANNELS = 12  # with fewer, rows of matrices are too short for fast products
 PASSES = 4  # as long as this many take the copies and products with what the tiles see
-COPY, WRITE = 14, 12  # multiplications in a product take the time of a number copied into columns, or written by it
+# So many multiplications in a product take the time of a number that is copied into columns; that a product writes;
+# and of a filter's, which BLAS lays out anew in every block
+COPY, WRITE, PACK = 14, 12, 32
 
 
 @functools.cache
-def tile_size(C, O, geometry, groups, dtype):
+def tile_size(C, O, geometry, groups, dtype, besides=0):
     """The best M for such a convolution: how many outputs a tile has along a side. 0 if these maps are not made for
-    it, or not faster by a tenth at least, when multiplications are counted."""
+    it, or not faster by a tenth at least, when multiplications are counted, with so many besides for each image."""
     R = geometry.kernel[0]
     if (groups > 1 or geometry.kernel != (R, R) or R not in TAPS or {*geometry.stride, *geometry.dilation} != {1}
             or min(C, O) < CHANNELS or dtype not in (np.float32, np.float64)):  # integers have no fractions
@@ -60,15 +62,16 @@ def tile_size(C, O, geometry, groups, dtype):
     by_columns = math.prod(geometry.output) * (R * R * C * COPY + O * (R * R * C + WRITE))
     by_tiles = {M: _multiplications(C, O, geometry, M) for M in range(2, len(POINTS) + 3 - R)}
     M = min(by_tiles, key=by_tiles.get)
-    return M if by_tiles[M] < 0.9 * by_columns else 0
+    return M if by_tiles[M] + besides < 0.9 * by_columns else 0
 
 
 def _multiplications(C, O, geometry, M):
     """Of one image. Tiles that reach over the edge, where M does not divide the image's sides, count in full."""
     tiles = _tiles(geometry, M)
     seen, made = math.prod(tiles.kernel), M * M
+    together = max(1, BLOCK // (seen * C))  # tiles of a block
     tile = seen * C * (COPY + seen + WRITE) + seen * O * (C + WRITE) + made * O * (seen + WRITE)
-    return math.prod(tiles.output) * tile
+    return math.prod(tiles.output) * (tile + seen * C * O * PACK / together)
 
 
 def convolve(x, w, bias, geometry, groups, M=None):

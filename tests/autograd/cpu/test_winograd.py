@@ -139,6 +139,19 @@ def test_integers_stay_exact(taps, stride):
     np.testing.assert_array_equal(y, as_written(x, w, geometry))
 
 
+@pytest.mark.parametrize("C, O, image, taps, padding", [
+    (16, 32, (32, 32), 4, 1), (17, 33, (14, 13), 6, 3)])
+def test_stride_2_on_blocks_is_stride_2(C, O, image, taps, padding):
+    """Where tiles fit what it becomes, whether it pays or not."""
+    output = tuple((size + 2 * padding - taps) // 2 + 1 for size in image)
+    geometry = Geometry(image, (taps,) * 2, output, (2, 2), (padding,) * 2, (1, 1))
+    rng = np.random.default_rng(0)
+    x, w, y, b = (rng.standard_normal(s) for s in ((2, C, *image), (O, C, taps, taps), (2, O, *output), (O,)))
+    near(space_to_depth.convolve(x, w, b, geometry, 1), einsum.convolve(x, w, b, geometry, 1))
+    near(space_to_depth.filter_gradient(x, y, geometry, 1), einsum.filter_gradient(x, y, geometry, 1))
+    near(convolution.gather_blocks(y, w, None, geometry, 1), einsum.conv_transpose(y, w, None, geometry, 1))
+
+
 @pytest.mark.parametrize("changed", [{}, {"kernel": (3, 4)}, {"stride": (2, 1)}, {"dilation": (1, 2)}], ids=str)
 def test_blocks_are_for_even_filters_with_stride_2(changed):
     geometry = Geometry(**{"image": (9, 9), "kernel": (4, 4), "output": (4, 4), "stride": (2, 2), "padding": (1, 1),
