@@ -20,7 +20,7 @@ import types
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from .backend import device, xp
+from .backend import device, memory_order, xp
 from .mode import mode, no_grad, recording, set_recording
 from .tensor import Joint, Tensor, as_tensor, bare, check_dtype, operands, record
 
@@ -302,12 +302,13 @@ ROWS = 1 << 10  # terms added one after the other, at most: float32 then keeps s
 
 
 def sum_array(x, axis=None, keepdims=False):
-    """x.sum(axis, keepdims=keepdims) of an array. NumPy adds in pairs along the last axis, but row after row along the
-    others: from 2^24 on a float32 sum of ones then stays as it is. Here many rows are added in blocks."""
+    """x.sum(axis, keepdims=keepdims) of an array. NumPy adds in pairs along the axis that is last in memory, but row
+    after row along the others: from 2^24 on a float32 sum of ones then stays as it is. Here many rows are added in
+    blocks."""
     if x.size <= ROWS or x.dtype != np.float32 or axis is None or device() != "cpu":
         return x.sum(axis=axis, keepdims=keepdims)
-    axes = normalize_axis_tuple(axis, x.ndim)
-    fast = [i for i in axes if all(j in axes for j in range(i, x.ndim))]
+    axes, order = normalize_axis_tuple(axis, x.ndim), memory_order(x)
+    fast = [i for n, i in enumerate(order) if all(j in axes for j in order[n:])]
     slow = [i for i in axes if i not in fast]
     if math.prod(x.shape[i] for i in slow) <= ROWS:
         return x.sum(axis=axes, keepdims=keepdims)
