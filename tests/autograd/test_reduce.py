@@ -157,7 +157,8 @@ def test_cumsum_as_numpy(axis):
 
 OF_SCALARS = {**REDUCTIONS, "cumsum": (ag.cumsum, np.cumsum), "cumprod": (ag.cumprod, np.cumprod),
               "vector_norm": (ag.vector_norm, lambda x, axis: np.abs(x)),
-              "softmax": (ag.softmax, scipy.special.softmax), "log_softmax": (ag.log_softmax, scipy.special.log_softmax)}
+              "softmax": (ag.softmax, scipy.special.softmax),
+              "log_softmax": (ag.log_softmax, scipy.special.log_softmax)}
 
 
 @pytest.mark.parametrize("axis", [0, -1, None])
@@ -255,5 +256,5 @@ def test_topk_has_the_first_of_equal_ones_first_and_nan_above_all():
     values, indices = ag.topk(x, 4, largest=False)
     np.testing.assert_array_equal(values.numpy(), [-np.inf, 1.0, 3.0, 3.0])
     np.testing.assert_array_equal(indices.numpy(), [4, 0, 1, 3])
-    with pytest.raises(ValueError, match=r"topk: k is 3, expected an integer from 0 to 2, the size of axis 0 of \(2,\)"):
+    with pytest.raises(ValueError, match=r"topk: k is 3, expected an integer from 0 to 2, .* of axis 0 of \(2,\)"):
         ag.topk(np.ones(2), 3)

@@ -154,8 +154,8 @@ def test_memory_order_does_not_change_results():
 # Repeating
 
 
-@pytest.mark.parametrize("repeats, axis", [(2, None), (0, 0), (3, 1), (2, -1), ([1, 0, 2], 1), ([2], 0), (np.int64(2), 0),
-                                           ([1, 2, 0, 0, 1, 3], None)])
+@pytest.mark.parametrize("repeats, axis", [(2, None), (0, 0), (3, 1), (2, -1), ([1, 0, 2], 1), ([2], 0),
+                                           (np.int64(2), 0), ([1, 2, 0, 0, 1, 3], None)])
 def test_repeat_as_numpy(repeats, axis):
     x = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(ag.repeat(x, repeats, axis).numpy(), np.repeat(x, repeats, axis))
