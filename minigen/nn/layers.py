@@ -136,7 +136,7 @@ class Apply(Module):
 
     def __reduce_ex__(self, protocol):
         if "<" in getattr(self.function, "__qualname__", ""):  # <lambda>, or f.<locals>.g
-            raise pickle.PicklingError(f"Apply: {self.function.__qualname__} cannot be pickled, as no file has it by name: "
+            raise pickle.PicklingError(f"Apply: {self.function.__qualname__} cannot be pickled, no file names it: "
                                        "write a def outside of all others, a functools.partial, or a Module")
         return super().__reduce_ex__(protocol)
 

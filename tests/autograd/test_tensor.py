@@ -498,7 +498,8 @@ def test_floats_are_of_32_or_64_bits(dtype):
     x, a = parameter(np.ones(3, np.float32)), np.ones(3, dtype)
     for call in (lambda: Tensor(a), lambda: parameter(a), lambda: parameter([1.0], dtype=dtype), lambda: x + a,
                  lambda: a * x, lambda: ag.softmax(a), lambda: ag.mean(a), lambda: ag.gelu(a),
-                 lambda: ag.astype(x, dtype), lambda: ag.rms_norm(a, 3), lambda: ag.concatenate([x, a]), lambda: x.backward(a)):
+                 lambda: ag.astype(x, dtype), lambda: ag.rms_norm(a, 3), lambda: ag.concatenate([x, a]),
+                 lambda: x.backward(a)):
         with pytest.raises(TypeError, match=r"dtype is \w+, but floats are float32 or float64 here; use astype"):
             call()
     for number in (dtype(0.5), np.float64(0.5)):  # a number takes the dtype of what it meets
