@@ -20,9 +20,9 @@ import types
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from .backend import device, xp
+from .backend import device, memory_order, xp
 from .mode import mode, no_grad, recording, set_recording
-from .tensor import Joint, Tensor, as_tensor, bare, check_dtype, operands, record
+from .tensor import Joint, Leaf, Tensor, as_tensor, bare, check_dtype, operands, record
 
 
 def backward(y, grad_output=None) -> None:
@@ -44,8 +44,8 @@ def backward(y, grad_output=None) -> None:
     for node, g in leaves.items():
         p = node.tensor()
         if p is not None and g is not None:
-            own = g.data if node in owned else xp.array(g.data)
-            p.grad = Tensor(own if p.grad is None else p.grad.data + own)
+            own = p.grad is None and node not in owned
+            p.grad = Tensor(xp.array(g.data) if own else g.data if p.grad is None else p.grad.data + g.data)
 
 
 Tensor.backward = backward
@@ -139,7 +139,8 @@ def _path(roots, wanted) -> list:
             else:
                 continue
         path.append(node)
-    _check_unchanged(path, needed, [node for node in ancestors if not node.edges])
+    if Leaf.last_change > ancestors[0].number:
+        _check_unchanged(path, needed, [node for node in ancestors if not node.edges])
     return path
 
 
@@ -160,7 +161,7 @@ def _sweep(gradients, wanted, keep=False) -> set:
         if node in wanted:
             wanted[node] = g
         y = None if node.output is None else bare(node.output, node)
-        passed, joint = False, None
+        passed = joint = shared = None
         for parent, pullback in node.edges:
             if parent in needed:
                 if type(pullback) is Joint:
@@ -176,8 +177,6 @@ def _sweep(gradients, wanted, keep=False) -> set:
                 passed = True
         if passed and not keep:
             node.edges = node.output = None
-        if joint is not None:
-            shared = None  # what it holds may lead back to the node
     return owned
 
 
@@ -302,12 +301,16 @@ ROWS = 1 << 10  # terms added one after the other, at most: float32 then keeps s
 
 
 def sum_array(x, axis=None, keepdims=False):
-    """x.sum(axis, keepdims=keepdims) of an array. NumPy adds in pairs along the last axis, but row after row along the
-    others: from 2^24 on a float32 sum of ones then stays as it is. Here many rows are added in blocks."""
+    """x.sum(axis, keepdims=keepdims) of an array. NumPy adds in pairs along the axis that is last in memory, but row
+    after row along the others: from 2^24 on a float32 sum of ones then stays as it is. Here many rows are added in
+    blocks."""
     if x.size <= ROWS or x.dtype != np.float32 or axis is None or device() != "cpu":
         return x.sum(axis=axis, keepdims=keepdims)
     axes = normalize_axis_tuple(axis, x.ndim)
-    fast = [i for i in axes if all(j in axes for j in range(i, x.ndim))]
+    if math.prod(x.shape[i] for i in axes) <= ROWS:
+        return x.sum(axis=axes, keepdims=keepdims)
+    order = memory_order(x)
+    fast = [i for n, i in enumerate(order) if all(j in axes for j in order[n:])]
     slow = [i for i in axes if i not in fast]
     if math.prod(x.shape[i] for i in slow) <= ROWS:
         return x.sum(axis=axes, keepdims=keepdims)

@@ -26,6 +26,7 @@ from .backend import xp
 from .mode import mode
 
 _count = itertools.count()
+_current = mode.get  # looked at by every op
 _new = object.__new__  # past __init__, which checks and converts
 
 
@@ -43,10 +44,11 @@ class Node:
 
 
 class Leaf(Node):
-    """The node of a parameter, without edges. tensor: a weak reference to it. changed: the number that a node had had
-    that was recorded when its array was last overwritten."""
+    """The node of a parameter, without edges. tensor: a weak reference to it. changed: when its array was last
+    overwritten, on the clock that numbers the nodes."""
 
     __slots__ = ("tensor", "changed")
+    last_change = -1  # of all parameters
 
     def __init__(self, x):
         super().__init__([], x.data)
@@ -196,7 +198,8 @@ class Tensor:
         """Overwrites the numbers of a parameter or constant in place: a number, or an array or Tensor of its shape.
 
         A gradient through what was computed before is then refused, as it would be that of neither the old numbers nor
-        the new ones. Writing into `data` itself is not noticed; whoever must calls `mark_changed` afterwards.
+        the new ones. Who writes into `data` itself, or puts another array there, calls `mark_changed` to the same end:
+        it is not noticed.
         """
         if self.node is not None and not is_parameter(self):
             raise RuntimeError(f"assign: a result of shape {self.shape} is not overwritten, its graph needs it")
@@ -209,7 +212,7 @@ class Tensor:
     def mark_changed(self) -> None:
         """Says that a parameter's data was overwritten: results from before are not differentiated any more."""
         if is_parameter(self):
-            self.node.changed = next(_count)
+            self.node.changed = Leaf.last_change = next(_count)
 
     def __repr__(self):
         body = np.array2string(self.numpy(), precision=4, threshold=20, prefix="Tensor(") if self.size else "[]"
@@ -293,9 +296,15 @@ _NUMBERS = (int, float, np.generic)  # bool is an int
 def _operand(x):
     if isinstance(x, Tensor):
         return x
-    if isinstance(x, np.generic) and x.dtype.kind in "fiub":
-        return bare(float(x) if x.dtype.kind == "f" else x.item())  # a longdouble's item is a longdouble
-    return bare(x) if isinstance(x, (int, float)) else Tensor(x)
+    if not isinstance(x, _NUMBERS):
+        return Tensor(x)
+    if isinstance(x, np.generic):
+        if x.dtype.kind not in "fiub":
+            return Tensor(x)
+        x = float(x) if x.dtype.kind == "f" else x.item()  # a longdouble's item is a longdouble
+    lifted = _new(Tensor)
+    lifted.data, lifted.node, lifted.grad = x, None, None
+    return lifted
 
 
 def bare(data, node=None) -> Tensor:
@@ -319,7 +328,7 @@ def record(value, *edges, keep_output=False) -> Tensor:
     y = _new(Tensor)
     y.data = value = value if type(value) is xp.ndarray else xp.asarray(value)  # reductions return scalars
     y.node = y.grad = None
-    now = mode.get()
+    now = _current()
     if now is None or not now.off:
         live = [(x.node, pullback) for x, pullback in edges if x.node is not None]
         if live:

@@ -136,8 +136,8 @@ class Apply(Module):
 
     def __reduce_ex__(self, protocol):
         if "<" in getattr(self.function, "__qualname__", ""):  # <lambda>, or f.<locals>.g
-            raise pickle.PicklingError(f"Apply: {self.function.__qualname__} cannot be pickled, as it is no function of "
-                                       "a file: write a def outside of all others, functools.partial, or a Module")
+            raise pickle.PicklingError(f"Apply: {self.function.__qualname__} cannot be pickled, no file names it: "
+                                       "write a def outside of all others, a functools.partial, or a Module")
         return super().__reduce_ex__(protocol)
 
     def __copy__(self):

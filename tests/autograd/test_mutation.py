@@ -75,8 +75,9 @@ MUTATIONS = {
 
 LINEAR = """
     sweep.add[0] sweep.add[1] sweep.astype[0] sweep.broadcast_to[0] sweep.sum_to[0] ops.sub[0] ops.sub[1]
-    ops.neg[0] activations._zero_where[0] ops.linear[2] shape.reshape[0] shape.transpose[0] shape.swapaxes[0] shape.moveaxis[0]
-    shape.expand_dims[0] shape.squeeze[0] shape.concatenate[0] shape.concatenate[1] shape.concatenate[2]
+    ops.neg[0] ops.linear[2] activations._zero_where[0] shape.reshape[0] shape.transpose[0] shape.swapaxes[0]
+    shape.moveaxis[0] shape.expand_dims[0] shape.squeeze[0] shape.concatenate[0] shape.concatenate[1]
+    shape.concatenate[2]
     shape._take[0] shape.scatter_add[0] shape.pad[0] shape.flip[0] shape.roll[0] shape.tril[0] shape.triu[0]
     reduce.sum[0] reduce.cumsum[0] conv.convolution[2] conv.transposed_convolution[2] conv.channel_sums[0]
     conv._unfold[0] conv._fold[0] resample.max_unpool2d[0] resample._take[0] resample._put[0]

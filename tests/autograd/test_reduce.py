@@ -151,3 +151,110 @@ def test_softmax_sums_to_one(axis):
 def test_cumsum_as_numpy(axis):
     x = RNG.standard_normal((2, 3))
     np.testing.assert_allclose(ag.cumsum(x, axis).numpy(), np.cumsum(x, axis))
+
+
+# Scalars: as with NumPy, one has an axis 0, and -1, when it is reduced
+
+OF_SCALARS = {**REDUCTIONS, "cumsum": (ag.cumsum, np.cumsum), "cumprod": (ag.cumprod, np.cumprod),
+              "vector_norm": (ag.vector_norm, lambda x, axis: np.abs(x)),
+              "softmax": (ag.softmax, scipy.special.softmax),
+              "log_softmax": (ag.log_softmax, scipy.special.log_softmax)}
+
+
+@pytest.mark.parametrize("axis", [0, -1, None])
+@pytest.mark.parametrize("name", OF_SCALARS)
+def test_scalars(name, axis):
+    if axis is None and "softmax" in name:
+        return
+    ours, theirs = OF_SCALARS[name]
+    x = np.array(-1.5)
+    y = ours(x, axis)
+    moments = name in ("mean", "var", "std")  # NumPy's need None, PyTorch's do not
+    np.testing.assert_array_equal(y.numpy(), theirs(x) if moments else theirs(x, axis=axis))
+    ag.gradgradcheck(lambda x: ours(x, axis) ** 2 * x, [x])
+    with pytest.raises((IndexError, ValueError), match="axis 1"):
+        ours(x, 1)
+
+
+# Rounding: the sum of n numbers of one sign is right to a few units of the last place, however many they are
+
+LONG = {
+    "rows": ((20_000_000, 1), 0), "rows of a matrix": ((300_001, 5), 0), "of three axes": ((50, 3000, 4), (0, 1)),
+    "in the middle": ((3, 40_000, 5), 1), "and the last": ((20_000, 2, 3), (0, 2)), "all": ((70_001, 3), None),
+}
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize("name", LONG)
+def test_sums_of_many_float32_numbers(name):
+    shape, axis = LONG[name]
+    x = np.random.default_rng(0).random(shape, dtype=np.float32)
+    expected = x.sum(axis=axis, dtype=np.float64)
+    np.testing.assert_allclose(ag.sum(x, axis).numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(ag.mean(x, axis).numpy(), x.mean(axis=axis, dtype=np.float64), rtol=1e-6)
+    kept = ag.sum(x, axis, keepdims=True)
+    assert kept.shape == x.sum(axis=axis, keepdims=True).shape
+    np.testing.assert_allclose(ag.sum_to(x, kept.shape).numpy(), kept.numpy(), rtol=1e-6)
+
+
+@pytest.mark.cpu
+def test_the_gradient_of_a_bias_of_very_many_rows():
+    b = parameter(np.zeros(1, np.float32))
+    x = np.ones((20_000_000, 1), np.float32)
+    assert grad((b + x), b, x).item() == 20_000_000  # one after the other they would stop at 2^24
+
+
+def test_sums_of_transposed_and_sliced_rows():
+    x = np.random.default_rng(0).random((7, 5001, 3), dtype=np.float32)
+    for view in (x.transpose(1, 2, 0), x[:, ::-1].transpose(1, 0, 2), x[::2, ::3].swapaxes(0, 1), x.T):
+        for axis in (0, 1, (0, 1), (0, 2), (1, 2), -1, None):
+            np.testing.assert_allclose(ag.sum(view, axis).numpy(), view.sum(axis=axis, dtype=np.float64), rtol=1e-6)
+
+
+def test_softmax_of_very_many_is_a_distribution():
+    x = np.zeros((70_000, 2), np.float32)
+    for y in (ag.softmax(x, 0), ag.exp(ag.log_softmax(x, 0))):
+        np.testing.assert_allclose(y.numpy().sum(axis=0, dtype=np.float64), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(ag.logsumexp(x, 0).numpy(), np.log(70_000), rtol=1e-6)
+
+
+# Norms and order
+
+
+def test_the_slope_of_a_norm_at_zero_is_zero():
+    x = parameter(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    for ord in (1, 2, 3, np.inf):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            g = grad(ag.vector_norm(x, 1, ord=ord).sum(), x, create_graph=True)
+        np.testing.assert_array_equal(g.numpy()[0], 0.0)
+        if g.requires_grad:
+            assert np.isfinite(grad(g.sum(), x).numpy()).all()
+    y = ag.normalize(x)
+    np.testing.assert_allclose(y.numpy(), [[0, 0], [0.6, 0.8]])
+    np.testing.assert_array_equal(grad(y, x, np.ones((2, 2))).numpy()[0], 0.0)
+    zero = parameter(np.zeros((1, 2)))
+    similarity = ag.cosine_similarity(zero, np.ones((1, 2)))
+    assert similarity.item() == 0.0
+    np.testing.assert_array_equal(grad(similarity, zero).numpy(), 0.0)
+
+
+def test_norms_as_numpy():
+    x = RNG.standard_normal((2, 3, 4))
+    for ord, axis, keepdims in itertools.product([1, 2, 3.5, np.inf], [None, 1, (0, 2), -1], [False, True]):
+        np.testing.assert_allclose(ag.vector_norm(x, axis, keepdims, ord).numpy(),
+                                   np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord), rtol=1e-12)
+    with pytest.raises(ValueError, match="vector_norm: ord is 0.0, expected a positive number"):
+        ag.vector_norm(x, ord=0)
+
+
+def test_topk_has_the_first_of_equal_ones_first_and_nan_above_all():
+    x = np.array([1.0, 3.0, np.nan, 3.0, -np.inf])
+    values, indices = ag.topk(x, 4)
+    np.testing.assert_array_equal(values.numpy(), [np.nan, 3.0, 3.0, 1.0])
+    np.testing.assert_array_equal(indices.numpy(), [2, 1, 3, 0])
+    values, indices = ag.topk(x, 4, largest=False)
+    np.testing.assert_array_equal(values.numpy(), [-np.inf, 1.0, 3.0, 3.0])
+    np.testing.assert_array_equal(indices.numpy(), [4, 0, 1, 3])
+    with pytest.raises(ValueError, match=r"topk: k is 3, expected an integer from 0 to 2, .* of axis 0 of \(2,\)"):
+        ag.topk(np.ones(2), 3)

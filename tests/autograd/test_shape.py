@@ -149,3 +149,40 @@ def test_memory_order_does_not_change_results():
     x = np.asfortranarray(X)
     np.testing.assert_array_equal(ag.reshape(x, 4, 6).numpy(), X.reshape(4, 6))
     np.testing.assert_array_equal(ag.flatten(x).numpy(), X.reshape(-1))
+
+
+# Repeating
+
+
+@pytest.mark.parametrize("repeats, axis", [(2, None), (0, 0), (3, 1), (2, -1), ([1, 0, 2], 1), ([2], 0),
+                                           (np.int64(2), 0), ([1, 2, 0, 0, 1, 3], None)])
+def test_repeat_as_numpy(repeats, axis):
+    x = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(ag.repeat(x, repeats, axis).numpy(), np.repeat(x, repeats, axis))
+    ag.gradgradcheck(lambda x: ag.repeat(x, repeats, axis) ** 2, [x])
+
+
+@pytest.mark.parametrize("reps", [2, 0, (2,), (2, 3), (1, 2, 3), (2, 1, 1, 2), ()])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0, 2)])
+def test_tile_as_numpy(shape, reps):
+    x = np.random.default_rng(0).standard_normal(shape)
+    np.testing.assert_array_equal(ag.tile(x, reps).numpy(), np.tile(x, reps))
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda x: ag.repeat(x, 1.5), r"repeat: repeats is 1.5, expected an integer that is not negative"),
+    (lambda x: ag.repeat(x, [1, 2, 3], 0), r"repeat: repeats is \[1, 2, 3\], .* axis 0 of shape \(2, 3\)"),
+    (lambda x: ag.repeat(x, -1), "repeat: repeats is -1"),
+    (lambda x: ag.tile(x, (2, 1.5)), r"tile: reps is \(2, 1.5\), expected integers"),
+])
+def test_messages_of_repeating(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(np.ones((2, 3)))
+
+
+def test_an_unknown_size_beside_zero_is_named_as_the_fault():
+    with pytest.raises(ValueError, match=r"reshape: 0 elements of shape \(0, 3\) do not fill shape \(0, -1\); with a 0 "
+                                         "beside it, -1 could be any size: name it"):
+        ag.reshape(np.ones((0, 3)), 0, -1)
+    assert ag.reshape(np.ones((0, 3)), -1, 3).shape == (0, 3)
+    assert ag.flatten(np.ones((0, 3, 2)), 1).shape == (0, 6)

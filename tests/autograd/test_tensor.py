@@ -1,5 +1,7 @@
 """The graph and the sweep: depth, memory, accumulation, orders, dtypes, errors."""
+import ast
 import gc
+import inspect
 import subprocess
 import sys
 import tracemalloc
@@ -12,7 +14,6 @@ import autograd as ag
 from autograd import Tensor, grad, no_grad, parameter
 from autograd.backend import asarray, to_numpy, xp
 from autograd.cases import CASES
-from autograd.tensor import Node
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
@@ -217,7 +218,8 @@ def test_frozen_inputs_keep_nothing_alive():
 @pytest.mark.parametrize("create_graph", [False, True], ids=["first", "second"])
 @every_case
 def test_no_reference_cycles(case, create_graph):
-    """What an op leaves behind is freed when the last reference goes, without the garbage collector."""
+    """What an op leaves behind, whatever it is, is freed when the last reference goes, without the garbage collector:
+    a closure that names itself keeps its arrays as long as a Node would."""
 
     def run():
         xs = [parameter(x) for x in draw(case)]
@@ -233,7 +235,7 @@ def test_no_reference_cycles(case, create_graph):
     try:
         run()
         gc.collect()
-        left = [type(x).__name__ for x in gc.garbage if isinstance(x, (Node, Tensor))]
+        left = [type(x).__name__ for x in gc.garbage]
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
@@ -486,6 +488,42 @@ def test_what_data_becomes():
         parameter([1, 2])
 
 
+HALVES = [np.float16, *([np.longdouble] if np.dtype(np.longdouble) != np.float64 else [])]
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize("dtype", HALVES, ids=lambda t: t.__name__)
+def test_floats_are_of_32_or_64_bits(dtype):
+    """In float16 the mean square of 300 is infinite. Nothing that computes takes such an array, or makes one."""
+    x, a = parameter(np.ones(3, np.float32)), np.ones(3, dtype)
+    for call in (lambda: Tensor(a), lambda: parameter(a), lambda: parameter([1.0], dtype=dtype), lambda: x + a,
+                 lambda: a * x, lambda: ag.softmax(a), lambda: ag.mean(a), lambda: ag.gelu(a),
+                 lambda: ag.astype(x, dtype), lambda: ag.rms_norm(a, 3), lambda: ag.concatenate([x, a]),
+                 lambda: x.backward(a)):
+        with pytest.raises(TypeError, match=r"dtype is \w+, but floats are float32 or float64 here; use astype"):
+            call()
+    for number in (dtype(0.5), np.float64(0.5)):  # a number takes the dtype of what it meets
+        assert (x * number).dtype == (number * x).dtype == (x**number).dtype == np.float32
+    with pytest.raises(TypeError, match="complex"):
+        x * np.complex64(1j)
+
+
+UNARY = (ag.exp, ag.expm1, ag.log1p, ag.sqrt, ag.sin, ag.cos, ag.tanh, ag.arctan, ag.log2, ag.log10, ag.log, ag.erf,
+         ag.lgamma, lambda x: ag.polygamma(0, x), ag.sigmoid, ag.softplus, ag.silu, ag.gelu, ag.elu, ag.leaky_relu,
+         ag.softmax, ag.log_softmax, ag.logsumexp, ag.mean, ag.std, lambda x: ag.logaddexp(x, x), ag.vector_norm)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, bool, np.int16, np.int64])
+def test_functions_of_integers_are_those_of_floats(dtype):
+    """NumPy's exp of 8 bits is float16, in which e^12 is infinite."""
+    x = np.array([12, 1, 80]).astype(dtype)
+    for f in UNARY:
+        y = f(x)
+        assert y.dtype in (np.float32, np.float64)
+        with np.errstate(all="ignore"):
+            np.testing.assert_allclose(y.numpy(), f(x.astype(np.float64)).numpy(), rtol=1e-4)
+
+
 # Being an array and a number
 
 
@@ -605,6 +643,72 @@ def test_part_of_a_freed_graph_raises_too():
     h.sum().backward()
     with pytest.raises(RuntimeError, match="freed"):
         (h * 2.0).sum().backward()
+
+
+def test_pullbacks_that_share_work_do_it_once():
+    """Whichever of the gradients are asked for, of either order; and the inputs may be missing."""
+    calls = []
+
+    def op(a, b, c=None):
+        def gradients(g):
+            calls.append(g)
+            return [g * b, g * a, g]
+
+        value = a.data * b.data if c is None else a.data * b.data + c.data
+        return ag.record(value, *ag.joint((a, b, c), gradients))
+
+    a, b, c = (parameter(np.array([1.0, 2.0]) + k) for k in range(3))
+    for xs, create_graph in (([a, b, c], False), ([a, b, c], True), ([b], False), ([c, a], False)):
+        calls.clear()
+        found = grad((op(a, b, c) ** 2).sum(), xs, create_graph=create_graph)
+        assert len(calls) == 1
+        for g, expected in zip(found, grad(((a * b + c) ** 2).sum(), xs)):
+            np.testing.assert_array_equal(g.numpy(), expected.numpy())
+    calls.clear()
+    grad((op(a, b) + op(b, c) + op(a, a)).sum(), [a, b])
+    assert len(calls) == 3  # once for each op
+    ag.gradgradcheck(op, [x.numpy() for x in (a, b, c)])
+
+
+def test_what_shared_work_returns_is_freed_with_the_node():
+    alive = []
+
+    def op(a, b):
+        def gradients(g):
+            results = [g * 1.0, g * 1.0]
+            refs.extend(weakref.ref(r.data) for r in results)
+            return results
+
+        return ag.record(a.data + b.data, *ag.joint((a, b), gradients))
+
+    def probe(x):
+        def pullback(g):
+            alive.append(sum(ref() is not None for ref in refs))
+            return g
+
+        return ag.record(x.data.copy(), (x, pullback))
+
+    refs = []
+    x = parameter(np.ones(3))
+    h = probe(probe(x) * 2.0)
+    op(h * 3.0, h * 5.0).sum().backward()
+    assert len(refs) == 2 and alive == [0, 0]
+
+
+def test_what_is_attached_to_tensor_is_declared_in_it():
+    """For editors: the names under TYPE_CHECKING are those that other files give to Tensor, with their arguments."""
+    tree = ast.parse(inspect.getsource(Tensor))
+    (block,) = [node for node in tree.body[0].body if isinstance(node, ast.If)]
+    declared = {node.target.id if isinstance(node, ast.AnnAssign) else node.name: node for node in block.body}
+    written = {n.name for n in tree.body[0].body if isinstance(n, ast.FunctionDef)}
+    own = {name for name in vars(Tensor) if callable(getattr(Tensor, name)) or name == "T"}
+    machinery = {"__class__", "__module__", "__doc__", "__slots__"}
+    assert own - written - machinery == set(declared)
+    for name, node in declared.items():
+        if not name.startswith("_") and name != "T":
+            theirs = list(inspect.signature(getattr(Tensor, name)).parameters.values())
+            args = [a.arg for a in node.args.args] + ([node.args.vararg.arg] if node.args.vararg else [])
+            assert args[1:] == [p.name for p in theirs][1:], name
 
 
 def test_record_is_all_that_an_op_of_ones_own_needs():

@@ -203,6 +203,8 @@ def test_gradients_that_do_not_fit_are_refused():
         Adam([])
     with pytest.raises(ValueError, match="pass momentum=0.9"):
         SGD(optimizer.params, lr=0.1, nesterov=True)
+    with pytest.raises(ValueError, match="Adam: a parameter is in params twice, and would be moved twice a step"):
+        Adam([*optimizer.params, optimizer.params[0]])  # as of two overlapping lists
 
 
 @pytest.mark.cpu  # tracemalloc does not see the memory of a GPU

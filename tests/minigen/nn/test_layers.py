@@ -6,6 +6,7 @@ import pytest
 
 from autograd import grad, gradcheck, parameter, relu, sigmoid, tanh
 from autograd.backend import to_numpy
+from minigen import nn
 from minigen.nn import MLP, Apply, Dropout, Embedding, LayerNorm, Linear, ModuleList, Sequential, init
 
 
@@ -225,6 +226,73 @@ def test_layers_agree_with_torch(rng):
     torch_agrees(MLP([6, 8, 3], relu, rng=rng),
                  torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)),
                  normal(rng, 4, 6), rng)
+
+
+LAYERS = {  # a layer here, and in torch.nn
+    "Linear": (lambda nn, **k: nn.Linear(6, 5, **k), True),
+    "Linear without bias": (lambda nn, **k: nn.Linear(6, 5, bias=False, **k), True),
+    "Embedding": (lambda nn, **k: nn.Embedding(7, 3, **k), True),
+    "Embedding with padding": (lambda nn, **k: nn.Embedding(7, 3, padding_idx=2, **k), True),
+    "LayerNorm": (lambda nn: nn.LayerNorm((5, 6)), False),
+    "RMSNorm": (lambda nn: nn.RMSNorm(6), False),
+    "GroupNorm": (lambda nn: nn.GroupNorm(2, 6), False),
+    "BatchNorm1d": (lambda nn: nn.BatchNorm1d(6), False),
+    "BatchNorm2d": (lambda nn: nn.BatchNorm2d(6), False),
+    "InstanceNorm2d": (lambda nn: nn.InstanceNorm2d(6, affine=True, track_running_stats=True), False),
+    "Conv1d": (lambda nn, **k: nn.Conv1d(4, 6, 3, groups=2, **k), True),
+    "Conv2d": (lambda nn, **k: nn.Conv2d(4, 6, (3, 2), **k), True),
+    "ConvTranspose1d": (lambda nn, **k: nn.ConvTranspose1d(4, 6, 3, **k), True),
+    "ConvTranspose2d": (lambda nn, **k: nn.ConvTranspose2d(4, 6, (3, 2), groups=2, **k), True),
+    "MultiheadAttention": (lambda nn, **k: nn.MultiheadAttention(6, 2, **k), True),
+    "MultiheadAttention of other widths": (lambda nn, **k: nn.MultiheadAttention(6, 2, kdim=5, vdim=4, **k), True),
+    "Dropout": (lambda nn, **k: nn.Dropout(0.5, **k), "rng"),
+    "Sequential": (lambda nn, **k: nn.Sequential(nn.Linear(3, 4, **k), nn.LayerNorm(4), nn.Linear(4, 2, **k)), True),
+    "ModuleList": (lambda nn, **k: nn.ModuleList([nn.Linear(3, 4, **k), nn.Linear(4, 2, **k)]), True),
+    "ModuleDict": (lambda nn, **k: nn.ModuleDict({"up": nn.Linear(3, 4, **k), "down": nn.Linear(4, 3, **k)}), True),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_weights_travel_both_ways(name, rng):
+    torch = pytest.importorskip("torch")
+    make, draws = LAYERS[name]
+    ours = make(nn, rng=rng) if draws else make(nn)
+    theirs = make(torch.nn) if draws != "rng" else torch.nn.Dropout(0.5)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    random = lambda a: rng.standard_normal(a.shape) if a.dtype.kind == "f" else np.array(3)
+    state = {key: torch.tensor(random(a), dtype=getattr(torch, str(a.dtype))) for key, a in ours.state_dict().items()}
+    theirs.load_state_dict(state)
+    ours.load_state_dict(theirs.state_dict())  # torch tensors as they are
+    for key, array in ours.state_dict().items():
+        np.testing.assert_array_equal(array, state[key].numpy(), err_msg=key)
+    changed = {key: np.array(random(a), a.dtype) for key, a in ours.state_dict().items()}
+    ours.load_state_dict(changed)
+    theirs.load_state_dict({key: torch.from_numpy(a) for key, a in ours.state_dict().items()})
+    for key, tensor in theirs.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), changed[key], err_msg=key)
+
+
+def test_every_layer_of_torch_is_in_the_table():
+    """Upsample, here a part of the U-Net with a convolution, shares its name only."""
+    torch = pytest.importorskip("torch")
+    layers = {name for name, value in vars(nn).items() if isinstance(value, type) and hasattr(torch.nn, name)}
+    assert layers - {"Module", "Upsample"} == {name.split()[0] for name in LAYERS}
+
+
+def test_embedding_with_padding(rng):
+    layer = Embedding(5, 3, padding_idx=-1, rng=rng)
+    assert (layer.weight.numpy()[4] == 0).all() and (layer.weight.numpy()[:4] != 0).all()
+    g = grad(layer(np.array([4, 0, 4, 1])).sum(), layer.weight).numpy()
+    np.testing.assert_array_equal(g[:, 0], [1, 1, 0, 0, 0])
+    assert repr(layer) == "Embedding(5, 3, padding_idx=-1)  15 parameters"
+    with pytest.raises(ValueError, match="Embedding: padding_idx is 5, expected a row of 5"):
+        Embedding(5, 3, 5, rng=rng)
+
+
+def test_zeroed(rng):
+    for layer in (Linear(3, 4, rng=rng), Linear(3, 4, bias=False, rng=rng)):
+        assert init.zeroed(layer) is layer
+        assert all((p.numpy() == 0).all() for p in layer.parameters())
 
 
 def test_linear_starts_with_the_distribution_of_torch(rng):

@@ -1,4 +1,6 @@
 """Module: what is found under which name, saving, loading, modes. And the check of the engine's package."""
+import collections
+import copy
 import os
 import pathlib
 import shutil
@@ -10,7 +12,7 @@ import pytest
 
 import minigen
 from autograd import Tensor, grad, parameter, relu
-from minigen.nn import MLP, Dropout, Linear, Module, ModuleList, Sequential
+from minigen.nn import MLP, Apply, BatchNorm2d, Dropout, Linear, Module, ModuleDict, ModuleList, Sequential, evaluating
 
 
 class Encoder(Module):
@@ -119,13 +121,76 @@ def test_buffers_are_copies():
 
 
 @pytest.mark.parametrize("hide", [
-    lambda module: [module], lambda module: (1, module.weight), lambda module: {"a": module}
+    lambda module: [module], lambda module: (1, module.weight), lambda module: {"a": module},
+    lambda module: [[1, [module]]], lambda module: {module}, lambda module: {"a": [{"b": module.weight}]},
+    lambda module: {module: 1}, lambda module: collections.deque([module]), lambda module: frozenset([module.bias]),
 ])
 def test_hidden_modules_and_parameters_are_refused(hide):
     module = Module()
-    with pytest.raises(TypeError, match=r"Module.layers is a (list|tuple|dict) .* ModuleList"):
+    with pytest.raises(TypeError, match=r"Module.layers is a (list|tuple|dict|set|deque|frozenset) .* ModuleList"):
         module.layers = hide(Linear(2, 2, rng=np.random.default_rng(0)))
     module.sizes = [1, 2, np.ones(2), Tensor(1.0)]
+
+
+QUERIES = {
+    "parameters": lambda m: m.parameters(), "state_dict": lambda m: m.state_dict(), "eval": lambda m: m.eval(),
+    "train": lambda m: m.train(), "load_state_dict": lambda m: m.load_state_dict({}), "repr": repr,
+    "children": lambda m: m[0].children(), "num_parameters": lambda m: m.num_parameters(),
+}
+LATER = {
+    "list": ([], lambda attribute, layer: attribute.append(layer)),
+    "nested": ([[], 3], lambda attribute, layer: attribute[0].append(layer)),
+    "dict": ({}, lambda attribute, layer: attribute.update(a=layer)),
+    "set": (set(), lambda attribute, layer: attribute.add(layer)),
+    "parameter": ({}, lambda attribute, layer: attribute.update(a={"b": [layer.weight]})),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("kind", LATER)
+def test_what_is_put_into_a_container_later_is_refused_by_every_question(kind, query):
+    class Net(Module):
+        def __init__(self):
+            self.layers = copy.deepcopy(LATER[kind][0])
+
+    outer = Sequential(Net())
+    QUERIES["parameters"](outer)
+    LATER[kind][1](outer[0].layers, Linear(2, 2, rng=np.random.default_rng(0)))
+    with pytest.raises(TypeError, match=r"Net.layers is a (list|dict|set) of modules or parameters.* ModuleList"):
+        QUERIES[query](outer)
+
+
+def test_a_list_that_holds_itself_is_looked_through_once():
+    module = Module()
+    module.sizes = [1]
+    module.sizes.append(module.sizes)
+    assert module.parameters() == []
+
+
+def test_a_child_may_know_its_parent():
+    rng = np.random.default_rng(0)
+    parent = Module()
+    parent.weight = parameter(1.0)
+    parent.child = Linear(2, 2, rng=rng)
+    parent.child.parent = parent
+    parent.child.itself = parent.child
+    assert [name for name, _ in parent.named_modules()] == ["", "child"]
+    assert [name for name, _ in parent.named_parameters()] == ["weight", "child.weight", "child.bias"]
+    assert set(parent.state_dict()) == {"weight", "child.weight", "child.bias"}
+    parent.load_state_dict(parent.state_dict())
+    assert not parent.eval().child.training
+    assert repr(parent) == "Module  7 parameters\n  child: Linear(2, 2)  7 parameters"
+    assert copy.deepcopy(parent).child.parent is not parent
+
+
+def test_evaluating_restores_the_mode_of_each_module():
+    rng = np.random.default_rng(0)
+    net = Sequential(Linear(2, 2, rng=rng), BatchNorm2d(2), Sequential(Dropout(0.5, rng=rng)))
+    net[1].eval()  # frozen
+    with pytest.raises(ZeroDivisionError), evaluating(net) as same:
+        assert same is net and not any(m.training for _, m in net.named_modules())
+        1 / 0
+    assert [m.training for _, m in net.named_modules()] == [True, True, False, True, True]
 
 
 def test_train_and_eval_reach_all_and_return_the_module(model):
@@ -156,6 +221,54 @@ def test_module_list():
         modules.append(relu)
 
 
+def test_a_module_list_grows_as_a_list_does():
+    rng = np.random.default_rng(0)
+    a, b, c, d, e = (Linear(1, n, rng=rng) for n in range(1, 6))
+    modules = ModuleList([a])
+    assert modules.extend([c]) is modules and modules.insert(1, b) is modules
+    modules += [e]
+    modules.insert(-1, d)
+    assert list(modules) == [a, b, c, d, e]
+    assert [name for name, _ in modules.named_parameters()][::2] == [f"{i}.weight" for i in range(5)]
+    module = Module()
+    module.layers = ModuleList()
+    module.layers += [a, b]
+    assert module.num_parameters() == a.num_parameters() + b.num_parameters()
+    modules.extend(modules)
+    assert len(modules) == 10
+    for change in (lambda m: m.extend([relu]), lambda m: m.insert(0, relu)):
+        with pytest.raises(TypeError, match="ModuleList: an item is a function"):
+            change(modules)
+    net = Sequential(a)
+    net.insert(0, relu)
+    net += [relu]
+    assert [type(m) for m in net] == [Apply, Linear, Apply]
+
+
+def test_module_dict():
+    rng = np.random.default_rng(0)
+    a, b, c = (Linear(1, n, rng=rng) for n in range(1, 4))
+    modules = ModuleDict({"a": a})
+    modules["b"] = b
+    modules.update([("c", c)])
+    assert list(modules) == modules.keys() == ["a", "b", "c"] and modules.values() == [a, b, c]
+    assert modules.items() == [("a", a), ("b", b), ("c", c)] and len(modules) == 3
+    assert modules["b"] is b and "b" in modules and "d" not in modules
+    assert [name for name, _ in modules.named_parameters()] == [f"{k}.{n}" for k in "abc" for n in ("weight", "bias")]
+    del modules["a"]
+    assert list(modules) == ["b", "c"]
+    for key in ("d", "training"):
+        with pytest.raises(KeyError):
+            modules[key]
+    with pytest.raises(KeyError):
+        del modules["training"]
+    with pytest.raises(TypeError, match="ModuleDict: an item is a function, expected a Module"):
+        modules["d"] = relu
+    for key in ("keys", "forward", "training", "a.b", "", 3):
+        with pytest.raises(ValueError, match="ModuleDict: the key .* must be a word without dots that is no attribute"):
+            modules[key] = a
+
+
 def test_repr_is_a_tree_with_counts():
     rng = np.random.default_rng(0)
     net = Sequential(MLP([784, 500, 10], relu, rng=rng), Dropout(0.25, rng=rng))
@@ -182,7 +295,7 @@ def test_names_order_and_layouts_are_those_of_torch():
     rng = np.random.default_rng(0)
     ours = Sequential(Linear(6, 5, rng=rng), relu, Sequential(Linear(5, 4, bias=False, rng=rng)))
     assert list(ours.state_dict()) == list(theirs.state_dict())
-    ours.load_state_dict({name: t.numpy() for name, t in theirs.state_dict().items()})
+    ours.load_state_dict(theirs.state_dict())
     x = rng.standard_normal((3, 6)).astype(np.float32)
     np.testing.assert_allclose(ours(x).numpy(), theirs(torch.from_numpy(x)).detach().numpy(), atol=1e-6)
     theirs.load_state_dict({name: torch.from_numpy(a) for name, a in ours.state_dict().items()})
