@@ -1,8 +1,8 @@
 """Evaluation: what a model alone can measure, and what judges say of its samples; and the pictures of samples.
 
 A model measures its likelihood, a bound, an error: `measure(batch, rng)`. Its samples are measured by the judges of the
-data (judges.py). A conditional model, p(x | y), is told the conditions of the split that it is held against, so that its
-samples should be distributed as that split is.
+data (judges.py). A conditional model, p(x | y), is told the conditions of the split that it is held against, so that
+its samples should be distributed as that split is.
 
 Read before this: judges.py. Used by: the command line, examples.
 """

@@ -30,6 +30,8 @@ TRIED = 500  # codes that are decoded at a time
 
 def reconstructions(model, x, columns=8):
     """Rows of `columns` images of x (N, C, H, W), and below each row its reconstructions. N: a multiple of columns."""
+    if len(x) % columns:
+        raise ValueError(f"reconstructions: {len(x)} images do not fill rows of {columns}; pass fewer, or columns")
     pairs = np.stack([model.space.drawn(x), model.reconstruct(x)], axis=1)  # (N, 2, C, H, W)
     rows = pairs.reshape(-1, columns, *pairs.shape[1:]).swapaxes(1, 2)  # (N / columns, 2, columns, C, H, W)
     return rows.reshape(-1, *x.shape[1:])

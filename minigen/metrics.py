@@ -80,7 +80,8 @@ def frechet_distance(a, b) -> float:
     root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
     # C_a C_b has the eigenvalues of root C_b root, which is symmetric
     product = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ C_b @ root), 0.0)).sum()
-    return max(0.0, float(mean @ mean + np.trace(C_a) + np.trace(C_b) - 2.0 * product))  # but for rounding, never negative
+    # but for rounding it is never negative
+    return max(0.0, float(mean @ mean + np.trace(C_a) + np.trace(C_b) - 2.0 * product))
 
 
 def kernel_distance(a, b, block=None) -> tuple[float, float]:

@@ -5,8 +5,8 @@
     log p(x) >= ELBO = E_q[log p(x | z)] - KL(q(z | x) || N(0, I))              Kingma & Welling 2014, eq. 3
 
 Codes lie where N(0, I) is, so that draws from there decode to digits, and so does what lies between two codes; of the
-codes of example 6 neither is true. The recipe is the same model with more care: a wider network, whose weights decay and
-are averaged, and a learning rate that falls. That is worth about a nat. Writes 07_vae.png.
+codes of example 6 neither is true. The recipe is the same model with more care: a wider network, whose weights decay
+and are averaged, and a learning rate that falls. That is worth about a nat. Writes 07_vae.png.
 """
 import numpy as np
 

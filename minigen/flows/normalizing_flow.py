@@ -32,7 +32,7 @@ CHUNK = 100_000  # numbers of data that are worked on at a time
 
 
 class NormalizingFlow(Module):
-    """flow: a layer from v (N, *shape) to z (N, D). space: of the examples. dequantization: of images; None for points."""
+    """flow: a layer from v (N, *shape) to z (N, D). space: of examples. dequantization: of images; None for points."""
 
     def __init__(self, flow, space, dequantization=None):
         if space.levels is not None and dequantization is None:

@@ -4,11 +4,8 @@ import pytest
 
 from minigen import data
 from minigen.data import EIGHT_CENTRES, EIGHT_SIGMA
-from minigen.evaluate import evaluate
 from minigen.judges import LEAST, distance_measure, image_measures, judge, mode_measures
 from minigen.metrics import frechet_distance
-from minigen.models.classifiers import pretrained
-from minigen.nn import Module
 
 
 def rng(seed=0):
@@ -121,40 +118,3 @@ def test_each_set_has_its_judges():
     assert names["two_moons", 50] == names["digits", LEAST - 1] == ["energy distance"]
     assert names["digits", LEAST] == ["Frechet distance", "kernel distance", "precision", "recall", "density",
                                       "coverage", "legibility", "classes", "energy distance"]
-
-
-# Evaluation
-
-
-class Remembers(Module):
-    """A model that knows the test digits by heart, and draws one of the class that it is told."""
-
-    conditions = ("y",)
-    judged = 150
-
-    def __init__(self):
-        self.test, self.asked = data.load("digits", "test"), None
-
-    def sample(self, n, rng, y):
-        assert len(y) == n
-        self.asked = y
-        of_class = [np.flatnonzero(self.test["y"] == k) for k in range(10)]
-        return np.float32(self.test["x"][[rng.choice(of_class[k]) for k in y]]) / 16
-
-    def measure(self, batch, rng):
-        assert list(batch) == ["x", "y"]
-        return []
-
-
-def test_a_model_is_told_the_conditions_of_the_split_that_it_is_held_against():
-    model, test = Remembers(), data.load("digits", "test")
-    measures = named(evaluate(model, test, rng(), train=data.load("digits")))
-    np.testing.assert_array_equal(model.asked, test["y"][:150])
-    assert measures["class accuracy"].value > 0.95
-    assert evaluate(model, test, rng()) == []  # no judge without the training set
-
-
-def test_a_model_that_draws_nothing_has_only_its_own_measures():
-    train, test = data.load("digits"), data.load("digits", "test")
-    names = [measure.name for measure in evaluate(pretrained("digits"), test, rng(), train)]
-    assert names == ["accuracy", "cross entropy"]

@@ -4,6 +4,7 @@ import pytest
 from scipy.linalg import expm
 
 from minigen import latents
+from minigen.data import Space
 
 
 class Shows:
@@ -15,8 +16,25 @@ class Shows:
         return np.asarray(z)[:, None, None, :]
 
 
+class Halves(Shows):
+    """Its reconstructions are half as bright."""
+
+    space = Space((1, 1, 2), 5)
+
+    def reconstruct(self, x):
+        return self.space.drawn(x) / 2
+
+
 def z(n, seed=0, Z=6):
     return np.random.default_rng(seed).standard_normal((n, Z))
+
+
+def test_reconstructions_are_below_their_images():
+    x = np.arange(4).repeat(2).reshape(4, 1, 1, 2)
+    rows = latents.reconstructions(Halves(), x, columns=2)
+    np.testing.assert_allclose(rows[:, 0, 0, 0] * 4, [0, 1, 0, 0.5, 2, 3, 1, 1.5])
+    with pytest.raises(ValueError, match="reconstructions: 3 images do not fill rows of 2"):
+        latents.reconstructions(Halves(), x[:3], columns=2)
 
 
 def test_slerp_is_the_rotation_from_one_to_the_other():

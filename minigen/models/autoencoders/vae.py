@@ -166,7 +166,8 @@ class Categorical(Module):
         self.detail = f"exact gray levels, {space.levels}-way categorical"
 
     def observe(self, x, rng):
-        return asarray(x).reshape(len(x), self.space.size), self.space.rows(x)
+        seen = self.space.rows(x)
+        return asarray(x).reshape(seen.shape), seen
 
     def log_prob(self, x, h):
         return log_categorical(x, self._pixels(h))

@@ -78,6 +78,7 @@ def test_a_few_steps_on_digits():
     (lambda: Glow(Space((1, 8, 8), 17), rng=generator(0)), "pass UniformDequantization"),
     (lambda: images((1, 28, 28), L=3), "28x28 cannot be squeezed L=3 times.*divide by 8"),
     (lambda: images((1, 7, 8), L=1), "7x8 cannot be squeezed L=1 times"),
+    (lambda: images().encode(np.zeros((2, 8, 8, 1), np.uint8)), r"x has shape \(2, 8, 8, 1\).*channels come first"),
     (lambda: images(K=0), "K=0 steps"),
     (lambda: images(L=0), "L=0 levels"),
     (lambda: Glow(Space((3,)), rng=generator(0)), "3 channels have no two equal halves")])

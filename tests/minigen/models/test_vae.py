@@ -239,6 +239,18 @@ def test_bad_arguments(arguments, message):
         VAE(**{"space": DIGITS, **arguments}, rng=rng())
 
 
+@pytest.mark.parametrize("decoder", ["bernoulli", "categorical", "gaussian"])
+@pytest.mark.parametrize("x, message", [
+    (np.zeros((4, 1, 7, 7), np.uint8), r"x has shape \(4, 1, 7, 7\), expected \(N, 1, 8, 8\)"),
+    (np.full((4, 1, 8, 8), 17, np.uint8), "x holds values from 17 to 17, expected 0 to 16"),
+    (np.zeros((4, 1, 8, 8), np.float32), "x has dtype float32, expected integers from 0 to 16"),
+])
+def test_every_decoder_refuses_what_is_no_image_of_its_space(decoder, x, message):
+    model = VAE(DIGITS, decoder, 2, (8,), rng=rng())
+    with pytest.raises(ValueError, match=message):
+        model.loss({"x": x}, rng())
+
+
 def test_bad_data():
     model = VAE(Space((1, 8, 8), 2), "bernoulli", 3, (8,), rng=rng())
     x = data.load("digits")["x"][:4]
