@@ -9,15 +9,15 @@ import numpy as np
 
 from autograd.backend import asarray, normal, rng, to_numpy
 from minigen import data, plot
-from minigen.diffusion import cosine, linear
+from minigen.diffusion import cosine_schedule, linear_schedule
 
 T, IMAGE = 1000, 7
 SHOWN = [1, 50, 100, 200, 300, 400, 500, 600, 800, 1000]
 
 noise = rng(0)
 digits = data.load("mnist10k")
-x_0 = data.to_signed(digits.x[IMAGE : IMAGE + 1], digits.levels)  # (1, 1, 28, 28) on [-1, 1]
-schedules = {"linear": linear(T), "cosine": cosine(T)}
+x_0 = digits.spaces["x"].signed(digits["x"][IMAGE : IMAGE + 1])  # (1, 1, 28, 28) on [-1, 1]
+schedules = {"linear": linear_schedule(T), "cosine": cosine_schedule(T)}
 
 pixels = np.full(100_000, 0.5)
 x_t = pixels
@@ -33,7 +33,7 @@ figure = plt.figure(figsize=(13, 6), layout="constrained")
 top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.1])
 for axes, (name, schedule) in zip(top.subplots(2, 1), schedules.items()):
     eps = normal(rng(1), x_0.shape)  # the same noise at every t
-    path = np.concatenate([x_0] + [to_numpy(schedule.q_sample(asarray(x_0), t, eps)) for t in SHOWN])
+    path = np.concatenate([to_numpy(x_t) for x_t in (x_0, *(schedule.q_sample(x_0, t, eps) for t in SHOWN))])
     axes.imshow(plot.sheet((path + 1) / 2, columns=len(path)), interpolation="nearest")
     axes.set(title=f"{name}:  t = 0, " + ", ".join(map(str, SHOWN)), xticks=[], yticks=[])
 

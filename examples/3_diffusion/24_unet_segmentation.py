@@ -11,7 +11,7 @@ from autograd import binary_cross_entropy_with_logits, grad, no_grad
 from autograd.backend import rng
 from minigen import data, plot
 from minigen.nn import UNet
-from minigen.optim import Adam, cosine
+from minigen.optim import Adam, cosine_decay
 
 STEPS, SAMPLES = 300, 300
 BATCH, SIZE, FRAGMENTS = 32, 40, 6
@@ -19,7 +19,7 @@ BATCH, SIZE, FRAGMENTS = 32, 40, 6
 
 def scenes(digits, n, rng):
     """Images (n, 1, SIZE, SIZE) on [0, 1], and masks of the same shape: 1 where the whole digit is."""
-    x = data.to_unit(digits.x, digits.levels)[:, 0]  # (N, 28, 28)
+    x = digits.spaces["x"].drawn(digits["x"])[:, 0]  # (N, 28, 28)
     images, masks = np.zeros((2, n, 1, SIZE, SIZE), np.float32)
     for image, mask in zip(images[:, 0], masks[:, 0]):
         for _ in range(FRAGMENTS):
@@ -45,11 +45,11 @@ noise = rng(0)
 unet = UNet(1, 1, width=16, multipliers=(1, 2, 4), blocks=1, patch=2, time=False, rng=noise)
 print(f"U-Net of {unet.num_parameters():,} parameters")
 train = data.load("mnist10k")
-optimizer = Adam(unet.parameters(), cosine(3e-3, STEPS))
+optimizer = Adam(unet.parameters(), cosine_decay(3e-3))
 for step in range(STEPS):
     x, mask = scenes(train, BATCH, noise)
     loss = binary_cross_entropy_with_logits(unet(x), mask)
-    optimizer.step(grad(loss, optimizer.params))
+    optimizer.step(grad(loss, optimizer.params), done=step / STEPS)
     if step % 25 == 0:
         print(f"step {step:3}: cross entropy {loss.item():.3f} nats per pixel", flush=True)
 

@@ -12,17 +12,15 @@ import numpy as np
 from autograd import Tensor, no_grad, sigmoid
 from autograd.backend import rng
 from minigen import data, recipes
-from minigen.ema import EMA
-from minigen.train import Run, in_use
+from minigen.evaluate import evaluate
+from minigen.train import Run
 
 STEPS = 5000
 
 points, test = data.load("eight_gaussians"), data.load("eight_gaussians", "test")
-recipe, noise = recipes.find("gan"), rng(0)
-model = recipe.model(points, noise)
-ema = EMA(model, recipe.ema)
-optimizers = {player.name: recipe.optimizers[player.name](player.params) for player in model.players()}
-run = Run(model, data.Batches(points, recipe.batch_size, noise), optimizers, noise, ema)
+noise = rng(0)
+run = Run(recipes.find("gan").plan(points, noise), points, rng=noise, steps=STEPS)
+model = run.model
 
 figure, panels = plt.subplots(1, 5, figsize=(20, 4.3), layout="constrained", width_ratios=[1, 1, 1, 1, 1.1])
 at = np.linspace(-4.5, 4.5, 120, dtype=np.float32)
@@ -33,14 +31,14 @@ for axes, until in zip(panels, (STEPS // 100, STEPS // 20, STEPS // 5, STEPS)):
     with no_grad():
         D = sigmoid(model.discriminator(Tensor(plane))).numpy().reshape(120, 120)
     image = axes.imshow(D, origin="lower", extent=[-4.5, 4.5] * 2, vmin=0, vmax=1, cmap="coolwarm")
-    axes.scatter(*points.x[:500].T, s=4, color="gold", linewidths=0)
+    axes.scatter(*points["x"][:500].T, s=4, color="gold", linewidths=0)
     axes.scatter(*model.sample(500, rng(1)).T, s=4, color="black", linewidths=0)
     axes.set(title=f"after {until:,} steps", xlabel="x1", ylabel="x2", xlim=(-4.5, 4.5), ylim=(-4.5, 4.5))
 figure.colorbar(image, ax=panels[:4], shrink=0.8, label="D(x); gold: data, black: samples")
 
-with in_use(model, ema):
-    for number in model.evaluate(test.x, None, noise):
-        print(number)
+with run.evaluating():
+    for measure in evaluate(model, test, noise, train=points):
+        print(measure)
 print(f"V at the end: {np.mean(V[-STEPS // 10:]):.3f}; -log 4 = {-math.log(4):.3f}")
 panels[4].plot(V, linewidth=0.8)
 panels[4].axhline(-math.log(4), color="k", linestyle="--", label="-log 4: samples like data, D = 1/2")

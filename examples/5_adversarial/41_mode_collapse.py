@@ -9,22 +9,21 @@ import matplotlib.pyplot as plt
 
 from autograd.backend import rng
 from minigen import data, recipes
-from minigen.data.toys import EIGHT_CENTRES, EIGHT_SIGMA
-from minigen.adversarial.judge import modes
-from minigen.optim import Adam
-from minigen.train import Run
+from minigen.data import EIGHT_CENTRES, EIGHT_SIGMA
+from minigen.metrics import modes
+from minigen.optim import adam
+from minigen.train import Run, one_stage
 
 STEPS = 1500
 LR = {"collapse: D slower than G": {"D": 1e-4, "G": 1e-3}, "cure: D faster than G": {"D": 1e-3, "G": 5e-4}}
 
 points = data.load("eight_gaussians")
-recipe = recipes.find("gan")
 figure, rows = plt.subplots(2, 6, figsize=(20, 6.9), layout="constrained", width_ratios=[1, 1, 1, 1, 1.2, 1.2])
 for row, (name, lr) in zip(rows, LR.items()):
     noise = rng(0)
-    model = recipe.model(points, noise)
-    optimizers = {player.name: Adam(player.params, lr[player.name], betas=(0.5, 0.999)) for player in model.players()}
-    run = Run(model, data.Batches(points, recipe.batch_size, noise), optimizers, noise)
+    model = recipes.find("gan").plan(points, noise).model
+    optimizers = {player: adam(rate, betas=(0.5, 0.999)) for player, rate in lr.items()}
+    run = Run(one_stage(model, optimizers, STEPS, batch_size=256), points, rng=noise)
     steps, covered, share = [], [], []
     for part in range(30):
         for _ in range(STEPS // 30):
@@ -36,7 +35,7 @@ for row, (name, lr) in zip(rows, LR.items()):
         share.append(good.mean())
         if part in (14, 19, 24, 29):
             axes = row[(part - 14) // 5]
-            axes.scatter(*points.x[:1000].T, s=3, color="0.8")
+            axes.scatter(*points["x"][:1000].T, s=3, color="0.8")
             axes.scatter(*x.T, s=3)
             axes.set(title=f"step {steps[-1]:,}", xlim=(-4.5, 4.5), ylim=(-4.5, 4.5), xticks=[], yticks=[])
     print(f"{name:26} at the end: {covered[-1]} of 8 modes, {share[-1]:.1%} of the samples are good")
@@ -44,7 +43,7 @@ for row, (name, lr) in zip(rows, LR.items()):
     row[4].plot(steps, covered, "o-", markersize=3)
     row[4].set(title="modes covered", xlabel="step", ylim=(-0.4, 8.4))
     row[5].plot(steps, share, "o-", markersize=3)
-    row[5].axhline(modes(points.x, EIGHT_CENTRES, EIGHT_SIGMA)[0].mean(), color="k", linestyle=":", label="data")
+    row[5].axhline(modes(points["x"], EIGHT_CENTRES, EIGHT_SIGMA)[0].mean(), color="k", linestyle=":", label="data")
     row[5].legend(loc="lower right", frameon=False)
     row[5].set(title="share of good samples", xlabel="step", ylim=(-0.05, 1.05))
 figure.savefig("41_mode_collapse.png", dpi=100)

@@ -12,25 +12,25 @@ import numpy as np
 from autograd import grad
 from autograd.backend import rng
 from minigen import data
+from minigen.adversarial.objectives import GENERATOR_LOSSES
 from minigen.models.adversarial import GAN, MLPDiscriminator, MLPGenerator
-from minigen.models.adversarial.gan import LOSSES
-from minigen.optim import SGD, Adam
-from minigen.train import train
+from minigen.optim import Adam, sgd
+from minigen.train import Run, one_stage, train
 
 STEPS = 600
 
 points = data.load("eight_gaussians")
-norms = {name: [] for name in LOSSES}
+norms = {name: [] for name in GENERATOR_LOSSES}
 models = {}
-for name in LOSSES:
+for name in GENERATOR_LOSSES:
     noise = rng(0)
     networks = MLPGenerator(2, (2,), rng=noise), MLPDiscriminator((2,), rng=noise)
-    models[name] = GAN(*networks, None, loss=name)
+    models[name] = GAN(*networks, points.spaces["x"], loss=name)
     D, G = models[name].players()
-    adam, batches = Adam(D.params, 1e-3), data.Batches(points, 256, noise)
+    adam, batches = Adam(D.params, 1e-3), points.batches(256, noise)
     for _ in range(STEPS):
         adam.step(grad(D.loss(next(batches), noise)["-V"], D.params))
-        g = grad(G.loss(next(batches), noise)[name], G.params)
+        g = grad(G.loss(256, noise)[name], G.params)
         norms[name].append(np.sqrt(sum((p.numpy() ** 2).sum() for p in g)))
     first, *_, last = norms[name]
     print(f"{name:14} norm of G's gradient {first:.3f} after one step of D, {last:.2g} after {STEPS}")
@@ -46,14 +46,12 @@ middle.set(title="norm of G's gradient, G standing still", xlabel="steps of D")
 for axes in left, middle:
     axes.legend(frameon=False)
 for axes, (name, model) in zip(right, models.items()):
-    D, G = model.players()
     before = model.sample(500, rng(1))
-    optimizers = {player.name: SGD(player.params, 0.05) for player in (D, G)}
-    train(model, data.Batches(points, 256, noise), optimizers, STEPS, rng=noise)
+    train(Run(one_stage(model, sgd(0.05), STEPS, batch_size=256), points, rng=noise))
     after = model.sample(500, rng(1))
     way = np.linalg.norm(after - before, axis=1).mean()
     print(f"{name:14} both then play {STEPS} steps: samples move by {way:.2f}")
-    axes.scatter(*points.x[:1000].T, s=3, color="0.8")
+    axes.scatter(*points["x"][:1000].T, s=3, color="0.8")
     axes.scatter(*before.T, s=3, color="k", label="before")
     axes.scatter(*after.T, s=3, color="C3", label=f"after {STEPS} steps")
     axes.set(title=f"samples when both have played: {name}", xlabel="x1", ylabel="x2", xlim=(-5, 5), ylim=(-4.5, 5.5))

@@ -9,17 +9,15 @@ import numpy as np
 
 from autograd.backend import rng
 from minigen import data, plot, recipes
-from minigen.ema import EMA
-from minigen.train import Run, in_use
+from minigen.evaluate import evaluate
+from minigen.train import Run
 
 STEPS = 3000
 
 digits, test = data.load("digits"), data.load("digits", "test")
-recipe, noise = recipes.find("dcgan"), rng(0)
-model = recipe.model(digits, noise)
-ema = EMA(model, recipe.ema)
-optimizers = {player.name: recipe.optimizers[player.name](player.params) for player in model.players()}
-run = Run(model, data.Batches(digits, recipe.batch_size, noise), optimizers, noise, ema)
+noise = rng(0)
+run = Run(recipes.find("dcgan").plan(digits, noise), digits, rng=noise, steps=STEPS)
+model = run.model
 
 z, rows, said = model.noise(12, rng(1)), [], {"D(x)": [], "D(G(z))": []}
 stages = [STEPS // 100, STEPS // 30, STEPS // 10, STEPS // 3, STEPS]
@@ -28,13 +26,13 @@ for until in stages:
         terms = run.advance()
         for name, values in said.items():
             values.append(terms[f"D: {name}"])
-    with in_use(model, ema):
+    with run.evaluating():
         rows.append(model.decode(z))
 
-with in_use(model, ema):
+with run.evaluating():
     print(test.note)
-    for number in model.evaluate(test.x, test.y, noise):
-        print(number)
+    for measure in evaluate(model, test, noise, train=digits):
+        print(measure)
     samples = model.sample(100, noise)
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(18, 5), layout="constrained", width_ratios=[2, 1, 1.3])

@@ -10,11 +10,11 @@ import numpy as np
 
 from autograd import Tensor, grad, parameter, sigmoid, softplus
 from autograd.backend import asarray, rng
+from minigen.data import Space
 from minigen.models.adversarial import GAN, WGANGP, MLPDiscriminator, MLPGenerator
-from minigen.optim import Adam, cosine
+from minigen.optim import Adam, cosine_decay
 
-STEPS = 400
-SIGMA = 0.3
+STEPS, SIGMA = 400, 0.3
 GAPS = [0.0, 0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 4.0]
 
 
@@ -24,12 +24,12 @@ def trained(Model, gap):
     generator, network = MLPGenerator(2, (2,), (), rng=noise), MLPDiscriminator((2,), (64, 64), rng=noise)
     for p, value in zip(generator.parameters(), (SIGMA * np.eye(2), 0.0)):  # G(z) = SIGMA z, and stays so
         p.data[...] = asarray(value)
-    player, history = Model(generator, network, None).players()[0], []
-    adam = Adam(player.params, cosine(3e-3, STEPS), betas=(0.5, 0.9))
-    for _ in range(STEPS):
+    player, history = Model(generator, network, Space((2,))).players()[0], []
+    adam = Adam(player.params, cosine_decay(3e-3), betas=(0.5, 0.9))
+    for step in range(STEPS):
         x = SIGMA * noise.standard_normal((256, 2), dtype=np.float32) + np.float32([gap, 0])
-        terms = player.loss((x, None), noise)
-        adam.step(grad(next(iter(terms.values())), adam.params))
+        terms = player.loss({"x": x}, noise)
+        adam.step(grad(next(iter(terms.values())), adam.params), done=step / STEPS)
         history.append([term.item() for term in terms.values()])
     return network, dict(zip(terms, np.mean(history[-STEPS // 5:], axis=0)))
 
@@ -45,7 +45,7 @@ rows = []
 for gap in GAPS:
     (f, critic), (a, D) = trained(WGANGP, gap), trained(GAN, gap)
     JSD = (np.log(4) - D["-V"]) / 2  # V = 2 JSD - log 4: gan.py, eq. 6
-    rows.append([critic["distance"], JSD, pull(f), pull(lambda x: softplus(a(x)))])  # -f and log(1 - D)
+    rows.append([critic["distance"], JSD, pull(f), pull(lambda x, a=a: softplus(a(x)))])  # -f and log(1 - D)
     print("gap {:.1f}: by the critic {:5.2f}, by D {:.3f} nats; slopes {:.2f} and {:.1e}".format(gap, *rows[-1]))
 distance, JSD, slope_f, slope_D = zip(*rows)
 left.plot(GAPS, GAPS, "k--", label="earth mover's distance")

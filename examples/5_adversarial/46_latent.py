@@ -9,22 +9,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from autograd.backend import rng
-from minigen import data, plot, recipes
-from minigen.ema import EMA
+from minigen import data, latents, plot, recipes
 from minigen.models.classifiers import pretrained
-from minigen.models.adversarial import latent
-from minigen.train import in_use, train
+from minigen.train import Run, train
 
 STEPS = 3000
 FROM, TO = 3, 0  # the classes
 MANY = 60  # z of each kind
 
 digits = data.load("digits")
-recipe, noise = recipes.find("dcgan"), rng(0)
-model = recipe.model(digits, noise)
-ema = EMA(model, recipe.ema)
-optimizers = {player.name: recipe.optimizers[player.name](player.params) for player in model.players()}
-train(model, data.Batches(digits, recipe.batch_size, noise), optimizers, STEPS, rng=noise, ema=ema)
+noise = rng(0)
+run = train(Run(recipes.find("dcgan").plan(digits, noise), digits, rng=noise, steps=STEPS))
+model = run.model
 classifier = pretrained("digits")
 ink = lambda images: images.mean(axis=(1, 2, 3))
 
@@ -40,15 +36,15 @@ def kind(c, sign):
     return wanted
 
 
-with in_use(model, ema):
+with run.evaluating():
     z = model.noise(16, rng(1))
-    walk = latent.interpolate(model, z[:8], z[8:], steps=9)
-    heavy, light, other = (latent.draw_like(model, kind(c, sign), MANY, rng(2))
+    walk = latents.interpolate(model, z[:8], z[8:], steps=9, path=latents.slerp)
+    heavy, light, other = (latents.draw_like(model, kind(c, sign), MANY, rng(2))
                            for c, sign in ((FROM, 1), (FROM, -1), (TO, -1)))
-    moved = np.stack([latent.arithmetic(heavy, light, one[None]) for one in other])  # one by one, not their mean only
+    moved = np.stack([latents.arithmetic(heavy, light, one[None]) for one in other])  # one by one, not their mean only
     before, after = model.decode(other), model.decode(moved)
     means = model.decode(np.stack([heavy.mean(axis=0), light.mean(axis=0), other.mean(axis=0),
-                                   latent.arithmetic(heavy, light, other)]))
+                                   latents.arithmetic(heavy, light, other)]))
 for name, images in ("before", before), ("after", after):
     share = (classifier.judge(images)[1].argmax(axis=1) == TO).mean()
     print(f"light {TO}s {name}: mean gray {ink(images).mean():.3f}, {share:.0%} are taken for a {TO}")
@@ -60,8 +56,9 @@ middle.imshow(plot.sheet(means, columns=1))
 middle.set(title="G of mean z", xticks=[])
 middle.set_yticks((np.arange(4) + 0.5) * middle.get_ylim()[0] / 4,
                   [f"A: heavy {FROM}", f"B: light {FROM}", f"C: light {TO}", "A - B + C"])
-pairs = np.stack([before[:24].reshape(3, 8, *model.shape), after[:24].reshape(3, 8, *model.shape)], axis=1)
-right.imshow(plot.sheet(pairs.reshape(-1, *model.shape), columns=8))
+shape = model.space.shape
+pairs = np.stack([before[:24].reshape(3, 8, *shape), after[:24].reshape(3, 8, *shape)], axis=1)
+right.imshow(plot.sheet(pairs.reshape(-1, *shape), columns=8))
 right.set(title=f"light {TO}s, and below each the same z + mean A - mean B", xticks=[], yticks=[])
 figure.savefig("46_latent.png", dpi=100)
 print("wrote 46_latent.png")

@@ -16,7 +16,7 @@ what a moving average of a generator's weights is good for. train.py lets player
 
 Sources: Korpelevich 1976 (extragradient); Popov 1980, and Daskalakis et al., "Training GANs with Optimism", 2018;
 Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018 (the game).
-Symbols: w both players' numbers, (2, ...); eta step size. Read before this: gan.py.
+Symbols: w both players' numbers, (2, ...); eta step size. Read before this: models/adversarial/gan.py.
 """
 import itertools
 

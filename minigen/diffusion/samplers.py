@@ -74,13 +74,15 @@ def dpm_pp(denoise, x, levels, *, rng=None):
     """DPM-Solver++(2M): ddim's move with D, the x_0 half way, in the place of x_0.
 
     D = x_0 + (x_0 - x_0 of the step before) / (2 r),   r = h before / h,   h the step in lambda = log(a / s)
-    The first step, and the last, which is infinitely long in lambda, are ddim's.
+    The first step is ddim's. So are the last two on the way to s = 0: that level is infinitely far in lambda, and the
+    one before it often so much farther than those before, that x_0 would overshoot. The authors' code does the same.
     """
-    before = None  # (x_0, h) of the step before
-    for t, s in descent(levels):
+    steps, before = descent(levels), None  # (x_0, h) of the step before
+    last = len(steps) - 2 if levels[-1].s == 0 else len(steps)
+    for i, (t, s) in enumerate(steps):
         x_0 = D = denoise(x, t)
         h = _log_snr(s) - _log_snr(t)
-        if before and math.isfinite(h) and math.isfinite(before[1]):
+        if i < last and before and math.isfinite(before[1]):
             D = x_0 + (x_0 - before[0]) * (0.5 * h / before[1])
         k_0, k_t, _ = move_ddim()(t, s)
         x, before = k_0 * D + k_t * x, (x_0, h)

@@ -282,12 +282,12 @@ def torch_graph(work):
 
 def minigen_network(size, tf32):
     from autograd import backend
-    from minigen.diffusion import schedule
+    from minigen.diffusion import linear_schedule
     from minigen.nn.unet import UNet
 
     backend.use("cuda", tf32=tf32)
     arguments, H = NETWORKS[size]
-    return UNet(**arguments, rng=backend.rng(0)), schedule.linear(T), (arguments["in_channels"], H, H)
+    return UNet(**arguments, rng=backend.rng(0)), linear_schedule(T), (arguments["in_channels"], H, H)
 
 
 def minigen_training(size, tf32):
@@ -314,8 +314,8 @@ def minigen_sampling(size, tf32):
     from minigen.diffusion.samplers import move_ddim
 
     net, forward, image = minigen_network(size, tf32)
-    return {"graph": median_ms(SamplingLoop(net, forward, move_ddim(), (IMAGES, *image), seed=0, steps=STEPS),
-                               **minigen_timer(), repeats=5)}
+    loop = SamplingLoop(net, forward.levels(STEPS), move_ddim(), (IMAGES, *image), seed=0)
+    return {"graph": median_ms(loop, **minigen_timer(), repeats=5)}
 
 
 def torch_network(size, tf32):

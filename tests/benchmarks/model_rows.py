@@ -25,7 +25,7 @@ class TrainingMinigen(Training):
         self.adams = [Adam(player.params, 1e-3) for player in self.players]
 
     def gradients(self, player, rng):
-        loss = next(iter(player.loss((self.x, None), rng).values()))
+        loss = next(iter(player.loss({"x": self.x} if player.data else len(self.x), rng).values()))
         return loss, self.grad(loss, player.params)
 
     def step(self):
@@ -91,23 +91,26 @@ def stirred(model, rng):
 
 
 def vae(rng):
+    from minigen.data import Space
     from minigen.models.autoencoders.vae import VAE
 
-    return VAE((1, 28, 28), 2, "bernoulli", latent=40, hidden=(500, 500), rng=rng)
+    return VAE(Space((1, 28, 28), 2), "bernoulli", latent=40, hidden=(500, 500), rng=rng)
 
 
 def dcgan(rng):
+    from minigen.data import Space
     from minigen.models.adversarial import GAN, ConvDiscriminator, ConvGenerator
 
-    shape = 1, 28, 28
-    return GAN(ConvGenerator(64, shape, width=32, rng=rng), ConvDiscriminator(shape, width=32, rng=rng), 256)
+    space = Space((1, 28, 28), 256)
+    generator = ConvGenerator(64, space.shape, width=32, rng=rng)
+    return GAN(generator, ConvDiscriminator(space.shape, width=32, rng=rng), space)
 
 
 def masked_stack(rng):
     """15 masked 3x3 convolutions of 32 channels, a PixelCNN without its finer points."""
     from autograd import binary_cross_entropy_with_logits, conv2d, relu
     from minigen.nn import Conv2d, Module, ModuleList
-    from minigen.train import Player
+    from minigen.player import Player
 
     class MaskedStack(Module):
         def __init__(self):
@@ -116,7 +119,7 @@ def masked_stack(rng):
             self.masks = [raster_mask(with_centre=i > 0) for i in range(15)]
 
         def loss(self, batch, rng):
-            x = h = np.float32(batch[0])
+            x = h = np.float32(batch["x"])
             for i, (conv, mask) in enumerate(zip(self.convs, self.masks)):
                 h = conv2d(h if i == 0 else relu(h), conv.weight * mask, conv.bias, padding=1)
             return {"NLL": binary_cross_entropy_with_logits(h, x)}
@@ -133,20 +136,23 @@ def raster_mask(with_centre):
 
 
 def realnvp(rng):
-    from minigen.models.flows import RealNVP
+    from minigen.data import Space
     from minigen.flows.dequantization import UniformDequantization
+    from minigen.models.flows import RealNVP
 
-    model = RealNVP((1, 8, 8), UniformDequantization(17), rng=rng)
-    model.loss((images(256, (1, 8, 8), 17)(rng), None), rng)  # a first batch sets the activation normalization
+    space = Space((1, 8, 8), 17)
+    model = RealNVP(space, UniformDequantization(space), rng=rng)
+    model.loss({"x": images(256, space.shape, 17)(rng)}, rng)  # a first batch sets the activation normalization
     return stirred(model, rng)
 
 
 def ddpm(rng, shape, unet):
-    from minigen.diffusion import linear
+    from minigen.data import Space
+    from minigen.diffusion import linear_schedule
     from minigen.models.diffusion import DDPM
     from minigen.nn import UNet
 
-    return stirred(DDPM(UNet(1, **unet, rng=rng), linear(1000), shape, 256), rng)
+    return stirred(DDPM(UNet(1, **unet, rng=rng), linear_schedule(1000), Space(shape, 256)), rng)
 
 
 LARGE = {"width": 40, "multipliers": (1, 2), "blocks": 1, "patch": 2}
@@ -187,7 +193,7 @@ class SamplingMinigen(Sampling):
         self.ddim, self.model = ddim, self.make_model()
 
     def step(self, steps=Sampling.STEPS):
-        return self.ddim(self.model.denoise, self.x_T, self.model.schedule, steps)
+        return self.ddim(self.model.denoise, self.x_T, self.model.schedule.levels(steps))
 
     def results(self):
         return {"x_0": self.step(10)}

@@ -92,7 +92,7 @@ class DDPM(Module):
     _draw = by_device(_draw_by_steps, _draw_by_graph)
 
     def captured_step(self, optimizer, batch_size, seed, clip):
-        """Algorithm 1 as a CUDA graph, for train.Stage: a function of a batch and of how much of the training is over."""
+        """Algorithm 1 as a CUDA graph, for train.Stage: a function of a batch and of `done`."""
         shape = batch_size, *self.space.shape
         loop = TrainingLoop(self.network, self.schedule, optimizer, shape, seed=seed, clip=clip)
         return lambda batch, done: {"L_simple": loop(self.space.signed(batch["x"]), done)}

@@ -189,7 +189,8 @@ def test_heun_on_straight_levels_is_heun_on_the_velocity():
 
 @pytest.mark.parametrize("way", [circle, karras_levels], ids=["variance preserving", "Karras"])
 def test_dpm_pp_is_algorithm_2_as_printed(way):
-    """Of DPM-Solver++: alpha, sigma and lambda = log(alpha / sigma) of each level, h the differences of lambda."""
+    """Of DPM-Solver++: alpha, sigma and lambda = log(alpha / sigma) of each level, h the differences of lambda. With
+    lines 4 and 5 for the last steps too, as in the authors' code."""
     levels = way(9)[:-1]
     alpha, sigma, _ = np.array(levels).T
     lam = np.log(alpha / sigma)
@@ -200,9 +201,17 @@ def test_dpm_pp_is_algorithm_2_as_printed(way):
     for i in range(2, len(levels)):
         x_0.append(gaussian(expected, levels[i - 1]))
         r = h[i - 1] / h[i]
-        D = (1 + 1 / (2 * r)) * x_0[i - 1] - 1 / (2 * r) * x_0[i - 2]
+        D = (1 + 1 / (2 * r)) * x_0[i - 1] - 1 / (2 * r) * x_0[i - 2] if i + 1 < len(levels) else x_0[i - 1]
         expected = sigma[i] / sigma[i - 1] * expected - alpha[i] * np.expm1(-h[i]) * D
-    np.testing.assert_allclose(to_numpy(dpm_pp(gaussian, x, levels)), to_numpy(expected), rtol=1e-10)
+    expected = gaussian(expected, levels[-1])  # to CLEAN
+    np.testing.assert_allclose(to_numpy(dpm_pp(gaussian, x, way(9))), to_numpy(expected), rtol=1e-10)
+
+
+def test_few_steps_of_dpm_pp_do_not_overshoot():
+    """On a schedule's even steps of t the last but one is the longest in lambda. With the slope of the step before it
+    20 steps would draw this Gaussian 40 % too wide."""
+    _, variance = moments(dpm_pp, cosine_schedule(1000).levels(20), c=0.3)
+    assert variance == pytest.approx(0.09, rel=0.1)
 
 
 def test_ancestral_is_algorithm_2_as_printed():
