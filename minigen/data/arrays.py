@@ -19,6 +19,7 @@ from .examples import Examples, row_hashes
 from .pictures import FITTED, fitted
 
 LARGEST = 2**32  # bytes that an array may have
+LARGEST_POINT = float(np.finfo(np.float32).max)
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 X, Y = ("x", "images"), ("y", "labels")  # names of arrays in an npz
 
@@ -185,7 +186,7 @@ def _point(fields, where):
     """(x1, x2) as two fields spell it. Python would also take 1_000, and 1e39 is no float32."""
     if len(fields) == 2 and all(map(NUMBER.fullmatch, fields)):
         point = tuple(map(float, fields))
-        if max(map(abs, point)) < np.finfo(np.float32).max:
+        if max(map(abs, point)) <= LARGEST_POINT:
             return point
     raise ValueError(f"{where}, expected two numbers, finite ones")
 

@@ -16,6 +16,7 @@ import math
 import pickletools
 import struct
 import tarfile
+import tokenize
 import zipfile
 import zlib
 
@@ -25,8 +26,8 @@ CIFAR_N, CIFAR_RECORD = 10_000, 3073  # records in a file, bytes in a record
 MEMBERS = 64  # of a tar archive that are looked at; CIFAR-10's has 9
 
 # What reading a damaged archive raises, besides ValueError
-BROKEN = (EOFError, KeyError, NotImplementedError, OverflowError, RecursionError, RuntimeError, TypeError, struct.error,
-          lzma.LZMAError, zipfile.BadZipFile, zlib.error)
+BROKEN = (EOFError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError, RuntimeError, SyntaxError,
+          TypeError, struct.error, tokenize.TokenError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 
 
 def idx(raw):
@@ -160,7 +161,7 @@ def _header(stream, length):
         if np.lib.format.read_magic(stream) != (1, 0):  # of the later ones, a header alone can have gigabytes
             raise ValueError("not written in format 1.0: save it again with np.save or np.savez")
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    except (MemoryError, *BROKEN) as error:
+    except (ValueError, *BROKEN) as error:
         raise ValueError(f"not a NumPy array, or damaged: {str(error)[:100]}") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not read: loading them could run code; save plain numbers")

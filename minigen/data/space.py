@@ -5,7 +5,7 @@
     signed        pixels on [-1, 1], 2 x / (levels - 1) - 1: what noise of mean 0 is added to
     drawn         what models draw and pictures show: a NumPy array, pixels on [0, 1]
 
-Real numbers are the same on every scale. No model spells out a scaling, and none checks what it is given: both are here.
+Real numbers are the same on every scale. No model spells out a scaling, none checks what it is given: both are here.
 Symbols: N examples, C channels, H W image. Read before this: autograd/backend.py. Read next: dataset.py.
 """
 import difflib
