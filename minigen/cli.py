@@ -223,7 +223,7 @@ def _require_accepted(recipe, settings):
     them."""
     what = settings["data"]
     alike = (what,)
-    if what not in data.names():
+    if what not in data.names() or settings["size"]:
         alike, what = recipes.alike(data.load(what, size=settings["size"]))
     if not set(alike) <= set(recipe.accepts):
         raise ValueError(f"'{recipe.name}' is not made for {what}; it takes {', '.join(recipe.accepts)}")
