@@ -500,9 +500,13 @@ def test_an_npz_of_several_arrays_is_asked_about(tmp_path):
 
 
 def test_a_bomb_of_an_npz_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("minigen.data.arrays.LARGEST", 10**6)
+    monkeypatch.setattr("minigen.data.arrays.SMALL", 10**6)
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros((20_000, 8, 8), np.uint8))
     refused(tmp_path / "a.npz", "(20000, 8, 8) of uint8, 1,280,000 bytes; no more than 1,000,000")
+    header = b"\0\0\x08\x03" + struct.pack(">3I", 20_000, 8, 8)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(header + bytes(20_000 * 64)))
+    refused(tmp_path / "a.gz", "IDX header promises (20000, 8, 8), 1280000 bytes; 1000000 can follow at most")
+    monkeypatch.setattr("minigen.data.arrays.LARGEST", 10**6)
     np.save(tmp_path / "a.npy", np.zeros((20_000, 8, 8), np.uint8))
     refused(tmp_path / "a.npy", "no more than 1,000,000")
 

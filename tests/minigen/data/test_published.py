@@ -1,10 +1,12 @@
 """The published sets in the folders that people have, and what is not taken for them. Stand-ins of their sizes, no
 network."""
+import bz2
 import dataclasses
 import functools
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import pickle
 import shutil
@@ -258,6 +260,13 @@ def test_members_that_are_no_files_are_refused(member, kind):
         formats.cifar(tar({"test_batch": member}), ["test_batch.bin"])
 
 
+def test_an_archive_packed_twice_is_not_unpacked_twice():
+    for pack in (gzip.compress, bz2.compress, lzma.compress):
+        with pytest.raises(ValueError, match="not the CIFAR-10 binary archive") as caught:
+            formats.cifar(pack(tar({"test_batch": bytes(formats.CIFAR_N * formats.CIFAR_RECORD)})), ["test_batch.bin"])
+        assert "\n" not in str(caught.value)
+
+
 def test_an_archive_of_endless_members_is_left():
     members = {f"m{i}": b"" for i in range(100)} | {"test_batch": records()}
     with pytest.raises(ValueError, match="test_batch.bin is not in it"):
@@ -289,6 +298,11 @@ def test_a_file_for_python_is_read_without_unpickling(monkeypatch):
     assert np.array_equal(x, expected[0]) and np.array_equal(y, expected[1])
     again = pickle.dumps({b"data": x.reshape(N, -1), b"labels": y.tolist()}, protocol=4)  # by a Python of today
     assert all(np.array_equal(a, b) for a, b in zip(formats.cifar_pickle(again), expected))
+
+
+def test_a_pickle_of_endless_instructions_is_left():
+    with pytest.raises(ValueError, match="has 0 labels and no pixels"):
+        formats.cifar_pickle(b"\x80\x02" + b"N0" * formats.INSTRUCTIONS + as_pickle()[2:])
 
 
 @pytest.mark.parametrize("raw", [b"", b"no pickle", pickle.dumps({"labels": [1] * N}), as_pickle()[:10_000_000]],
