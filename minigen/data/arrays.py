@@ -154,8 +154,8 @@ def _labels(labels, N):
 def _require_size(path, shape, dtype):
     size = math.prod(shape) * dtype.itemsize
     if size > _most(path):
-        raise ValueError(f"it holds {shape} of {dtype}, {size:,} bytes; no more than {_most(path):,} are read from a file "
-                         "of its size")
+        raise ValueError(f"it holds {shape} of {dtype}, {size:,} bytes; no more than {_most(path):,} are read from a "
+                         "file of its size")
 
 
 def _most(path):

@@ -208,6 +208,16 @@ def test_the_middle_is_cut_out_and_resized_with_antialiasing(tmp_path):
     assert np.abs(found.x[0, 0, :, 2:-2].astype(int) - 127).max() <= 3
 
 
+def test_edges_get_no_halo(tmp_path):
+    place, path = one_file(tmp_path)
+    pixels = np.full((100, 100), 50, np.uint8)
+    pixels[30:70, 30:70] = 200
+    Image.fromarray(pixels).save(path)
+    for size in ((32, 32), (150, 150)):
+        found = only(place, size=size).x
+        assert found.min() == 50 and found.max() == 200
+
+
 def test_size_is_height_then_width(tmp_path):
     place = photos(tmp_path / "photos", size=(20, 30))
     assert data.load(place, size="12x16").spaces["x"].shape == (3, 12, 16)
