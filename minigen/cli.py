@@ -2,6 +2,7 @@
 
     minigen train vae                              # on the recipe's own data, into runs/vae
     minigen train vae --data digits --budget 5m
+    minigen train vae --data photos --size 32      # on a folder of your own images
     minigen train vae --resume                     # goes on where it was stopped or killed
     minigen sample runs/vae -n 100
     minigen evaluate runs/vae --split test

@@ -45,8 +45,11 @@ def read_picture(raw):
 
 
 def fitted(picture, size):
-    """The middle of a picture, as large as has the shape of size (H, W), resized to it. Lanczos' filter would be sharper,
-    and put a bright line beside every dark edge, which a model then learns; Hamming's stays within the values it finds."""
+    """The middle of a picture, as large as has the shape of size (H, W), resized to it.
+
+    Lanczos' filter would be sharper, and put a bright line beside every dark edge, which a model then learns; Hamming's
+    stays within the values that it finds.
+    """
     H, W = size
     return ImageOps.fit(picture, (W, H), Image.Resampling.HAMMING)
 
