@@ -2,6 +2,7 @@
 
     minigen train vae                              # on the recipe's own data, into runs/vae
     minigen train vae --data digits --budget 5m
+    minigen train vae --data photos --size 32      # on a folder of your own images
     minigen train vae --resume                     # goes on where it was stopped or killed
     minigen sample runs/vae -n 100
     minigen evaluate runs/vae --split test
@@ -229,7 +230,7 @@ def _require_accepted(recipe, settings):
     them."""
     what = settings["data"]
     alike = (what,)
-    if what not in data.names():
+    if what not in data.names() or settings["size"]:
         alike, what = recipes.alike(data.load(what, size=settings["size"]))
     if not set(alike) <= set(recipe.accepts):
         raise ValueError(f"'{recipe.name}' is not made for {what}; it takes {', '.join(recipe.accepts)}")

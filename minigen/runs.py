@@ -79,7 +79,7 @@ def read(path):
 
 
 def data_digest(dataset) -> str | None:
-    """Changes with any example of a user's own data; None for the known sets, which are what they are."""
+    """Changes with any example of this split of a user's own data; None for the known sets, which are what they are."""
     return None if dataset.name in data.names() else checkpoint.digest(dataset.columns)
 
 

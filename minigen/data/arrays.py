@@ -2,13 +2,14 @@
 
     x.npy, x.npz        images (N, H, W), (N, H, W, C) or (N, C, H, W), C being 1 or 3; or points (N, 2). uint8, or
                         floats in [0, 1], or bool for bits. In an npz they are its only array or that called x or
-                        images, and an array y or labels holds labels
+                        images; labels are called y or labels
     train-images-idx3-ubyte, .gz        images; the labels are beside them in train-labels-idx1-ubyte
     points.csv          two numbers a line, with commas, semicolons, tabs or blanks between; a header is passed over
 
 What could be meant in two ways is refused, and the message says how to save it so that it cannot.
 Read before this: formats.py, examples.py.
 """
+import math
 import re
 
 import numpy as np
@@ -19,19 +20,21 @@ from .examples import Examples, row_hashes
 from .pictures import FITTED, fitted
 
 LARGEST = 2**32  # bytes that an array may have
+SMALL, RATIO = 2**26, 250  # bytes that any may have, and how many times its file: what unpacks to more is no pictures
+LARGEST_POINT = float(np.finfo(np.float32).max)
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
-X, Y = ("x", "images"), ("y", "labels")  # names of arrays in an npz
+X, Y = ("x", "images", "image"), ("y", "labels", "label")  # names of arrays in an npz
 
 
 def read_numpy(path, size=None) -> Examples:
     """The Examples in a .npy or .npz."""
     if path.suffix.lower() == ".npy":
-        _require_size(*formats.npy_header(path))
+        _require_size(path, *formats.npy_header(path))
         return of_arrays(np.load(path, allow_pickle=False), None, [], size)
     headers = formats.npz_headers(path)
     name, labels = _choose(headers)
     for each in filter(None, (name, labels)):
-        _require_size(*headers[each])
+        _require_size(path, *headers[each])
     others = sorted(headers.keys() - {name, labels})
     facts = [f"array {name}"] + ([f"labels {labels}"] if labels else [])
     facts += [f"without {', '.join(others)[:80]}"] if others else []
@@ -64,7 +67,7 @@ def read_idx_pair(path, size=None) -> Examples:
 def _idx(path):
     with files.opened(path) as stream:
         try:
-            return formats.read_idx(stream, LARGEST)
+            return formats.read_idx(stream, _most(path))
         except files.BROKEN as error:
             raise ValueError(f"'{path.name}' is cut off or damaged, {error}") from error
 
@@ -148,10 +151,16 @@ def _labels(labels, N):
     return labels
 
 
-def _require_size(shape, dtype):
-    size = int(np.prod([*map(float, shape), dtype.itemsize]))
-    if size > LARGEST:
-        raise ValueError(f"it holds {shape} of {dtype}, {size:,} bytes; no more than {LARGEST:,} are read")
+def _require_size(path, shape, dtype):
+    size = math.prod(shape) * dtype.itemsize
+    if size > _most(path):
+        raise ValueError(f"it holds {shape} of {dtype}, {size:,} bytes; no more than {_most(path):,} are read from a "
+                         "file of its size")
+
+
+def _most(path):
+    """How many bytes are read from a file, unpacked."""
+    return min(LARGEST, max(SMALL, RATIO * path.stat().st_size))
 
 
 # -- points ----------------------------------------------------------------------------------------------
@@ -185,7 +194,7 @@ def _point(fields, where):
     """(x1, x2) as two fields spell it. Python would also take 1_000, and 1e39 is no float32."""
     if len(fields) == 2 and all(map(NUMBER.fullmatch, fields)):
         point = tuple(map(float, fields))
-        if max(map(abs, point)) < np.finfo(np.float32).max:
+        if max(map(abs, point)) <= LARGEST_POINT:
             return point
     raise ValueError(f"{where}, expected two numbers, finite ones")
 

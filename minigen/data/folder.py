@@ -93,18 +93,19 @@ def _decode(folder, found, size):
     """(arrays x uint8 (N, C, H, W), hashes, rows: which files they are from; facts: in words, what was done)."""
     pixels, hashes, rows, done, broken, shape, first = None, [], [], set(), [], size, None
     for row, path in enumerate(tqdm(found, desc="decoding images", unit="file", disable=None, leave=False)):
+        name = path.relative_to(folder)
         try:
             raw = _contents(path)
             picture, to_it = read_picture(raw)
         except (OSError, ValueError) as error:
-            broken.append(f"'{path.relative_to(folder)}' ({getattr(error, 'strerror', None) or error})")
+            broken.append(f"'{name}' ({getattr(error, 'strerror', None) or error})")
             continue
         H, W = picture.height, picture.width
         if shape is None:
-            shape, first = (H, W), path
+            shape, first = (H, W), name
         if (H, W) != shape and size is None:
-            raise ValueError(f"images in '{folder}' have several sizes: '{first.name}' is {shape[0]}x{shape[1]} (height"
-                             f" x width), '{path.name}' {H}x{W}; give one size for all, e.g. --size 32")
+            raise ValueError(f"images in '{folder}' have several sizes: '{first}' is {shape[0]}x{shape[1]} (height"
+                             f" x width), '{name}' {H}x{W}; give one size for all, e.g. --size 32")
         if (H, W) != shape:
             picture, to_it = fitted(picture, shape), {*to_it, FITTED}
         if pixels is None:

@@ -11,22 +11,24 @@ A small file can promise gigabytes, or unpack to them. So headers are read befor
 """
 
 import io
+import itertools
 import lzma
 import math
 import pickletools
 import struct
 import tarfile
+import tokenize
 import zipfile
 import zlib
 
 import numpy as np
 
 CIFAR_N, CIFAR_RECORD = 10_000, 3073  # records in a file, bytes in a record
-MEMBERS = 64  # of a tar archive that are looked at; CIFAR-10's has 9
+MEMBERS, INSTRUCTIONS = 64, 200_000  # of an archive and of a pickle that are looked at; CIFAR-10's have 9 and 31,000
 
 # What reading a damaged archive raises, besides ValueError
-BROKEN = (EOFError, KeyError, NotImplementedError, OverflowError, RecursionError, RuntimeError, TypeError, struct.error,
-          lzma.LZMAError, zipfile.BadZipFile, zlib.error)
+BROKEN = (EOFError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError, RuntimeError, SyntaxError,
+          TypeError, struct.error, tokenize.TokenError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 
 
 def idx(raw):
@@ -69,7 +71,7 @@ def cifar(raw, files):
     """Tar archive, names of the .bin files in it -> images uint8 (N, 3, 32, 32), labels uint8 (N,)."""
     wanted, found = {f"cifar-10-batches-bin/{file}" for file in files}, {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        with tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as archive:  # which unpacks nothing a second time
             for member, _ in zip(archive, range(MEMBERS)):
                 if member.name in wanted:
                     found[member.name.rpartition("/")[2]] = _cifar_member(archive, member)
@@ -106,7 +108,7 @@ def cifar_pickle(raw):
     not carried out, the pixels are the long string after "data", and the labels the small numbers after "labels"."""
     pixels, labels, key = None, [], None
     try:
-        for instruction, argument, _ in pickletools.genops(raw):
+        for instruction, argument, _ in itertools.islice(pickletools.genops(raw), INSTRUCTIONS):
             if isinstance(argument, (str, bytes)):
                 text = argument.encode("latin-1", "replace") if isinstance(argument, str) else argument
                 if key == b"data" and len(text) == CIFAR_N * (CIFAR_RECORD - 1):
@@ -160,7 +162,7 @@ def _header(stream, length):
         if np.lib.format.read_magic(stream) != (1, 0):  # of the later ones, a header alone can have gigabytes
             raise ValueError("not written in format 1.0: save it again with np.save or np.savez")
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    except (MemoryError, *BROKEN) as error:
+    except (ValueError, *BROKEN) as error:
         raise ValueError(f"not a NumPy array, or damaged: {str(error)[:100]}") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not read: loading them could run code; save plain numbers")

@@ -4,7 +4,7 @@
     gray, palette, 1 bit, 16 bit, CMYK              become RGB; of 16 bits the upper ones are kept
     transparent parts                               are laid over white
     a photograph that the camera held sideways      is turned upright, as its EXIF tag says
-    another size                                    the middle, in the new shape, is resized with antialiasing (Lanczos)
+    another size                                    the middle, in the new shape, is resized with antialiasing
 
 Read next: folder.py.
 """
@@ -45,9 +45,13 @@ def read_picture(raw):
 
 
 def fitted(picture, size):
-    """The middle of a picture, as large as has the shape of size (H, W), resized to it."""
+    """The middle of a picture, as large as has the shape of size (H, W), resized to it.
+
+    Lanczos' filter would be sharper, and put a bright line beside every dark edge, which a model then learns; Hamming's
+    stays within the values that it finds.
+    """
     H, W = size
-    return ImageOps.fit(picture, (W, H), Image.Resampling.LANCZOS)
+    return ImageOps.fit(picture, (W, H), Image.Resampling.HAMMING)
 
 
 def _in_rgb(picture, done):
