@@ -5,8 +5,8 @@ Symbols: N batch, K classes. Losses are in nats. Read before this: ops.py, reduc
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from .backend import uniform, xp
 from .activations import softplus
+from .backend import uniform, xp
 from .ops import abs, exp, log, where
 from .reduce import log_softmax, mean, sum, vector_norm
 from .shape import getitem, moveaxis

@@ -25,9 +25,9 @@ import numpy as np
 
 from . import gpu
 from .backend import by_device, xp
+from .conv import channel_sums, image_sums
 from .cpu.channels import along_rows
 from .cpu.threads import parallel_for, shared_matmul
-from .conv import channel_sums, image_sums
 from .mode import recording
 from .ops import sqrt
 from .reduce import mean

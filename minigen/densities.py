@@ -15,8 +15,21 @@ import math
 
 import numpy as np
 
-from autograd import (Tensor, as_tensor, astype, broadcast_to, exp, expand_dims, expm1, log, log_softmax,
-                      logsumexp, softplus, take_along_axis, where)
+from autograd import (
+    Tensor,
+    as_tensor,
+    astype,
+    broadcast_to,
+    exp,
+    expand_dims,
+    expm1,
+    log,
+    log_softmax,
+    logsumexp,
+    softplus,
+    take_along_axis,
+    where,
+)
 from autograd.backend import default_dtype, xp
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -30,6 +43,9 @@ def log_bernoulli(x, logits):
 
     The second form follows from log(1 - p) = -softplus(logits) and log p = logits - softplus(logits).
     x: 0 or 1; a gray value between them gives the cross entropy, which is no log-probability.
+
+    >>> log_bernoulli([0, 1], 0.0)  # - log 2
+    Tensor([-0.6931 -0.6931], shape=(2,))
     """
     x, logits = _floating(x, logits)
     return x * logits - softplus(logits)

@@ -15,8 +15,18 @@ from dataclasses import replace
 import numpy as np
 
 from .data import EIGHT_CENTRES, EIGHT_SIGMA
-from .metrics import (Measure, class_histogram, density_coverage, energy_distance, frechet_distance, kernel_distance,
-                      legible, mean_interval, modes, precision_recall)
+from .metrics import (
+    Measure,
+    class_histogram,
+    density_coverage,
+    energy_distance,
+    frechet_distance,
+    kernel_distance,
+    legible,
+    mean_interval,
+    modes,
+    precision_recall,
+)
 from .models.classifiers.cnn import SHIPPED, pretrained
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval

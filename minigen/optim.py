@@ -145,6 +145,12 @@ class Adam(Optimizer):
     """Moves each element by about lr: the mean of its gradients over the root of their mean square.
 
     betas: decay rates of the two means. eps: keeps the quotient finite. Kingma & Ba 2015, algorithm 1.
+
+    >>> from autograd import parameter
+    >>> theta = parameter([1.0, 1.0])
+    >>> Adam([theta], lr=0.1).step([Tensor([5.0, -0.002])])
+    >>> theta
+    Tensor([0.9 1.1], requires_grad, shape=(2,))
     """
 
     slots = ("m", "v")
@@ -232,7 +238,12 @@ def step_decay(lr, at, factor=0.1):
 
 
 def cosine_decay(lr, final=0.0):
-    """From lr to final along half a cosine. Loshchilov & Hutter 2017, eq. 5."""
+    """From lr to final along half a cosine. Loshchilov & Hutter 2017, eq. 5.
+
+    >>> rate = cosine_decay(1e-3)
+    >>> rate(0.0), rate(0.5), rate(1.0)
+    (0.001, 0.0005, 0.0)
+    """
     return lambda done: final + 0.5 * (lr - final) * (1.0 + math.cos(math.pi * done))
 
 

@@ -15,6 +15,12 @@ class Player:
     loss(batch, rng) -> {name: scalar Tensor}: the first is minimized, the others are shown beside it. batch is a dict of
     named columns, in the data's own units. data: False for a player that needs none; its loss is called with the number
     of examples in a batch in the place of the batch. In eval mode a loss must leave the model as it was.
+
+    >>> from autograd import parameter
+    >>> mean = parameter([0.0])
+    >>> player = Player("mean", [mean], lambda batch, rng: {"squared error": ((batch["x"] - mean) ** 2).mean()})
+    >>> player.loss({"x": [1.0, 3.0]}, rng=None)["squared error"].item()
+    5.0
     """
 
     name: str

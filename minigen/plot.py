@@ -65,7 +65,7 @@ def sheet(images, columns=None):
     images = to_numpy(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"grid: images has shape {images.shape}, expected (N, 1 or 3, H, W) with N >= 1")
-    N, C, H, W = images.shape
+    N, _C, H, W = images.shape
     columns = columns or math.ceil(math.sqrt(N))
     rows = math.ceil(N / columns)
     zoom = max(1, round(640 / (columns * W)))  # whole numbers keep the pixels square

@@ -23,8 +23,8 @@ columns.py, and each way when its turn comes.
 import functools
 import math
 
-from . import columns, depthwise, pointwise, space_to_depth, winograd
 from ..backend import xp
+from . import columns, depthwise, pointwise, space_to_depth, winograd
 from .channels import add_bias
 from .windows import by_group
 

@@ -14,9 +14,9 @@ as a convolutional layer?", 2016 (the transposed map). Read before this: geometr
 import functools
 import math
 
-from . import winograd
 from ..backend import xp
 from ..geometry import Geometry
+from . import winograd
 from .threads import parallel_for
 
 

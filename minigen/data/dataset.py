@@ -24,6 +24,13 @@ class Dataset:
 
     columns: name -> array (N, ...). spaces: name -> Space of its entries. note: one line for printed results: split,
     size, source. Real numbers are float32, images uint8, other integers int64. ValueError where these do not hold.
+
+    >>> from minigen import data
+    >>> digits = data.load("digits")
+    >>> digits
+    <Dataset digits train split, 1,000 images 8x8, 17 levels (UCI, CC BY 4.0); x (1000, 1, 8, 8), y (1000,)>
+    >>> digits["y"][:4]
+    array([0, 1, 2, 3])
     """
 
     name: str

@@ -42,7 +42,11 @@ def signal_and_noise(level, x):
 
 
 def noised(x_0, eps, level):
-    """x_t = a x_0 + s eps. x_0, eps: arrays or Tensors (N, ...)."""
+    """x_t = a x_0 + s eps. x_0, eps: arrays or Tensors (N, ...).
+
+    >>> noised(np.float32([[1.0]]), np.float32([[-2.0]]), Level(a=0.8, s=0.6, t=400)).round(6)
+    array([[-0.4]], dtype=float32)
+    """
     if x_0.shape != eps.shape:
         raise ValueError(f"noised: x_0 has shape {x_0.shape}, eps {eps.shape}; pass noise of x_0's shape")
     a, s = signal_and_noise(level, x_0)

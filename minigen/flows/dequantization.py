@@ -25,8 +25,8 @@ from autograd.backend import asarray, default_dtype, normal, xp
 
 from ..data import dequantize
 from ..densities import log_standard_normal
-from .layers import MaskedCoupling, checkerboard
 from ..nn.module import Module, ModuleList
+from .layers import MaskedCoupling, checkerboard
 
 
 class UniformDequantization(Module):

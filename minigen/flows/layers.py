@@ -25,8 +25,25 @@ import math
 import numpy as np
 import scipy.linalg
 
-from autograd import (as_tensor, broadcast_to, concatenate, exp, flatten, inv, log, parameter, pixel_shuffle,
-                      pixel_unshuffle, sigmoid, softplus, split, sqrt, tanh, tril, triu)
+from autograd import (
+    as_tensor,
+    broadcast_to,
+    concatenate,
+    exp,
+    flatten,
+    inv,
+    log,
+    parameter,
+    pixel_shuffle,
+    pixel_unshuffle,
+    sigmoid,
+    softplus,
+    split,
+    sqrt,
+    tanh,
+    tril,
+    triu,
+)
 from autograd.backend import asarray, default_dtype, xp
 
 from ..nn.module import Module, ModuleList

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd import conv
-from autograd.cpu import columns, convolution as on_cpu, depthwise, einsum, pointwise
 from autograd.conv import convolution, filter_gradient, transposed_convolution
+from autograd.cpu import columns, depthwise, einsum, pointwise
+from autograd.cpu import convolution as on_cpu
 from autograd.geometry import Geometry, output_size
 from autograd.gradcheck import gradcheck, gradgradcheck
 

@@ -7,8 +7,18 @@ from hypothesis import strategies as st
 import autograd as ag
 from autograd import tables
 from autograd.gradcheck import gradcheck, gradgradcheck
-from autograd.resample import (adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool1d, avg_pool2d, interpolate,
-                               max_pool1d, max_pool2d, max_unpool2d, pixel_shuffle, pixel_unshuffle)
+from autograd.resample import (
+    adaptive_avg_pool2d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    interpolate,
+    max_pool1d,
+    max_pool2d,
+    max_unpool2d,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
 
 RUNS = settings(max_examples=40, deadline=None, derandomize=True, database=None,
                 suppress_health_check=list(HealthCheck))
@@ -46,7 +56,7 @@ def test_max_pool2d_is_torchs(
     args = kernel, stride, padding, dilation, ceil
     same_as_torch(lambda x: max_pool2d(x, *args), lambda x: F.max_pool2d(x, *args), [x])
     y, indices = max_pool2d(x, *args, return_indices=True)
-    expected, where = F.max_pool2d(torch.tensor(np.array(x)), *args, return_indices=True)
+    _expected, where = F.max_pool2d(torch.tensor(np.array(x)), *args, return_indices=True)
     np.testing.assert_array_equal(indices.numpy(), where.numpy())
     planes = where.numpy().reshape(-1, y.shape[-2] * y.shape[-1]).tolist()
     once = all(len(set(plane)) == len(plane) for plane in planes)

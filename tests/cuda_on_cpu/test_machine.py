@@ -48,7 +48,7 @@ def test_several_may_compile_the_same_at_a_time():
 
 def test_a_removed_barrier_is_noticed():
     assert "__syncthreads();" in REVERSE
-    x, y = reverse(REVERSE.replace("__syncthreads();", ""))
+    _x, y = reverse(REVERSE.replace("__syncthreads();", ""))
     assert np.isnan(y).any()
 
 

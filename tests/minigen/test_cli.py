@@ -117,7 +117,7 @@ def test_samples_of_points(minigen):
 def test_trained_twice_there_are_two_runs(minigen):
     minigen("train", "tiny")
     before = Path(f"runs/tiny/{CHECKPOINT}").read_bytes()
-    status, out, err = minigen("train", "tiny", "--seed", 1)
+    status, out, _err = minigen("train", "tiny", "--seed", 1)
     assert status == 0 and "'runs/tiny' is taken: this run goes into 'runs/tiny-2'" in out
     assert Path(f"runs/tiny/{CHECKPOINT}").read_bytes() == before
     assert "runs/tiny-3" in minigen("train", "tiny")[1]
@@ -130,7 +130,7 @@ def test_trained_twice_there_are_two_runs(minigen):
 
 def test_resume_remembers_what_it_was_asked(minigen):
     minigen("train", "tiny", "--data", "mnist10k", "--seed", 7, "--steps", 3, "--out", "here")
-    status, out, err = minigen("train", "tiny", "--resume", "--out", "here", "--steps", 5)
+    status, out, _err = minigen("train", "tiny", "--resume", "--out", "here", "--steps", 5)
     assert status == 0 and "going on from step 3 of 5, learning rate 0.00345" in out and "mnist10k" in out and "seed 7" in out
     assert step("here") == 5
     assert minigen("train", "tiny", "--resume", "--out", "here")[0] == 0
@@ -140,7 +140,7 @@ def test_resume_remembers_what_it_was_asked(minigen):
 def test_resume_of_a_run_killed_before_its_first_checkpoint(minigen):
     Path("here").mkdir()
     Path(f"here/.{CHECKPOINT}.unfinished").write_bytes(b"half a check")
-    status, out, err = minigen("train", "tiny", "--resume", "--out", "here")
+    status, out, _err = minigen("train", "tiny", "--resume", "--out", "here")
     assert status == 0 and "'here' holds no checkpoint yet: starting from the beginning" in out
     assert sorted(os.listdir("here")) == [CHECKPOINT, "curves.png", "figures.json", "samples.png"]
 
@@ -233,7 +233,7 @@ def test_mistakes(minigen, args, message):
     Path("link.png").symlink_to("file")
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
-    status, out, err = minigen(*args.split(" "))
+    status, _out, err = minigen(*args.split(" "))
     assert status == 2
     assert re.match("minigen: .*" + ".*".join(map(re.escape, message.split(" ... "))), err)
     assert err.count("\n") == 1 and "Traceback" not in err
@@ -253,9 +253,9 @@ def test_errors_that_nobody_foresaw_are_one_line_too(minigen, monkeypatch):
         raise KeyError("two\nlines")
 
     monkeypatch.setattr(data, "load", broken)
-    status, out, err = minigen("train", "tiny")
+    status, _out, err = minigen("train", "tiny")
     assert (status, err) == (2, "minigen: KeyError: 'two\\nlines' (--debug shows where)\n")
-    status, out, err = minigen("train", "tiny", "--debug")
+    status, _out, err = minigen("train", "tiny", "--debug")
     assert status == 2 and err.startswith("Traceback (most recent call last)") and "in broken" in err
 
 
@@ -266,7 +266,7 @@ def test_a_full_disk(minigen, monkeypatch):
     assert minigen("train", "tiny")[0] == 0
     before = Path(f"runs/tiny/{CHECKPOINT}").read_bytes()
     monkeypatch.setattr(os, "fsync", full)
-    status, out, err = minigen("train", "tiny", "--resume", "--steps", 20)
+    status, _out, err = minigen("train", "tiny", "--resume", "--steps", 20)
     assert (status, err) == (2, f"minigen: no space left on device: 'runs/tiny/{CHECKPOINT}'\n")
     assert Path(f"runs/tiny/{CHECKPOINT}").read_bytes() == before
     assert not list(Path("runs/tiny").glob(".*"))  # and nothing unfinished stays
@@ -284,7 +284,7 @@ def test_no_permission_to_write(minigen, args):
             os.seteuid(65534)
             if not os.access(cli.__file__, os.R_OK, effective_ids=True):
                 pytest.skip("nobody may not read the folder that minigen is installed in")
-        status, out, err = minigen(*args.split())
+        status, _out, err = minigen(*args.split())
     finally:
         os.seteuid(user)
         Path().chmod(0o755)
@@ -402,7 +402,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
 def test_runs_that_begin_at_once_have_folders_of_their_own(tmp_path):
     processes = [start("train", "tiny", "--steps", 3, cwd=tmp_path, TINY_EVALUATE="no") for _ in range(4)]
     for process in processes:
-        stdout, stderr = process.communicate(timeout=60)
+        _stdout, stderr = process.communicate(timeout=60)
         assert process.returncode == 0, stderr
     assert sorted(os.listdir(tmp_path / "runs")) == ["tiny", "tiny-2", "tiny-3", "tiny-4"]
 
@@ -426,7 +426,7 @@ def test_a_flipped_bit_is_noticed(minigen):
     contents[-1000] ^= 4
     path.write_bytes(contents)
     for command in ("sample", "evaluate"):
-        status, out, err = minigen(command, "runs/tiny")
+        status, _out, err = minigen(command, "runs/tiny")
         assert status == 2 and err.startswith(f"minigen: '{path}' is damaged: its arrays are not those that were written")
 
 
@@ -437,7 +437,7 @@ def test_numbers_that_are_not_finite_are_named_when_a_run_is_loaded(minigen):
     tensors["ema.average.encoder.weight"] = np.full_like(tensors["ema.average.encoder.weight"], np.nan)
     checkpoint.save(path, tensors, meta)
     for command in (("sample", "runs/tiny"), ("train", "tiny", "--resume", "--steps", 20)):
-        status, out, err = minigen(*command)
+        status, _out, err = minigen(*command)
         assert status == 2 and "ema.average.encoder.weight holds numbers that are not finite" in err
 
 

@@ -11,9 +11,17 @@ import scipy.stats
 
 from autograd import Tensor, grad, gradcheck, gradgradcheck, parameter
 from minigen import densities
-from minigen.densities import (kl_normal, kl_standard_normal, log_bernoulli,
-                               log_categorical, log_discretized_logistic, log_discretized_logistic_mixture,
-                               log_normal, log_normal_fixed, log_standard_normal)
+from minigen.densities import (
+    kl_normal,
+    kl_standard_normal,
+    log_bernoulli,
+    log_categorical,
+    log_discretized_logistic,
+    log_discretized_logistic_mixture,
+    log_normal,
+    log_normal_fixed,
+    log_standard_normal,
+)
 
 
 @pytest.fixture

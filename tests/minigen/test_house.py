@@ -13,7 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograd import Tensor, abs, backend, concatenate, cross_entropy, log_softmax, mse_loss, no_grad, relu, silu, softplus
+from autograd import (
+    Tensor,
+    abs,
+    backend,
+    concatenate,
+    cross_entropy,
+    log_softmax,
+    mse_loss,
+    no_grad,
+    relu,
+    silu,
+    softplus,
+)
 from autograd.backend import asarray, normal
 from minigen import checkpoint, cli, data, recipes, runs
 from minigen.conditions import entries

@@ -11,8 +11,18 @@ from scipy.stats import energy_distance as scipys
 from scipy.stats import norm
 
 from autograd import Tensor
-from minigen.metrics import (Measure, class_histogram, density_coverage, energy_distance, frechet_distance,
-                             kernel_distance, legible, mean_interval, modes, precision_recall)
+from minigen.metrics import (
+    Measure,
+    class_histogram,
+    density_coverage,
+    energy_distance,
+    frechet_distance,
+    kernel_distance,
+    legible,
+    mean_interval,
+    modes,
+    precision_recall,
+)
 
 
 @pytest.mark.parametrize("measure, text", [

@@ -83,7 +83,7 @@ def test_curves_chooses_its_axis(tmp_path, drawn):
     values = {"falls": 10.0 ** (-steps / 250), "drops": 90 + 500 * np.exp(-steps / 30),
               "grows": 25 - 25 * np.exp(-steps / 30), "signed": np.sin(steps / 50)}
     plot.curves({f"train/{name}": (steps, v) for name, v in values.items()}, tmp_path / "c.png")
-    falls, drops, grows, signed = drawn[0].axes
+    _falls, drops, grows, signed = drawn[0].axes
     assert [axes.get_yscale() for axes in drawn[0].axes] == ["log", "linear", "linear", "linear"]
     assert drops.get_ylim()[1] < 110  # the first steps, up to 590, would flatten all the rest
     assert grows.get_ylim()[0] <= 0 and signed.get_ylim()[1] > 1

@@ -121,7 +121,7 @@ def flatten_images(x):
 
 def shifted(x, most, rng):
     """Each image of x (N, C, H, W) moved by up to `most` pixels along both axes; what comes in is 0."""
-    N, C, H, W = x.shape
+    N, _C, H, W = x.shape
     padded = np.pad(x, ((0, 0), (0, 0), (most, most), (most, most)))
     rows = rng.integers(0, 2 * most + 1, (N, 1)) + np.arange(H)  # (N, H)
     columns = rng.integers(0, 2 * most + 1, (N, 1)) + np.arange(W)  # (N, W)

@@ -28,10 +28,19 @@ Read next: examples/4_flows/34_glow_anatomy.py.
 """
 from autograd import relu
 
-from ...nn import MLP, Conv2d, Linear, Sequential
-from ...flows.layers import (ActNorm, Chain, ChannelCoupling, InvertibleConv1x1, Logit, MaskedCoupling, MultiScale,
-                         Squeeze, half_of)
+from ...flows.layers import (
+    ActNorm,
+    Chain,
+    ChannelCoupling,
+    InvertibleConv1x1,
+    Logit,
+    MaskedCoupling,
+    MultiScale,
+    Squeeze,
+    half_of,
+)
 from ...flows.normalizing_flow import NormalizingFlow
+from ...nn import MLP, Conv2d, Linear, Sequential
 from ...nn.init import zeroed
 
 

@@ -29,9 +29,9 @@ Read next: glow.py.
 """
 from autograd import pixel_shuffle, pixel_unshuffle, relu
 
-from ...nn import MLP, Conv2d, Linear, Module, ModuleList, Sequential
 from ...flows.layers import ActNorm, Chain, Logit, MaskedCoupling, MultiScale, Squeeze, checkerboard, half_of
 from ...flows.normalizing_flow import NormalizingFlow
+from ...nn import MLP, Conv2d, Linear, Module, ModuleList, Sequential
 from ...nn.init import zeroed
 
 

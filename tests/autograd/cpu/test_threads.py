@@ -11,9 +11,9 @@ import threadpoolctl
 
 from autograd import Tensor, conv2d, conv_transpose2d, grad, leaky_relu, parameter, relu, silu
 from autograd.cpu import convolution, threads
-from autograd.norm import batch_norm, group_norm, instance_norm, layer_norm
-from autograd.geometry import Geometry
 from autograd.cpu.threads import map_chunks, parallel_for, shared_matmul
+from autograd.geometry import Geometry
+from autograd.norm import batch_norm, group_norm, instance_norm, layer_norm
 
 pytestmark = pytest.mark.cpu
 

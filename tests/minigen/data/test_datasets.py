@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from minigen import data
-from minigen.data import images, toys
-from minigen.data import Dataset, Space, Unpaired
+from minigen.data import Dataset, Space, Unpaired, images, toys
 
 
 def joined(name):

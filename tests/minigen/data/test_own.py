@@ -338,7 +338,7 @@ def test_a_file_too_large_to_be_an_image_is_left_out(tmp_path):
 
 
 def test_bits_that_flip_are_never_more_than_a_damaged_file(tmp_path):
-    place, path = one_file(tmp_path)
+    place, _path = one_file(tmp_path)
     for name in ("a.png", "a.gif", "a.webp", "a.jpg"):
         Image.fromarray(noise(16, 16)).save(place / name)
         whole = (place / name).read_bytes()

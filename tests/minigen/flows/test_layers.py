@@ -11,13 +11,26 @@ import pytest
 from autograd import Tensor, grad, no_grad, parameter, relu
 from autograd.backend import asarray
 from autograd.backend import rng as generator
+from autograd.tensor import is_parameter
 from minigen.data import Space
+from minigen.flows.dequantization import UniformDequantization, VariationalDequantization
+from minigen.flows.layers import (
+    ActNorm,
+    BatchNorm,
+    Chain,
+    ChannelCoupling,
+    Inverse,
+    InvertibleConv1x1,
+    Logit,
+    MaskedCoupling,
+    MultiScale,
+    Permutation,
+    Squeeze,
+    checkerboard,
+    half_of,
+)
 from minigen.models.flows.planar import PlanarLayers, ToSquare
 from minigen.nn import MLP, Conv2d, Sequential
-from minigen.flows.dequantization import UniformDequantization, VariationalDequantization
-from minigen.flows.layers import (ActNorm, BatchNorm, Chain, ChannelCoupling, Inverse, InvertibleConv1x1, Logit,
-                              MaskedCoupling, MultiScale, Permutation, Squeeze, checkerboard, half_of)
-from autograd.tensor import is_parameter
 
 
 def conv(C, O, rng):

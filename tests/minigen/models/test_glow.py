@@ -7,8 +7,8 @@ import pytest
 from autograd import Tensor, no_grad
 from autograd.backend import rng as generator
 from minigen.data import Space, load
-from minigen.models.flows import Glow
 from minigen.flows.dequantization import UniformDequantization
+from minigen.models.flows import Glow
 from minigen.optim import adam, cosine_decay
 from minigen.train import Run, one_stage, train
 from tests.minigen.flows.test_layers import jacobians

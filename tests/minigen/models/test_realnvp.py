@@ -7,9 +7,9 @@ import pytest
 from autograd import Tensor, grad, no_grad
 from autograd.backend import rng as generator
 from minigen.data import Space, load, log_density
+from minigen.flows.dequantization import UniformDequantization, VariationalDequantization
 from minigen.models.flows import RealNVP
 from minigen.models.flows.realnvp import ResNet, times_halved
-from minigen.flows.dequantization import UniformDequantization, VariationalDequantization
 from minigen.optim import Adam, adam, cosine_decay
 from minigen.train import Run, one_stage, train
 from tests.minigen.flows.test_layers import jacobians
