@@ -234,7 +234,7 @@ def adamw(lr, **settings):
 
 def step_decay(lr, at, factor=0.1):
     """lr, multiplied by factor each time that one of these shares of the training is over."""
-    return lambda done: lr * factor ** sum(done >= share for share in at)
+    return partial(_steps, lr, at, factor)
 
 
 def cosine_decay(lr, final=0.0):
@@ -244,12 +244,26 @@ def cosine_decay(lr, final=0.0):
     >>> rate(0.0), rate(0.5), rate(1.0)
     (0.001, 0.0005, 0.0)
     """
-    return lambda done: final + 0.5 * (lr - final) * (1.0 + math.cos(math.pi * done))
+    return partial(_half_cosine, lr, final)
 
 
 def linear_warmup(schedule, share):
     """Another schedule (or a number), multiplied by what rises from 0 to 1 in the first share of the training."""
     if not 0.0 < share <= 1.0:
         raise ValueError(f"linear_warmup: share is {share}, expected a part of the training, above 0 and at most 1")
-    follow = schedule if callable(schedule) else lambda done: schedule
-    return lambda done: follow(done) * min(1.0, done / share)
+    return partial(_warmed_up, schedule, share)
+
+
+# The same with all arguments: a function that has a name can be copied and pickled, as a lambda cannot.
+
+
+def _steps(lr, at, factor, done):
+    return lr * factor ** sum(done >= share for share in at)
+
+
+def _half_cosine(lr, final, done):
+    return final + 0.5 * (lr - final) * (1.0 + math.cos(math.pi * done))
+
+
+def _warmed_up(schedule, share, done):
+    return (schedule(done) if callable(schedule) else schedule) * min(1.0, done / share)

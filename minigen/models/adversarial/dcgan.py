@@ -25,6 +25,7 @@ it uses in eval mode, are those of the weights of the last 1 / momentum steps.
 Symbols: Z latent, w width, a logit of D. Read before this: gan.py, autograd/conv.py. Read next: latents.py.
 """
 import math
+from functools import partial
 
 from autograd import flatten, leaky_relu, relu, tanh
 
@@ -74,7 +75,7 @@ class ConvDiscriminator(Module):
             self.net.append(Conv2d(c_in, c_out, kernel(size), stride=2, padding=1, bias=not normalized, rng=rng))
             if normalized:
                 self.net.append(norm(c_out))
-            self.net.append(lambda x: leaky_relu(x, SLOPE))
+            self.net.append(partial(leaky_relu, negative_slope=SLOPE))
         self.logit = Linear(channels[-1] * math.prod(sizes[-1]), 1, rng=rng)
         he = lambda shape: init.kaiming_normal(shape, a=SLOPE, rng=rng)
         draw_weights(self, he if norm is None else lambda shape: init.normal(shape, std=STD, rng=rng))

@@ -24,6 +24,7 @@ Symbols: N examples, Z latent, a logit of D. Read before this: adversarial/impli
 Read next: dcgan.py for images; wgan_gp.py for another game.
 """
 import math
+from functools import partial
 
 from autograd import flatten, leaky_relu, relu, sigmoid, tanh
 
@@ -79,7 +80,7 @@ class MLPDiscriminator(Module):
 
     def __init__(self, shape, hidden=(128, 128), *, rng):
         self.shape = tuple(shape)
-        self.net = MLP((math.prod(shape), *hidden, 1), lambda x: leaky_relu(x, 0.2), rng=rng)
+        self.net = MLP((math.prod(shape), *hidden, 1), partial(leaky_relu, negative_slope=0.2), rng=rng)
 
     def forward(self, x):
         return self.net(flatten(x, 1))[:, 0]
