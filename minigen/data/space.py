@@ -38,7 +38,7 @@ class Space:
         object.__setattr__(self, "names", tuple(self.names))
         if self.names and len(self.names) != self.levels:
             raise ValueError(f"Space: {len(self.names)} names for {self.levels} levels; give a name to each")
-        if self.is_image and self.levels and self.shape[0] not in (1, 3) and self.shape[2] in (1, 3):
+        if self.is_image and self.levels and min(self.shape[:2]) >= 8 and self.shape[2] in (1, 3):
             H, W, C = self.shape
             raise ValueError(f"Space: shape is {self.shape}, and an image is (C, H, W): use {(C, H, W)}, and "
                              "x.transpose(0, 3, 1, 2) for its images")

@@ -535,7 +535,8 @@ def test_space_refuses_images_whose_channels_come_last():
     for shape in ((32, 32, 3), (28, 28, 1)):
         with pytest.raises(ValueError, match=r"an image is \(C, H, W\)"):
             data.Space(shape, 256)
-    assert data.Space((3, 32, 3), 256).is_image and data.Space((4, 8, 3)).is_image
+    for shape, levels in (((3, 32, 3), 256), ((1, 28, 1), 256), ((2, 1, 3), 5), ((32, 32, 3), None)):
+        assert data.Space(shape, levels).is_image
 
 
 # -- IDX -------------------------------------------------------------------------------------------------
