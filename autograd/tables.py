@@ -2,12 +2,12 @@
 
     y[p] = sum_k weight[p,k] x[index[p,k]]         along one axis, from n pixels to p
 
-A table is (index (p, K), weight (p, K)), NumPy arrays. Its transpose, which gradients take, is such a table again, from p
-pixels to n (`transposed`). TABLES[mode](n, p, step, align_corners): `step` is the distance of output pixels in units of
-input pixels, a NumPy scalar, in whose precision positions are computed, as PyTorch does.
+A table is (index (p, K), weight (p, K)), NumPy arrays. Its transpose, which gradients take, is such a table again, from
+p pixels to n (`transposed`). TABLES[mode](n, p, step, align_corners): `step` is the distance of output pixels in units
+of input pixels, a NumPy scalar, in whose precision positions are computed, as PyTorch does.
 
-Source of the cubic kernel: Keys, "Cubic convolution interpolation for digital image processing", 1981. Read before this:
-nothing. Read next: resample.py.
+Source of the cubic kernel: Keys, "Cubic convolution interpolation for digital image processing", 1981. Read before
+this: nothing. Read next: resample.py.
 """
 import functools
 

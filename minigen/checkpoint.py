@@ -33,7 +33,8 @@ def save(path, tensors: dict, metadata: dict) -> None:
 
 
 def load(path) -> tuple[dict, dict]:
-    """The (tensors, metadata) that `save` wrote. FileNotFoundError: there is none. ValueError: it is damaged, or not ours."""
+    """The (tensors, metadata) that `save` wrote. FileNotFoundError: there is none. ValueError: it is damaged, or not
+    ours."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at '{path}'")
@@ -48,8 +49,8 @@ def load(path) -> tuple[dict, dict]:
         raise ValueError(f"'{path}' is not a checkpoint of minigen, or damaged: its metadata are no dictionary")
     found = metadata.pop("format", 1)
     if found != FORMAT:
-        raise ValueError(f"'{path}' has format {str(found)[:20]}, and this version of minigen reads {FORMAT}: train again, "
-                         "or use the version that wrote it")
+        raise ValueError(f"'{path}' has format {str(found)[:20]}, and this version of minigen reads {FORMAT}: train "
+                         "again, or use the version that wrote it")
     if metadata.pop("digest", None) != digest(tensors):
         raise ValueError(f"'{path}' is damaged: its arrays are not those that were written; delete it and train again")
     return tensors, metadata
@@ -76,7 +77,7 @@ def write(path, contents: bytes) -> None:
         kind = "a folder" if path.is_dir() else "a link" if path.is_symlink() else "no regular file"
         raise FileExistsError(f"'{path}' is {kind}, and is not replaced; choose another name")
     # The name is this writer's own, and new: nobody else writes there, and no link that lies there is followed.
-    unfinished = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}.unfinished")
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished")
     try:
         with open(unfinished, "xb") as file:
             file.write(contents)

@@ -89,8 +89,11 @@ def train_recipe(args) -> int:
         out = runs.claim(recipe.name, args.out)
         if not args.out and out.name != recipe.name:
             say(f"'{runs.RUNS / recipe.name}' is taken: this run goes into '{out}' (--resume goes on with the latest)")
-    with runs.locked(out):
-        return _train(recipe, out, settings, resume, _part_runs(recipe, args.part))
+    try:
+        with runs.locked(out):
+            return _train(recipe, out, settings, resume, _part_runs(recipe, args.part))
+    finally:
+        runs.forget_empty(out)  # of a run that was never begun
 
 
 def sample_run(args) -> int:
@@ -301,15 +304,15 @@ def _parser():
     add("list", list_recipes, "Prints what can be trained.")
     add("check", check_ops, "Compares the gradient of every op with finite differences.")
 
-    sub = add("train", train_recipe, "Trains a recipe; leaves a checkpoint, samples.png, curves.png and figures.json in "
-              "the run's folder.", seed)
+    sub = add("train", train_recipe, "Trains a recipe; leaves a checkpoint, samples.png, curves.png and figures.json "
+              "in the run's folder.", seed)
     sub.add_argument("recipe", metavar="NAME", help="a recipe, see `minigen list`")
     sub.add_argument("--data", metavar="NAME", type=_resolved, help="the data set, default: the recipe's; or the path "
                      "of your own: a folder of images, a file .npy, .npz or IDX, points as .csv")
     sub.add_argument("--size", type=_size, help="of your own images, e.g. 32, or 32x48, the height first: the "
                                                 "middle is resized; default: the size that they all have")
-    sub.add_argument("--steps", type=_natural(1), help="default: the recipe's, or no limit with --budget; learning rates "
-                                                       "are stretched over them")
+    sub.add_argument("--steps", type=_natural(1), help="default: the recipe's, or no limit with --budget; learning "
+                                                       "rates are stretched over them")
     sub.add_argument("--budget", metavar="TIME", help="train this long, e.g. 90s, 5m, 1h30m; learning rates are "
                                                       "stretched over it")
     sub.add_argument("--part", metavar="NAME=RUN", action="append", help="the run to take a part from that the recipe "

@@ -98,7 +98,7 @@ class EMA:
 
 @contextlib.contextmanager
 def evaluating(model, ema=None):
-    """The model as it is used rather than trained: in eval mode, with the averaged weights of an EMA if there is one. On
-    leaving it, each of its modules is in the mode in which it was."""
+    """The model as it is used rather than trained: in eval mode, with the averaged weights of an EMA if there is one.
+    On leaving it, each of its modules is in the mode in which it was."""
     with in_eval_mode(model), ema.average() if ema else contextlib.nullcontext():
         yield model

@@ -73,9 +73,9 @@ class Journal:
     """Notes each step of a run; in a `with` block it also takes the signals that are to end it.
 
     out: a folder for checkpoint.safetensors, curves.png and samples.png, written about every 15 seconds, and at the
-    end; None writes nothing. valid: a Dataset whose losses are drawn beside those of training. draw: path -> None, draws
-    samples. metadata: a dict that is kept in the checkpoint. A file that cannot be written (a full disk, a folder that
-    is gone) is named, tried again later, and does not stop the run.
+    end; None writes nothing. valid: a Dataset whose losses are drawn beside those of training. draw: path -> None,
+    draws samples. metadata: a dict that is kept in the checkpoint. A file that cannot be written (a full disk, a folder
+    that is gone) is named, tried again later, and does not stop the run.
     """
 
     def __init__(self, out=None, valid=None, draw=None, metadata=None):
@@ -115,7 +115,8 @@ class Journal:
         before = self.unsaved
         self.unsaved = self._attempt(lambda: run.save(self.out / CHECKPOINT, self.metadata))
         if self.unsaved and not before:
-            self.progress.write(f"the checkpoint could not be written: {self.unsaved}; the run goes on, and tries again")
+            self.progress.write(f"the checkpoint could not be written: {self.unsaved}; the run goes on, and tries "
+                                "again")
         elif before and not self.unsaved:
             self.progress.write("the checkpoint is written again")
         return not self.unsaved
@@ -185,7 +186,8 @@ class _Progress:
         self.bar.update()
         if self.bar.disable and now >= self.noted + NOTE_SECONDS:  # a log, where there is no bar
             self.noted = now
-            self.write(f"step {run.step:,} of {self.bar.total:,}, {format_duration(left * step)} to go: {self._terms()}")
+            to_go = format_duration(left * step)
+            self.write(f"step {run.step:,} of {self.bar.total:,}, {to_go} to go: {self._terms()}")
 
     def write(self, line) -> None:
         """Says a line above the bar."""

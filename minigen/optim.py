@@ -48,15 +48,15 @@ class Optimizer:
     def rate(self, done=None) -> float:
         """The learning rate when so much of the training is over. ValueError if it is a schedule, and done is None."""
         if callable(self.lr) and done is None:
-            raise ValueError(f"{type(self).__name__}: lr is a schedule, a function of how much of the training is over; "
-                             "pass done=step / steps")
+            raise ValueError(f"{type(self).__name__}: lr is a schedule, a function of how much of the training is "
+                             "over; pass done=step / steps")
         return float(self.lr(done) if callable(self.lr) else self.lr)  # a NumPy float64 would widen the arithmetic
 
     def step(self, grads, scale=1.0, done=None) -> None:
         """Updates the parameters in place.
 
-        grads: a Tensor or array per parameter, in the order of params, or None for one that took no part and stays as it
-        is; they are multiplied by scale, and not written to. done: how much of the training is over, for a schedule.
+        grads: a Tensor or array per parameter, in the order of params, or None for one that took no part and stays as
+        it is; they are multiplied by scale, and not written to. done: how much of the training is over, for a schedule.
         ValueError if the number of gradients or a shape is wrong.
         """
         grads = [g.data if isinstance(g, Tensor) else g for g in grads]

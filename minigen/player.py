@@ -12,9 +12,9 @@ from dataclasses import dataclass
 class Player:
     """One side of the game: it changes `params` so that its loss falls, `repeat` times in every step.
 
-    loss(batch, rng) -> {name: scalar Tensor}: the first is minimized, the others are shown beside it. batch is a dict of
-    named columns, in the data's own units. data: False for a player that needs none; its loss is called with the number
-    of examples in a batch in the place of the batch. In eval mode a loss must leave the model as it was.
+    loss(batch, rng) -> {name: scalar Tensor}: the first is minimized, the others are shown beside it. batch is a dict
+    of named columns, in the data's own units. data: False for a player that needs none; its loss is called with the
+    number of examples in a batch in the place of the batch. In eval mode a loss must leave the model as it was.
 
     >>> from autograd import parameter
     >>> mean = parameter([0.0])

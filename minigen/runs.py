@@ -153,6 +153,12 @@ def remove_unfinished(folder) -> None:
         file.unlink(missing_ok=True)
 
 
+def forget_empty(folder) -> None:
+    """Takes away a folder in which nothing has been written."""
+    with contextlib.suppress(OSError):  # which it is not, if anything is in it
+        folder.rmdir()
+
+
 # Parts
 
 

@@ -87,10 +87,10 @@ class NonFiniteLoss(ArithmeticError):
 class Run:
     """A plan on its way: all that a step works on, and that a checkpoint holds.
 
-    data: a Dataset, or Unpaired ones. rng: the generator that the model was made with. steps, budget (seconds): how long
-    the whole plan may take; each stage gets its share. The plan's own steps if both are None, no limit of steps if only
-    the budget is given, whichever comes first if both are. captured: whether a stage's captured step is used; left out,
-    where there is a GPU.
+    data: a Dataset, or Unpaired ones. rng: the generator that the model was made with. steps, budget (seconds): how
+    long the whole plan may take; each stage gets its share. The plan's own steps if both are None, no limit of steps if
+    only the budget is given, whichever comes first if both are. captured: whether a stage's captured step is used; left
+    out, where there is a GPU.
     """
 
     def __init__(self, plan, data, *, rng, steps=None, budget=None, captured=None):
@@ -103,6 +103,7 @@ class Run:
         self.history = History()
         self.step, self.seconds = 0, 0.0  # made, and spent, over all sittings
         self.number, self.stage, self.ema, self.optimizers, self.batches = -1, None, None, {}, None
+        self.players, self.seed = [], None
         self.checkpoint = "no checkpoint was written"  # where the latest is, in words
         self.began_at = time.perf_counter()
         if plan.stages:
@@ -267,8 +268,8 @@ class Run:
         where = {"number": self.number, "first_step": self.first_step, "first_second": self.first_second,
                  "seed": self.seed} if self.stage else None
         checkpoint.save(path, tensors, {
-            **metadata, "finished": self.over, "step": self.step, "seconds": self.seconds, "stage": where, "settings": self.settings(),
-            "terms": list(self.history.sums), "rng": self.rng.bit_generator.state,
+            **metadata, "finished": self.over, "step": self.step, "seconds": self.seconds, "stage": where,
+            "settings": self.settings(), "terms": list(self.history.sums), "rng": self.rng.bit_generator.state,
             "loader": self.batches and self.batches.state_dict()})
         self.checkpoint = f"'{path}' holds step {self.step}"
 
@@ -309,7 +310,8 @@ def read_run(path):
              if not isinstance(metadata.get(key), kind)]
     wrong += [key for key in ("step", "seconds") if key not in wrong and metadata[key] < 0]
     if where is not None:
-        numbers = [where.get(key) for key in ("number", "first_step", "first_second")] if isinstance(where, dict) else [None]
+        keys = "number", "first_step", "first_second"
+        numbers = [where.get(key) for key in keys] if isinstance(where, dict) else [None]
         wrong += ["stage"] * any(not isinstance(number, (int, float)) or number < 0 for number in numbers)
     if wrong:
         raise ValueError(f"'{path}' is damaged, or not a run's checkpoint: {wrong[0]} is "
@@ -369,7 +371,8 @@ def _require_equal(saved, here):
 
     found = next(differences("", saved, here), None)
     if found:
-        raise ValueError(f"cannot resume: the saved run has {found}; go on with the same settings, or begin another run")
+        raise ValueError(f"cannot resume: the saved run has {found}; go on with the same settings, or begin another "
+                         "run")
 
 
 def _means(rows: list) -> dict:

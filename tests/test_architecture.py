@@ -44,7 +44,8 @@ FLOORS = [
     ("training: stages, a plan, the one loop", ["minigen/journal", "minigen/train"]),
     ("what is measured on samples", ["minigen/judges", "minigen/evaluate"]),
     ("recipes: a name for each thing that can be trained", ["minigen/recipes/"]),
-    ("runs in their folders, and the command line", ["minigen/runs", "minigen/conditions", "minigen/cli", "minigen/__main__"]),
+    ("runs in their folders, and the command line",
+     ["minigen/runs", "minigen/conditions", "minigen/cli", "minigen/__main__"]),
 ]
 
 # importlib may import these in a function: they may be absent, or are slow to import

@@ -11,7 +11,7 @@ from minigen import cli
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
-COMMANDS = sorted(set(re.findall(r"(?:^    |`|&& )(minigen (?:train|list|sample|evaluate)[^`#\n]*?)\s*(?:`|#|$)", README,
+COMMANDS = sorted(set(re.findall(r"(?:^    |`|&& )(minigen (?:list|(?:train|sample|evaluate) \w)[^`#\n]*?)\s*(?:`|#|$)", README,
                                  re.MULTILINE)))
 AT_HAND = {"digits", "mnist10k"}  # others are not in the package
 

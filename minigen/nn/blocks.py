@@ -57,8 +57,8 @@ class SelfAttention2d(Module):
 
 class CrossAttention2d(Module):
     """x + attention of every pixel to the tokens of a context, e.g. the words of a caption: images (N, C, H, W) and
-    context (N, T, D) -> (N, C, H, W). padding: (N, T), True at tokens that are not to be looked at. Rombach et al. 2022,
-    section 3.3: queries come from the image, keys and values from the context."""
+    context (N, T, D) -> (N, C, H, W). padding: (N, T), True at tokens that are not to be looked at. Rombach et al.
+    2022, section 3.3: queries come from the image, keys and values from the context."""
 
     def __init__(self, channels, context, heads=1, groups=8, *, rng):
         self.norm = GroupNorm(groups, channels)

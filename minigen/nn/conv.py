@@ -105,8 +105,8 @@ class ConvTranspose1d(_Conv):
 
 
 def halved(size, times, round_up=False):
-    """The sizes (H, W) of an image that is halved so many times, its own first: times + 1 of them. An odd side loses its
-    last pixel, or with round_up gets one more."""
+    """The sizes (H, W) of an image that is halved so many times, its own first: times + 1 of them. An odd side loses
+    its last pixel, or with round_up gets one more."""
     found = [tuple(size)]
     for _ in range(times):
         found.append(tuple((side + round_up) // 2 for side in found[-1]))

@@ -4,8 +4,8 @@
         def __init__(self, autoencoder, ...):
             self.autoencoder = autoencoder              # a Frozen: no child of this module
 
-A Frozen is no Module: what asks a model for its parameters, sets it to training mode, averages or saves it, passes it by.
-Its weights are constants, so that they cost nothing in the graph; gradients still flow through it to its input.
+A Frozen is no Module: what asks a model for its parameters, sets it to training mode, averages or saves it, passes it
+by. Its weights are constants, so that they cost nothing in the graph; gradients still flow through it to its input.
 Read before this: module.py.
 """
 

@@ -12,10 +12,10 @@ back, as further channels of its input. So the network sees the whole image at i
 beside it when it puts the result together.
 
 It can be told three things beside the image. The time t and a condition, one vector for each image (a class, an
-embedding of a text), are added up in a code that shifts every block's channels; a context, several tokens for each image
-(the words of a text), is looked at by cross-attention wherever there is attention. Whoever leaves a condition out gets
-the *null*, a trained one that says nothing: for guidance without a classifier, a share of the examples is `dropped` to it
-in training.
+embedding of a text), are added up in a code that shifts every block's channels; a context, several tokens for each
+image (the words of a text), is looked at by cross-attention wherever there is attention. Whoever leaves a condition out
+gets the *null*, a trained one that says nothing: for guidance without a classifier, a share of the examples is
+`dropped` to it in training.
 
 Sources: Ronneberger, Fischer & Brox 2015 (for segmentation); Ho et al. 2020, appendix B (this form, told the time t):
 with width=128, multipliers=(1, 2, 2, 2), attention=(1,), groups=32, DDPM's network for CIFAR-10, 35.7 M parameters;
@@ -94,8 +94,8 @@ class UNet(Module):
         self.head = Sequential(GroupNorm(groups, C), silu, last)
 
     def forward(self, x, t=None, condition=None, context=None, padding=None, dropped=None):
-        """padding: (N, T), True at tokens of the context that say nothing. dropped: (N,), True where condition and context
-        are left out in favour of the null."""
+        """padding: (N, T), True at tokens of the context that say nothing. dropped: (N,), True where condition and
+        context are left out in favour of the null."""
         x = as_tensor(x)
         self._check(x, t, condition, context)
         c = self._code(x, t, condition, dropped)  # (N, D)
@@ -122,7 +122,8 @@ class UNet(Module):
         return pixel_shuffle(h, self.patch) if self.patch > 1 else h
 
     def _code(self, x, t, condition, dropped):
-        """What the blocks are told, (N, D): the time's code, and the condition's added to it. None if there is neither."""
+        """What the blocks are told, (N, D): the time's code, and the condition's added to it. None if there is
+        neither."""
         code = None
         if self.time:
             code = self.time(Tensor(sinusoidal_code(t.data if isinstance(t, Tensor) else asarray(t), self.width)))
@@ -141,7 +142,8 @@ class UNet(Module):
             raise ValueError("UNet: t is missing; pass t of shape (N,)" if t is None else
                              "UNet: t is given to a network without time; build it with time=True")
         if t is not None and np.shape(t) != x.shape[:1]:
-            raise ValueError(f"UNet: t has shape {np.shape(t)}, expected one number per image of {x.shape}: ({len(x)},)")
+            raise ValueError(f"UNet: t has shape {np.shape(t)}, expected one number per image of {x.shape}: "
+                             f"({len(x)},)")
         for name, given, null, axes in (("condition", condition, self.null_condition, 2),
                                         ("context", context, self.null_context, 3)):
             if given is not None and null is None:
@@ -162,7 +164,8 @@ class Level(Module):
 
 
 class Step(Module):
-    """A residual block, followed by attention with so many heads (0 for none): to pixels, and to a context if there is."""
+    """A residual block, followed by attention with so many heads (0 for none): to pixels, and to a context if there
+    is."""
 
     def __init__(self, in_channels, out_channels, told, heads, context, groups, dropout, *, rng):
         self.block = ResBlock(in_channels, out_channels, told, groups, dropout, rng=rng)
@@ -176,8 +179,8 @@ class Step(Module):
 
 
 def _or_null(given, null, dropped, shape):
-    """What is given, with the null for the examples that are dropped; the null for all of this shape if there is nothing.
-    The null is part of the graph whether or not any example has it."""
+    """What is given, with the null for the examples that are dropped; the null for all of this shape if there is
+    nothing. The null is part of the graph whether or not any example has it."""
     if given is None:
         return broadcast_to(null, shape)
     dropped = xp.zeros(len(given), bool) if dropped is None else asarray(dropped)

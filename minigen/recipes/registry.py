@@ -34,9 +34,9 @@ _known = {}  # name -> Recipe, of the families that have been imported
 class Recipe:
     """How to train one model.
 
-    plan(data, rng, **parts) -> Plan, made to fit the Dataset. data: the name of the set that it is trained on if nothing
-    else is asked for; accepts: all that it can be. needs: name of a part -> the recipe that trains it; each arrives as a
-    keyword argument, frozen.
+    plan(data, rng, **parts) -> Plan, made to fit the Dataset. data: the name of the set that it is trained on if
+    nothing else is asked for; accepts: all that it can be. needs: name of a part -> the recipe that trains it; each
+    arrives as a keyword argument, frozen.
     """
 
     name: str
@@ -61,7 +61,8 @@ def recipe(summary, paper, data="digits", accepts=IMAGES, needs=None):
 
 
 def alike(dataset) -> tuple:
-    """(the known sets that a user's own data are like: a recipe that accepts all of these accepts them; what they are)."""
+    """(the known sets that a user's own data are like: a recipe that accepts all of these accepts them; what they
+    are)."""
     if not dataset.spaces["x"].is_image:
         return POINTS, "points"
     return (LABELLED, "images with labels") if "y" in dataset.spaces else (IMAGES, "images without labels")

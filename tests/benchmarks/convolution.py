@@ -5,10 +5,10 @@
 
 For each convolution the ways take turns, so that a machine whose speed drifts slows all of them. A turn is the fastest
 call within a twentieth of a second; a time is the median over the rounds, and so is a ratio, that of a round. GFLOP/s
-count two operations for each term of the sum as it is written, whatever a way really computes. All ways have one thread,
-and times are those that it ran, so that other programs count little. With --threads there is one more line for each
-convolution, the chosen way on so many threads; its time is that on the wall, and needs a machine at rest. Results are
-held against the einsum's before they are timed.
+count two operations for each term of the sum as it is written, whatever a way really computes. All ways have one
+thread, and times are those that it ran, so that other programs count little. With --threads there is one more line for
+each convolution, the chosen way on so many threads; its time is that on the wall, and needs a machine at rest. Results
+are held against the einsum's before they are timed.
 """
 import argparse
 import functools

@@ -38,7 +38,8 @@ def test_a_block_shares_memory():
 
 
 def test_several_may_compile_the_same_at_a_time():
-    """As the processes of pytest-xdist do; here, threads. None finds the file of another unfinished, or takes it away."""
+    """As the processes of pytest-xdist do; here, threads. None finds the file of another unfinished, or takes it
+    away."""
     new = REVERSE.replace("reverse", f"reverse_{time.time_ns()}")
     with ThreadPoolExecutor(4) as pool:
         made = [pool.submit(launch.compile_source, new, ("-DREAL=float",)) for _ in range(4)]

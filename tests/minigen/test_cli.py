@@ -179,7 +179,7 @@ def test_nothing_slow_is_loaded_to_list():
 
 @pytest.mark.parametrize("args, message", [
     ("train tniy", "no recipe is called 'tniy'; did you mean 'tiny'?"),
-    ("train tiny --data digitz", "unknown data set 'digitz': did you mean digits?"),
+    ("train tiny --data digitz", "no data set, file or folder is called 'digitz'; did you mean 'digits'?"),
     ("train tiny --data cifar10", "'tiny' is not made for cifar10; it takes digits, mnist10k, two_moons"),
     ("train tiny --steps -5", "argument --steps: '-5' is not a whole number of at least 1"),
     ("train tiny --steps 1e3", "argument --steps: '1e3' is not a whole number of at least 1"),
@@ -249,7 +249,7 @@ def test_the_device_that_is_not_there(tmp_path):
 
 
 def test_errors_that_nobody_foresaw_are_one_line_too(minigen, monkeypatch):
-    def broken(*args):
+    def broken(*args, **settings):
         raise KeyError("two\nlines")
 
     monkeypatch.setattr(data, "load", broken)
@@ -411,7 +411,8 @@ def test_runs_that_begin_at_once_have_folders_of_their_own(tmp_path):
     ("| head -1", {}), (">&-", {}), ("2>&-", {}), ("> out", {"PYTHONIOENCODING": "ascii"}), ("", {"MPLBACKEND": "no such"}),
     ("", {"PYTHONOPTIMIZE": "2"})])
 def test_output_that_nobody_takes_does_not_end_a_run(tmp_path, redirect, environment):
-    """A closed pipe or stream, letters that the terminal lacks, a backend of pictures that is not there, no docstrings."""
+    """A closed pipe or stream, letters that the terminal lacks, a backend of pictures that is not there, no
+    docstrings."""
     command = f"'{sys.executable}' '{HERE / 'tiny_cli.py'}' train tiny --steps 30 {redirect}"
     subprocess.run(["bash", "-c", command], cwd=tmp_path, env={**ENVIRONMENT, **environment}, capture_output=True)
     assert sorted(os.listdir(tmp_path / "runs/tiny")) == [CHECKPOINT, "curves.png", "figures.json", "samples.png"]

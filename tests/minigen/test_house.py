@@ -1,8 +1,9 @@
 """What is to move in: one model of every kind that is coming, in a few lines each, on toy networks.
 
-Two unpaired sets with four players; a paired image; captions; a frozen part of another run, trained on demand; a network
-that grows in three stages, killed and resumed; a condition with its null; a classifier of noisy images that leads a
-sampler. Each trains, is cut and resumed bit for bit, draws, and is evaluated, and its figures say that it learnt.
+Two unpaired sets with four players; a paired image; captions; a frozen part of another run, trained on demand; a
+network that grows in three stages, killed and resumed; a condition with its null; a classifier of noisy images that
+leads a sampler. Each trains, is cut and resumed bit for bit, draws, and is evaluated, and its figures say that it
+learnt.
 """
 import os
 import runpy

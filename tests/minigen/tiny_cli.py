@@ -1,8 +1,8 @@
 """The command line with a few recipes more, for tests that run, stop and kill it: python tiny_cli.py train tiny
 
-`tiny` has all that a checkpoint must hold: two players (one of which moves twice a step), dropout, a buffer, noise in the
-loss, Adam's moments, an average of the weights, clipping. `explodes` makes a NaN at step 7. `grows` has three stages, in
-each of which its image gets twice the sides. `on_part` needs a trained `tiny`, frozen.
+`tiny` has all that a checkpoint must hold: two players (one of which moves twice a step), dropout, a buffer, noise in
+the loss, Adam's moments, an average of the weights, clipping. `explodes` makes a NaN at step 7. `grows` has three
+stages, in each of which its image gets twice the sides. `on_part` needs a trained `tiny`, frozen.
 
 Environment: TINY_SLEEP, seconds per batch; TINY_SAVE and TINY_DRAW, seconds between checkpoints and between pictures;
 TINY_EVALUATE=no, to leave out the evaluation at the end.
