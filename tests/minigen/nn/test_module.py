@@ -12,7 +12,7 @@ import pytest
 
 import minigen
 from autograd import Tensor, grad, parameter, relu
-from minigen.nn import MLP, Apply, BatchNorm2d, Dropout, Linear, Module, ModuleDict, ModuleList, Sequential, evaluating
+from minigen.nn import MLP, Apply, BatchNorm2d, Dropout, Linear, Module, ModuleDict, ModuleList, Sequential, in_eval_mode
 
 
 class Encoder(Module):
@@ -187,7 +187,7 @@ def test_evaluating_restores_the_mode_of_each_module():
     rng = np.random.default_rng(0)
     net = Sequential(Linear(2, 2, rng=rng), BatchNorm2d(2), Sequential(Dropout(0.5, rng=rng)))
     net[1].eval()  # frozen
-    with pytest.raises(ZeroDivisionError), evaluating(net) as same:
+    with pytest.raises(ZeroDivisionError), in_eval_mode(net) as same:
         assert same is net and not any(m.training for _, m in net.named_modules())
         1 / 0
     assert [m.training for _, m in net.named_modules()] == [True, True, False, True, True]
