@@ -242,6 +242,20 @@ def test_ddim_at_eta_one_is_the_posterior(way, steps):
     np.testing.assert_allclose(to_numpy(by_ddim), to_numpy(by_posterior), rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
+@processes
+def test_every_eta_leads_from_one_level_to_the_next(way, eta):
+    """DDIM, lemma 1: x_s made of x_t and the true x_0 is distributed as x_s is. The fresh part is eq. 16's,
+    eta times that of the posterior."""
+    levels = way(8)
+    for t, s in zip(levels, levels[1:]):
+        k_0, k_t, sigma = samplers.move_ddim(eta)(t, s)
+        assert k_0 + k_t * t.a == pytest.approx(s.a)
+        assert (k_t * t.s) ** 2 + sigma**2 == pytest.approx(s.s**2, rel=1e-9, abs=1e-15)
+        added = t.s**2 - (t.a / s.a * s.s) ** 2
+        assert sigma == pytest.approx(eta * s.s / t.s * math.sqrt(added), rel=1e-9, abs=1e-15)
+
+
 @processes
 def test_posterior_by_bayes_rule_on_a_grid(way):
     """q(x_s | x_t, x_0) is proportional to q(x_t | x_s) q(x_s | x_0), the first of which leads from level s to t by one
