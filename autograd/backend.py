@@ -41,7 +41,7 @@ _products = {"tf32": False}  # how products are computed on a GPU; chosen with t
 
 _CUDA_HELP = (
     "device 'cuda' needs CuPy and an NVIDIA GPU with its driver: {reason}. "
-    'Install with: pip install "minigen[cuda]"; or go on with the CPU: --device cpu'
+    'Install with: pip install "minigen[cuda]"; or go on with the CPU: --device cpu, or MINIGEN_DEVICE=cpu'
 )
 
 

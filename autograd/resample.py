@@ -285,7 +285,7 @@ def _resample(x, axis, index, weight):
 def pixel_shuffle(input, upscale_factor):
     """(..., C r^2, H, W) -> (..., C, H r, W r): r^2 channels become the pixels of an r x r square."""
     x, r = as_tensor(input), upscale_factor
-    if x.ndim < 3 or r < 1 or x.shape[-3] % (r * r):
+    if x.ndim < 3 or r < 1 or x.shape[-3] % (r * r) or x.shape[-3] == 0:
         raise ValueError(f"pixel_shuffle: input {x.shape} must be (..., C, H, W) with C divisible by "
                          f"upscale_factor^2, and upscale_factor={r} positive")
     *batch, C, H, W = x.shape

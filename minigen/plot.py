@@ -16,13 +16,14 @@ from autograd.backend import to_numpy
 from .checkpoint import write
 
 TRAIN, VALID, GREY = "#2a6fb0", "#e07b28", "#9a9a9a"  # told apart also by those who do not see red and green
+ROUNDING = 1e-3  # that values may lie outside of [0, 1] by
 LEAF, OP = "#fdeedd", "#e3eefa"
 
 
 def grid(images, path, columns=None) -> None:
     """Draws images (N, C, H, W), values in [0, 1], row by row. columns: as many as rows, if left out."""
     png = io.BytesIO()
-    _matplotlib("image").imsave(png, sheet(images, columns), format="png")
+    importlib.import_module("PIL.Image").fromarray(sheet(images, columns)).save(png, format="PNG")
     write(path, png.getvalue())
 
 
@@ -49,7 +50,7 @@ def gif(frames, path, columns=None, seconds=5.0) -> None:
     frames: a sequence of images (N, C, H, W), values in [0, 1].
     """
     image = importlib.import_module("PIL.Image")
-    pictures = [image.fromarray(np.uint8(255 * sheet(images, columns) + 0.5)) for images in frames]
+    pictures = [image.fromarray(sheet(images, columns)) for images in frames]
     if not pictures:
         raise ValueError("gif: frames is empty; there is nothing to show")
     durations = [max(20, round(1000 * seconds / len(pictures)))] * len(pictures)  # milliseconds; less is not played
@@ -60,11 +61,20 @@ def gif(frames, path, columns=None, seconds=5.0) -> None:
 
 
 def sheet(images, columns=None):
-    """Images (N, C, H, W), values in [0, 1], row by row in one picture (high, wide, 3), with white gaps
-    between."""
+    """Images (N, C, H, W), values in [0, 1], row by row in one picture, uint8 (high, wide, 3), with white gaps between.
+
+    ValueError for what is no such image: it would be all white, or all black, and look like a failed model.
+    """
     images = to_numpy(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"grid: images has shape {images.shape}, expected (N, 1 or 3, H, W) with N >= 1")
+    if images.dtype.kind not in "fb":
+        raise ValueError(f"grid: images have dtype {images.dtype}, expected real numbers in [0, 1]; Space.drawn scales "
+                         "what is in the data's own units")
+    low, high = float(images.min()), float(images.max())
+    if not (-ROUNDING <= low and high <= 1 + ROUNDING):  # nor NaN
+        raise ValueError(f"grid: images hold values from {low:.3g} to {high:.3g}, expected [0, 1]; "
+                         "Space.from_signed scales what is in [-1, 1], and cuts off what lies outside")
     N, _C, H, W = images.shape
     columns = columns or math.ceil(math.sqrt(N))
     rows = math.ceil(N / columns)
@@ -72,10 +82,11 @@ def sheet(images, columns=None):
     gap = max(2, zoom * W // 16)
 
     high, wide = zoom * H + gap, zoom * W + gap
-    picture = np.ones((rows * high + gap, columns * wide + gap, 3))
-    for i, image in enumerate(np.clip(images, 0, 1)):
+    picture = np.full((rows * high + gap, columns * wide + gap, 3), 255, np.uint8)
+    for i, image in enumerate(images):
         top, left = gap + (i // columns) * high, gap + (i % columns) * wide
-        pixels = image.transpose(1, 2, 0).repeat(zoom, axis=0).repeat(zoom, axis=1)
+        gray = np.uint8(255 * np.clip(image, 0, 1) + 0.5)
+        pixels = gray.transpose(1, 2, 0).repeat(zoom, axis=0).repeat(zoom, axis=1)
         picture[top:top + zoom * H, left:left + zoom * W] = pixels  # (zoom H, zoom W, 1 or 3)
     return picture
 

@@ -34,7 +34,7 @@ top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.1])
 for axes, (name, schedule) in zip(top.subplots(2, 1), schedules.items()):
     eps = normal(rng(1), x_0.shape)  # the same noise at every t
     path = np.concatenate([to_numpy(x_t) for x_t in (x_0, *(schedule.q_sample(x_0, t, eps) for t in SHOWN))])
-    axes.imshow(plot.sheet((path + 1) / 2, columns=len(path)), interpolation="nearest")
+    axes.imshow(plot.sheet(np.clip((path + 1) / 2, 0, 1), columns=len(path)), interpolation="nearest")
     axes.set(title=f"{name}:  t = 0, " + ", ".join(map(str, SHOWN)), xticks=[], yticks=[])
 
 left, middle, right = bottom.subplots(1, 3)

@@ -9,12 +9,11 @@ samples and compare them with data (judges.py).
 Source: Mohamed & Lakshminarayanan, "Learning in Implicit Generative Models", 2016. Symbols: N examples, Z latent.
 Read before this: nn/module.py. Read next: models/adversarial/gan.py.
 """
-import numpy as np
-
 from autograd import no_grad
 from autograd.backend import asarray, default_dtype, normal
 
 from ..nn import Module
+from ..nn.chunks import in_chunks
 
 CHUNK = 500  # examples that are decoded at a time
 
@@ -45,9 +44,7 @@ class Implicit(Module):
     def decode(self, z):
         """G(z) for z (N, Z): points, or images in [0, 1]. A NumPy array."""
         with no_grad():
-            chunks = [self.space.from_signed(self.generator(asarray(z[i : i + CHUNK], default_dtype)).data)
-                      for i in range(0, max(1, len(z)), CHUNK)]
-        return np.concatenate(chunks)
+            return in_chunks(lambda z: self.space.from_signed(self.generator(asarray(z, default_dtype)).data), z, CHUNK)
 
     def sample(self, n, rng):
         return self.decode(self.noise(n, rng))

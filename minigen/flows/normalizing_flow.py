@@ -18,13 +18,13 @@ Read next: models/flows/realnvp.py.
 import math
 
 import numpy as np
-from tqdm import tqdm
 
 from autograd import as_tensor, no_grad
 from autograd.backend import asarray, default_dtype, normal
 
 from ..densities import log_standard_normal
 from ..metrics import Measure, mean_interval
+from ..nn.chunks import in_chunks
 from ..nn.module import Module
 from ..player import Player
 
@@ -102,6 +102,4 @@ class NormalizingFlow(Module):
                 Measure("-bound", *mean_interval(bits), "bits/dim", f"of {math.log2(self.levels):.2f}; {detail}")]
 
     def _in_chunks(self, f, x):
-        size = max(1, CHUNK // self.D)
-        starts = tqdm(range(0, max(len(x), 1), size), unit="chunk", disable=None, leave=False, delay=2)
-        return np.concatenate([f(x[i : i + size]) for i in starts])
+        return in_chunks(f, x, CHUNK // self.D)

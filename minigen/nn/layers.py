@@ -26,6 +26,8 @@ class Linear(Module):
     """
 
     def __init__(self, in_features, out_features, bias=True, *, rng):
+        if min(in_features, out_features) < 1:
+            raise ValueError(f"Linear: from {in_features} to {out_features} numbers, expected at least 1 each")
         k = 1.0 / math.sqrt(in_features)
         self.weight = parameter(init.uniform((out_features, in_features), -k, k, rng=rng))
         self.bias = parameter(init.uniform((out_features,), -k, k, rng=rng)) if bias else None

@@ -261,7 +261,7 @@ def copy_into(arrays, state, caller) -> None:
     for name, found, expected in [(name, state[name], a) for name, a in arrays.items() if name in state]:
         if found.shape != expected.shape:
             wrong.append(f"{name!r} has shape {found.shape}, expected {expected.shape}")
-        elif not np.can_cast(found.dtype, expected.dtype, "same_kind"):
+        elif found.dtype != expected.dtype and not (found.dtype.kind == expected.dtype.kind == "i"):
             wrong.append(f"{name!r} has dtype {found.dtype}, expected {expected.dtype}")
     if wrong:
         more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""

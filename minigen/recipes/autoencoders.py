@@ -42,7 +42,8 @@ def denoising_ae(data, rng):
                      batch_size=64)
 
 
-@recipe("variational autoencoder, on a bound of the likelihood", "Kingma & Welling 2014", accepts=IMAGES + POINTS)
+@recipe("variational autoencoder, on a bound of the likelihood", "Kingma & Welling 2014", data="mnist10k",
+        accepts=IMAGES + POINTS)
 def vae(data, rng):
     """The decoder that suits the data: categorical for few gray levels, Bernoulli for bits and for many."""
     space = data.spaces["x"]
@@ -53,6 +54,9 @@ def vae(data, rng):
         model = VAE(space, "categorical", latent=12, hidden=(512,), rng=rng)
         # so strong a decay because there are 1,000 digits, which the network could learn by heart
         return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=1.0), steps=700, batch_size=100, ema=0.99)
+    if len(data) < 20_000:  # soon done: few latents, so that what is drawn from the prior looks like what was encoded
+        model = VAE(space, "bernoulli", latent=8, hidden=(500, 500), rng=rng)
+        return one_stage(model, adam(cosine_decay(2e-3)), steps=2000, batch_size=100, ema=0.99)
     model = VAE(space, "bernoulli", latent=40, hidden=(500, 500), rng=rng)
     return one_stage(model, adam(step_decay(1e-3, at=(2 / 3,), factor=0.3)), steps=30_000, batch_size=128)
 

@@ -1,8 +1,10 @@
 """A checkpoint is read back as it was written, replaced whole or not at all, and says so if it is damaged."""
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from safetensors.numpy import save as to_bytes
 
 from minigen import checkpoint
 
@@ -99,3 +101,65 @@ def test_names():
     assert both == {"a.x.y": 1, "ab.x": 2}
     assert checkpoint.with_prefix("a", both) == {"x.y": 1}
     assert checkpoint.with_prefix("b", both) == {}
+
+
+def test_metadata_are_what_every_json_reader_takes(tmp_path):
+    path = tmp_path / "c.safetensors"
+    sfc = np.random.Generator(np.random.SFC64(3))
+    sfc.random(5)
+    meta = {"batch size": np.int64(7), "rate": np.float32(0.5), "data": tmp_path, "sizes": np.arange(3),
+            "rng": sfc.bit_generator.state}
+    checkpoint.save(path, {}, meta)
+    _, read = checkpoint.load(path)
+    assert (read["batch size"], read["rate"], read["data"], read["sizes"]) == (7, 0.5, str(tmp_path), [0, 1, 2])
+    again = np.random.Generator(np.random.SFC64(0))
+    again.bit_generator.state = {**read["rng"], "state": {"state": np.array(read["rng"]["state"]["state"], np.uint64)}}
+    assert again.random() == sfc.random()
+    for bad in (np.nan, np.inf, {1, 2}, object()):
+        with pytest.raises(ValueError, match="metadata cannot be written as JSON"):
+            checkpoint.save(path, {}, {"bad": bad})
+    assert checkpoint.load(path)[1]["rate"] == 0.5  # what was there still is
+
+
+@pytest.mark.parametrize("metadata", ["[1, 2]", "5", '"text"', "null", "[" * 100_000, '{"format": 2}', '{"format": [2]}',
+                                      "{}"])
+def test_json_that_is_not_ours_is_one_line(tmp_path, metadata):
+    path = tmp_path / "c.safetensors"
+    path.write_bytes(to_bytes({"a": np.zeros(3, np.float32)}, metadata={"minigen": metadata}))
+    with pytest.raises(ValueError) as error:
+        checkpoint.load(path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_a_bit_that_flips_is_noticed(tmp_path):
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, TENSORS, {"step": 1})
+    good = path.read_bytes()
+    for place in (-1, -5, -20):
+        bad = bytearray(good)
+        bad[place] ^= 1
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match="its arrays are not those that were written"):
+            checkpoint.load(path)
+
+
+def test_only_regular_files_are_replaced_and_links_are_not_followed(tmp_path):
+    target = tmp_path / "target"
+    target.write_text("mine")
+    (tmp_path / "link").symlink_to(target)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name, kind in (("link", "a link"), ("pipe", "no regular file"), ("folder", "a folder")):
+        with pytest.raises(FileExistsError, match=f"{name}' is {kind}, and is not replaced"):
+            checkpoint.write(tmp_path / name, b"new")
+    assert target.read_text() == "mine" and sorted(os.listdir(tmp_path)) == ["folder", "link", "pipe", "target"]
+    checkpoint.write(target, b"new")
+    assert target.read_text() == "new"
+
+
+def test_writers_at_once_leave_a_whole_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    contents = [bytes([i]) * 100_000 for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda data: [checkpoint.write(path, data) for _ in range(5)], contents))
+    assert path.read_bytes() in contents and os.listdir(tmp_path) == ["file"]

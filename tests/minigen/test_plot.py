@@ -35,9 +35,9 @@ def test_grid_shows_every_pixel_of_every_image(tmp_path):
     assert (sheet[-zoom:, -zoom:] == 1).all()  # the sixth place is empty
 
 
-def test_grid_of_colours_and_clipping(tmp_path):
+def test_grid_of_colours_and_rounding(tmp_path):
     image = np.zeros((1, 3, 1, 1))
-    image[0, :, 0, 0] = [-0.5, 0.5, 1.5]
+    image[0, :, 0, 0] = [-5e-4, 0.5, 1 + 5e-4]
     plot.grid(image, tmp_path / "grid.png")
     sheet = imread(tmp_path / "grid.png")
     np.testing.assert_allclose(sheet[len(sheet) // 2, len(sheet) // 2, :3], [0, 0.5, 1], atol=1 / 255)
@@ -111,7 +111,20 @@ def test_gif_plays_every_frame(tmp_path):
         for i, images in enumerate(frames):
             film.seek(i)
             shown = np.asarray(film.convert("RGB")) / 255
-            np.testing.assert_allclose(shown, plot.sheet(images), atol=0.03)
+            np.testing.assert_allclose(shown, plot.sheet(images) / 255, atol=0.03)
         assert film.info["duration"] == 2000
     with pytest.raises(ValueError, match="frames is empty"):
         plot.gif([], tmp_path / "none.gif")
+
+
+@pytest.mark.parametrize("images, message", [
+    (np.zeros((4, 1, 8, 8), np.uint8), "images have dtype uint8, expected real numbers in .0, 1.; Space.drawn scales"),
+    (np.full((4, 1, 8, 8), np.nan), "images hold values from nan to nan, expected .0, 1."),
+    (np.full((4, 1, 8, 8), 255.0), "images hold values from 255 to 255, expected .0, 1.; Space.from_signed"),
+    (np.full((4, 3, 8, 8), -1.0), "images hold values from -1 to -1")])
+def test_what_is_no_image_is_refused_and_not_drawn_white_or_black(images, message, tmp_path):
+    for draw in (plot.grid, lambda images, path: plot.sheets({"a": images}, path),
+                 lambda images, path: plot.gif([images], path)):
+        with pytest.raises(ValueError, match=f"grid: {message}"):
+            draw(images, tmp_path / "grid.png")
+    assert not list(tmp_path.iterdir())

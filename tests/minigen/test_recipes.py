@@ -1,5 +1,7 @@
 """Every recipe can be built on each kind of data that it accepts, trains, is resumed, samples and is evaluated."""
+import copy
 import dataclasses
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +86,24 @@ def test_averaged_is_what_samples_are_drawn_with_and_nothing_else(name, most):
     run = begin(name, "digits", 2)
     assert isinstance(run.ema, EMA) and run.ema.state_dict().keys() == {
         "updates", *(f"average.{key}" for key, _ in getattr(run.model, most).named_parameters())}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_run_is_copied_and_pickled_whole(name):
+    """Model, optimizers and averages together, as copies of their own: training one leaves the other."""
+    run = begin(name, RECIPES[name].data, 3)
+    if not run.plan.stages:
+        return
+    run.advance()
+    for copied in (copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))):
+        model, optimizers, ema = copied((run.model, run.optimizers, run.ema))
+        before = {key: array.copy() for key, array in model.state_dict().items()}
+        run.advance()
+        for key, array in model.state_dict().items():
+            np.testing.assert_array_equal(array, before[key])
+        params = {id(p) for p in model.parameters()}
+        assert all(id(p) in params for optimizer in optimizers.values() for p in optimizer.params)
+        assert (ema is None) == (run.ema is None)
 
 
 def test_a_recipe_is_as_long_on_its_data_as_its_plan_says():

@@ -20,7 +20,10 @@ from autograd.backend import asarray, default_dtype, to_numpy, xp
 from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.autoencoder import mlp_pair
+from ...nn.chunks import in_chunks
 from ...player import Player
+
+EXAMPLES = 1000  # that are decoded at a time
 
 
 class Autoencoder(Module):
@@ -60,7 +63,7 @@ class Autoencoder(Module):
     def decode(self, z):
         """g(z) for codes z (N, Z), as images in [0, 1] or points."""
         with no_grad():
-            return self.space.from_unit(self.decoder(asarray(z, default_dtype)).data)
+            return in_chunks(lambda z: self.space.from_unit(self.decoder(z).data), asarray(z, default_dtype), EXAMPLES)
 
     def reconstruct(self, x):
         """g(f(x)), as images in [0, 1] or points."""

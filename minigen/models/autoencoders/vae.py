@@ -36,9 +36,11 @@ from ...densities import kl_standard_normal, log_bernoulli, log_categorical, log
 from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.autoencoder import mlp_pair
+from ...nn.chunks import in_chunks
 from ...player import Player
 
 CHUNK = 2**20  # numbers h that evaluation holds at a time
+EXAMPLES = 1000  # that are decoded at a time
 
 
 class VAE(Module):
@@ -95,7 +97,8 @@ class VAE(Module):
     def decode(self, z):
         """The mean of p(x | z) for codes z (N, Z), as images in [0, 1] or points."""
         with no_grad():
-            return self.space.from_unit(self.likelihood.mean(self.decoder(asarray(z, default_dtype))).data)
+            return in_chunks(lambda z: self.space.from_unit(self.likelihood.mean(self.decoder(z)).data),
+                             asarray(z, default_dtype), EXAMPLES)
 
     def reconstruct(self, x):
         """decode(encode(x)), as images in [0, 1] or points."""

@@ -22,6 +22,7 @@ from ... import checkpoint
 from ...data import Space
 from ...metrics import Measure, mean_interval
 from ...nn import BatchNorm2d, Conv2d, Linear, Module, Sequential
+from ...nn.chunks import in_chunks
 from ...player import Player
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
@@ -72,12 +73,9 @@ class CNN(Module):
 
     def judge(self, images):
         """(features (N, 64), probabilities (N, K)) of images on [0, 1], NumPy arrays."""
-        parts = []
         with no_grad():
-            for start in range(0, len(images), CHUNK):
-                features = self.body(asarray(images[start : start + CHUNK], np.float32))
-                parts.append((features.numpy(), softmax(self.head(features)).numpy()))
-        return tuple(np.concatenate(part) for part in zip(*parts))
+            features = in_chunks(lambda x: self.body(asarray(x, np.float32)).data, images, CHUNK)
+            return features, softmax(self.head(asarray(features))).numpy()
 
     def measure(self, batch, rng):
         x, y = self._checked(batch)

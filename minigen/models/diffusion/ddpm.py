@@ -26,6 +26,7 @@ from ...diffusion.captured.loop import SamplingLoop, TrainingLoop
 from ...diffusion.samplers import MOVES, ancestral
 from ...metrics import Measure, mean_interval
 from ...nn import Module
+from ...nn.chunks import in_chunks
 from ...player import Player
 
 CHUNK = 250  # images that are drawn or measured at a time
@@ -76,8 +77,7 @@ class DDPM(Module):
         return clipped(denoiser(self.network, "eps"))
 
     def sample(self, n, rng):
-        sizes = [min(CHUNK, n - done) for done in range(0, max(n, 1), CHUNK)]
-        return np.concatenate([self.space.from_signed(self._draw(size, rng)) for size in sizes])
+        return in_chunks(lambda part: self.space.from_signed(self._draw(len(part), rng)), range(n), CHUNK)
 
     def _draw_by_steps(self, n, rng):
         return self.sampler(self.denoise, normal(rng, (n, *self.space.shape)), self.levels, rng=rng)

@@ -1,5 +1,4 @@
 """DCGAN: the networks' shapes and what the paper asks of them, another implementation, and data of other sizes."""
-import struct
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from autograd import Tensor, conv_transpose2d, grad, leaky_relu, softplus
 from autograd.backend import rng, to_numpy
 from minigen import data, judges, recipes
 from minigen.data import Space
+from minigen.data.images import CLOTHES
 from minigen.evaluate import evaluate
 from minigen.models.adversarial import GAN, ConvDiscriminator, ConvGenerator
 from minigen.models.adversarial.dcgan import kernel
@@ -168,32 +168,24 @@ def trained(dataset, steps, name):
 # Data of the shape of Fashion-MNIST, where the set itself need not be at hand
 
 
-@pytest.fixture(scope="module")
-def wardrobe(tmp_path_factory):
-    """A folder with 60,000 and 10,000 bright rectangles, one width and height per class, in files as Fashion-MNIST's;
-    the labels are equally frequent, as there."""
-    folder = tmp_path_factory.mktemp("data") / "fashion_mnist"
-    folder.mkdir()
+def wardrobe(split, N):
+    """N bright rectangles, one width and height per class, of the shape and the classes of Fashion-MNIST."""
     at = np.arange(28)
     kinds = [(abs(at - 14) < 4 + k)[:, None] & (abs(at - 14) < 13 - k) for k in range(10)]
-    kinds = np.uint8(200) * np.stack(kinds).astype(np.uint8)  # (10, 28, 28)
-    for part, N in ("train", 60_000), ("t10k", 10_000):
-        y = (np.arange(N) % 10).astype(np.uint8)
-        for name, array in ("images-idx3", kinds[y]), ("labels-idx1", y):
-            header = struct.pack(f">2xBB{array.ndim}I", 8, array.ndim, *array.shape)
-            (folder / f"{part}-{name}-ubyte").write_bytes(header + array.tobytes())
-    return folder.parent
+    y = np.arange(N) % 10
+    x = (np.uint8(200) * np.stack(kinds).astype(np.uint8))[y, None]
+    spaces = {"x": data.Space((1, 28, 28), 256), "y": data.Space((), 10, CLOTHES)}
+    return data.Dataset("fashion_mnist", split, {"x": x, "y": y}, spaces, f"rectangles, {split}")
 
 
-@pytest.fixture
-def clothes(wardrobe, monkeypatch):
-    monkeypatch.setenv("MINIGEN_DATA", str(wardrobe))
-    return data.load("fashion_mnist")
+@pytest.fixture(scope="module")
+def clothes():
+    return wardrobe("train", 6000)
 
 
 @pytest.mark.parametrize("name", ["gan", "dcgan", "wgan_gp"])
 def test_on_the_shape_of_fashion_mnist(name, clothes):
-    run, test = trained(clothes, 2, name), data.load("fashion_mnist", "test").first(50)
+    run, test = trained(clothes, 2, name), wardrobe("test", 50)
     with run.evaluating():
         samples = run.model.sample(20, rng(1))
         (distance,) = evaluate(run.model, test, rng(2), train=clothes)  # no classifier of clothes is shipped

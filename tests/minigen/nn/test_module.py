@@ -12,7 +12,18 @@ import pytest
 
 import minigen
 from autograd import Tensor, grad, parameter, relu
-from minigen.nn import MLP, Apply, BatchNorm2d, Dropout, Linear, Module, ModuleDict, ModuleList, Sequential, in_eval_mode
+from minigen.nn import (
+    MLP,
+    Apply,
+    BatchNorm2d,
+    Dropout,
+    Linear,
+    Module,
+    ModuleDict,
+    ModuleList,
+    Sequential,
+    in_eval_mode,
+)
 
 
 class Encoder(Module):
