@@ -56,7 +56,7 @@ def vae(data, rng):
         return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=1.0), steps=700, batch_size=100, ema=0.99)
     if len(data) < 20_000:  # soon done: few latents, so that what is drawn from the prior looks like what was encoded
         model = VAE(space, "bernoulli", latent=8, hidden=(500, 500), rng=rng)
-        return one_stage(model, adam(cosine_decay(2e-3)), steps=2000, batch_size=100, ema=0.99)
+        return one_stage(model, adam(cosine_decay(2e-3)), steps=1500, batch_size=100, ema=0.99)
     model = VAE(space, "bernoulli", latent=40, hidden=(500, 500), rng=rng)
     return one_stage(model, adam(step_decay(1e-3, at=(2 / 3,), factor=0.3)), steps=30_000, batch_size=128)
 
