@@ -10,7 +10,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import model_rows  # noqa: E402, F401  adds its rows
 from rows import ROWS  # noqa: E402
 
-
 KINKED = {"15 masked convs 28x28, batch 64"}  # 15 layers of ReLU on 1.6 M activations each
 
 

@@ -35,7 +35,7 @@ def test_a_block_shares_memory():
 
 def test_a_removed_barrier_is_noticed():
     assert "__syncthreads();" in REVERSE
-    x, y = reverse(REVERSE.replace("__syncthreads();", ""))
+    _, y = reverse(REVERSE.replace("__syncthreads();", ""))
     assert np.isnan(y).any()
 
 
