@@ -81,7 +81,8 @@ def one_stage(model, optimizers, steps, batch_size, ema=None, **settings) -> Pla
 
 
 class NonFiniteLoss(ArithmeticError):
-    """A loss term or a gradient is NaN or infinite. Raised before it changes the player's weights."""
+    """A loss term or a gradient is NaN or infinite. Raised before it changes the player's weights, but for a captured
+    step, which has done all of its work by then."""
 
 
 class Run:

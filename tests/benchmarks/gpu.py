@@ -243,8 +243,8 @@ def torch_conv(shape, which, tf32):
     calls = {"forward": lambda x, w, g: torch.conv2d(x, w, padding=1),
              "input gradient": lambda x, w, g: backward(g, x, w, *arguments, (True, False, False)),
              "filter gradient": lambda x, w, g: backward(g, x, w, *arguments, (False, True, False))}
-    times = []
-    for layout in (torch.channels_last, torch.contiguous_format):
+
+    def timed(layout):
         to = lambda array: torch.tensor(array).cuda().to(memory_format=layout)
         w = to(numbers(O, C, 3, 3))
         xs, gs = ([to(numbers(N, channels, H, H, seed=i)) for i in range(TURNS)] for channels in (C, O))
@@ -253,8 +253,9 @@ def torch_conv(shape, which, tf32):
             for i in range(CALLS):
                 calls[which](xs[i % TURNS], w, gs[i % TURNS])
 
-        times.append(median_ms(torch_graph(work), **torch_timer()) / CALLS)
-    return {"graph": min(times)}
+        return median_ms(torch_graph(work), **torch_timer()) / CALLS
+
+    return {"graph": min(map(timed, (torch.channels_last, torch.contiguous_format)))}
 
 
 def torch_settings(tf32):
