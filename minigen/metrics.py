@@ -162,7 +162,7 @@ def energy_distance(x, y):
     It is 0 if the two are the same, and only then. Unbiased: around 0 it can be negative. x (N, ...) and y (M, ...),
     two or more of each.
     """
-    x, y = (np.float64(a).reshape(len(a), -1) for a in (x, y))
+    x, y = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (x, y))
     within = lambda a: cdist(a, a).sum() / (len(a) * (len(a) - 1))  # pairs of different ones
     return 2 * cdist(x, y).mean() - within(x) - within(y)
 

@@ -103,4 +103,4 @@ def pca(x, latent):
 def largest_angle(basis1, basis2):
     """The largest principal angle, in radians, between the spans of the columns: 0 only if the spans are
     equal."""
-    return float(scipy.linalg.subspace_angles(*(np.float64(to_numpy(b)) for b in (basis1, basis2))).max())
+    return float(scipy.linalg.subspace_angles(*(np.asarray(to_numpy(b), np.float64) for b in (basis1, basis2))).max())

@@ -110,7 +110,7 @@ def test_gradient_of_the_penalty_to_second_order(name):
     second check is one of third order. Both in random directions, against central differences."""
     make, shape = CRITICS[name]
     x = np.random.default_rng(1).standard_normal((3, *shape))
-    weights = [np.float64(p.numpy()) for p in make().parameters()]
+    weights = [p.numpy().astype(np.float64) for p in make().parameters()]
     assert gradcheck(penalty_of(make, x), weights) < 1e-6
     assert gradgradcheck(penalty_of(make, x), weights) < 1e-6
 
