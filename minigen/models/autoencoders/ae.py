@@ -15,12 +15,13 @@ Gaussian is fitted to the codes on the way, as a running mean and covariance. Th
 Symbols: N examples, D pixels, Z latent. Read before this: linear_ae.py, nn/autoencoder.py. Read next: vae.py.
 """
 from autograd import no_grad
-from autograd.backend import asarray, default_dtype, to_numpy, xp
+from autograd.backend import asarray, default_dtype
 
 from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.autoencoder import mlp_pair
 from ...nn.chunks import in_chunks
+from ...nn.moments import RunningGaussian
 from ...player import Player
 
 EXAMPLES = 1000  # that are decoded at a time
@@ -35,8 +36,7 @@ class Autoencoder(Module):
             raise ValueError(f"Autoencoder: latent is {latent}, expected at least 1")
         self.space, self.latent = space, latent
         self.encoder, self.decoder = networks(space.shape, hidden, code=latent, latent=latent, rng=rng)
-        self.register_buffer("code_mean", xp.zeros(latent, default_dtype))
-        self.register_buffer("code_cov", xp.eye(latent, dtype=default_dtype))
+        self.codes = RunningGaussian(latent)
 
     def players(self):
         return [Player("autoencoder", self.parameters(), self.loss)]
@@ -46,14 +46,8 @@ class Autoencoder(Module):
         z = self.encoder(x)  # (N, Z)
         x_hat = self.decoder(z)  # (N, D)
         if self.training:
-            self._note_codes(z.data)
+            self.codes.see(z.data)
         return {"squared error": ((x - x_hat) ** 2).sum(axis=1).mean()}
-
-    def _note_codes(self, z):
-        """Running moments of the codes: each batch counts 1 %."""
-        self.code_mean += 0.01 * (z.mean(axis=0) - self.code_mean)
-        d = z - self.code_mean
-        self.code_cov += 0.01 * (d.T @ d / len(d) - self.code_cov)
 
     def encode(self, x):
         """The codes z (N, Z) of images or points x, a NumPy array."""
@@ -71,7 +65,7 @@ class Autoencoder(Module):
 
     def sample(self, n, rng):
         """Decodes z from the Gaussian with the codes' mean and covariance."""
-        return self.decode(rng.multivariate_normal(to_numpy(self.code_mean), to_numpy(self.code_cov), n))
+        return self.decode(self.codes.sample(n, rng))
 
     def measure(self, batch, rng):
         with no_grad():

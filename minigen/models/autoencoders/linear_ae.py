@@ -25,6 +25,7 @@ from autograd.backend import asarray, default_dtype, to_numpy, xp
 
 from ...metrics import Measure, mean_interval
 from ...nn import Linear, Module
+from ...nn.moments import RunningGaussian
 from ...player import Player
 
 
@@ -40,8 +41,7 @@ class LinearAutoencoder(Module):
         self.encoder = Linear(self.D, latent, bias=False, rng=rng)  # W_e
         self.decoder = Linear(latent, self.D, bias=False, rng=rng)  # W_d
         self.register_buffer("mean", xp.zeros(self.D, default_dtype))  # m
-        self.register_buffer("code_mean", xp.zeros(latent, default_dtype))
-        self.register_buffer("code_cov", xp.eye(latent, dtype=default_dtype))
+        self.codes = RunningGaussian(latent)
 
     def center(self, x):
         """Takes m from the training data x. Without it the mean is one more direction to be learned, by far
@@ -57,14 +57,8 @@ class LinearAutoencoder(Module):
         z = self.encoder(x - self.mean)  # (N, Z)
         x_hat = self.mean + self.decoder(z)  # (N, D)
         if self.training:
-            self._note_codes(z.data)
+            self.codes.see(z.data)
         return {"squared error": ((x - x_hat) ** 2).sum(axis=1).mean()}
-
-    def _note_codes(self, z):
-        """Running moments of the codes: each batch counts 1 %."""
-        self.code_mean += 0.01 * (z.mean(axis=0) - self.code_mean)
-        d = z - self.code_mean
-        self.code_cov += 0.01 * (d.T @ d / len(d) - self.code_cov)
 
     def encode(self, x):
         """The codes z (N, Z) of images or points x, a NumPy array."""
@@ -82,7 +76,7 @@ class LinearAutoencoder(Module):
 
     def sample(self, n, rng):
         """Decodes z from the Gaussian with the codes' mean and covariance."""
-        return self.decode(rng.multivariate_normal(to_numpy(self.code_mean), to_numpy(self.code_cov), n))
+        return self.decode(self.codes.sample(n, rng))
 
     def measure(self, batch, rng):
         with no_grad():

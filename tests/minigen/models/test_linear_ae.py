@@ -75,8 +75,8 @@ def test_codes_images_and_samples(x, Model):
     samples = model.sample(5, rng)
     assert samples.shape == (5, 1, 8, 8) and 0 <= samples.min() and samples.max() <= 1
     # 300 batches of 1 % each: the moments of the codes have forgotten all but the last hundred or two
-    np.testing.assert_allclose(to_numpy(model.code_mean), z.mean(axis=0), atol=0.3 * z.std())
-    np.testing.assert_allclose(to_numpy(model.code_cov), np.cov(z.T), atol=0.3 * z.var())
+    np.testing.assert_allclose(to_numpy(model.codes.mean), z.mean(axis=0), atol=0.3 * z.std())
+    np.testing.assert_allclose(to_numpy(model.codes.cov), np.cov(z.T), atol=0.3 * z.var())
 
 
 @pytest.mark.parametrize("Model", [LinearAutoencoder, Autoencoder])
@@ -86,7 +86,7 @@ def test_a_loss_in_eval_mode_leaves_the_model_as_it_is(x, Model):
     model.loss({"x": x}, None)
     assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
     model.train().loss({"x": x}, None)
-    assert not np.array_equal(before["code_mean"], to_numpy(model.code_mean))
+    assert not np.array_equal(before["codes.mean"], to_numpy(model.codes.mean))
 
 
 @pytest.mark.parametrize("Model", [LinearAutoencoder, Autoencoder])
