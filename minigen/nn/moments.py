@@ -1,7 +1,7 @@
 """RunningGaussian: a Gaussian that is fitted on the way, as a running mean and covariance.
 
-An autoencoder does not say where its codes lie: there is no p(z). Fitted to the codes that it makes while it trains, this
-one is drawn from in its place. Symbols: N examples, Z latent. Read before this: module.py.
+An autoencoder does not say where its codes lie: there is no p(z). Fitted to the codes that it makes while it trains,
+this one is drawn from in its place. Symbols: N examples, Z latent. Read before this: module.py.
 """
 from autograd.backend import default_dtype, to_numpy, xp
 
