@@ -39,43 +39,43 @@ def scaled_dot_product_attention(
     batch = _check(q, k, v)
     shape = (*(batch or (1,)), q.shape[-2], k.shape[-2])
     scale = max(1, q.shape[-1]) ** -0.5 if scale is None else float(scale)
-    bias, blind = _mask(attn_mask, is_causal, shape, q.dtype)
-    kept = _kept(dropout_p, rng, shape, q.dtype)
+    bias, fully_masked = _mask(attn_mask, is_causal, shape, q.dtype)
+    dropout_mask = _dropout_mask(dropout_p, rng, shape, q.dtype)
     q, k, v = (_spread(t, shape[:-2] + t.shape[-2:]) for t in (q, k, v))
     if bias is not None and bias.requires_grad:
-        (y,) = _weighted_mean(q, k, v, bias, blind, kept, scale)
+        (y,) = _weighted_mean(q, k, v, bias, fully_masked, dropout_mask, scale)
     else:
-        y = _attention(q, k, v, bias, blind, kept, scale)
+        y = _attention(q, k, v, bias, fully_masked, dropout_mask, scale)
     return reshape(y, *batch, *y.shape[-2:])
 
 
-def _attention(q, k, v, bias, blind, kept, scale):
-    arguments = q, k, v, bias, blind, kept, scale
+def _attention(q, k, v, bias, fully_masked, dropout_mask, scale):
+    arguments = q, k, v, bias, fully_masked, dropout_mask, scale
     gradients = lambda g: (_gradients if recording() else _in_blocks(_gradients))(*arguments, g)
     value = _in_blocks(_weighted_mean)(*arguments)[0].data
     return record(value, *joint((q, k, v), gradients))
 
 
-def _weighted_mean(q, k, v, bias, blind, kept, scale):
-    A = _weights(q, k, bias, blind, scale)
-    return [(A if kept is None else A * kept) @ v]
+def _weighted_mean(q, k, v, bias, fully_masked, dropout_mask, scale):
+    A = _weights(q, k, bias, fully_masked, scale)
+    return [(A if dropout_mask is None else A * dropout_mask) @ v]
 
 
-def _gradients(q, k, v, bias, blind, kept, scale, g):
+def _gradients(q, k, v, bias, fully_masked, dropout_mask, scale, g):
     """dL/d(q, k, v)."""
-    A = _weights(q, k, bias, blind, scale)
+    A = _weights(q, k, bias, fully_masked, scale)
     dA = g @ swapaxes(v, -1, -2)
-    if kept is not None:
-        dA = dA * kept
+    if dropout_mask is not None:
+        dA = dA * dropout_mask
     D = A * (dA - sum(A * dA, -1, keepdims=True)) * scale
-    dv = swapaxes(A if kept is None else A * kept, -1, -2) @ g
+    dv = swapaxes(A if dropout_mask is None else A * dropout_mask, -1, -2) @ g
     return [D @ k, swapaxes(D, -1, -2) @ q, dv]
 
 
-def _weights(q, k, bias, blind, scale):
+def _weights(q, k, bias, fully_masked, scale):
     scores = (q * scale) @ swapaxes(k, -1, -2)
     A = softmax(scores if bias is None else scores + bias)
-    return A if blind is None else where(blind.data, 0.0, A)
+    return A if fully_masked is None else where(fully_masked.data, 0.0, A)
 
 
 def _in_blocks(f):
@@ -116,7 +116,7 @@ def _check(q, k, v):
 
 
 def _mask(attn_mask, is_causal, shape, dtype):
-    """(bias, blind), Tensors of `shape` or None: what is added to the scores, and which queries may look
+    """(bias, fully_masked), Tensors of `shape` or None: what is added to the scores, and which queries may look
     nowhere. These get a bias of 0, since softmax would divide 0 by 0, and weights of 0 afterwards."""
     if is_causal:
         if attn_mask is not None:
@@ -133,13 +133,13 @@ def _mask(attn_mask, is_causal, shape, dtype):
         spread = _spread(bias, shape)
     except ValueError:
         raise ValueError(f"{OP}: attn_mask {bias.shape} does not broadcast to {shape}, (..., L, S)") from None
-    blind = (bias.data == -xp.inf).all(axis=-1, keepdims=True)
-    if not blind.any():
+    fully_masked = (bias.data == -xp.inf).all(axis=-1, keepdims=True)
+    if not fully_masked.any():
         return spread, None
-    return _spread(where(blind, 0.0, bias), shape), _spread(Tensor(blind), shape[:-1] + (1,))
+    return _spread(where(fully_masked, 0.0, bias), shape), _spread(Tensor(fully_masked), shape[:-1] + (1,))
 
 
-def _kept(dropout_p, rng, shape, dtype):
+def _dropout_mask(dropout_p, rng, shape, dtype):
     """What dropout multiplies A with: 0 or 1 / (1 - p); or None."""
     if not 0.0 <= dropout_p <= 1.0:
         raise ValueError(f"{OP}: dropout_p is {dropout_p}, expected a probability from 0 to 1")

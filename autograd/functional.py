@@ -21,8 +21,8 @@ def dropout(input, p=0.5, training=True, *, rng):
     input, p = as_tensor(input), float(p)
     if not training or p == 0.0:
         return input
-    kept = (uniform(rng, input.shape, input.dtype) >= p).astype(input.dtype)
-    return input * (kept * (1.0 / (1.0 - p) if p < 1.0 else 0.0))
+    dropout_mask = (uniform(rng, input.shape, input.dtype) >= p).astype(input.dtype)
+    return input * (dropout_mask * (1.0 / (1.0 - p) if p < 1.0 else 0.0))
 
 
 def embedding(input, weight, padding_idx=None):

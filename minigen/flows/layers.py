@@ -9,9 +9,9 @@ By the change of variables a density moves with the map, and in a chain of layer
 
     log p_X(x) = log p_Y(y) + log |det dy/dx|
 
-There are four ways to a cheap determinant here. Elementwise maps (ActNorm, BatchNorm, Logit) have a diagonal
-Jacobian. Couplings change one part of x by what the other part says: a triangular Jacobian. Permutation and
-Squeeze only move numbers about: |det| = 1. InvertibleConv1x1 mixes channels by a matrix that it keeps as a
+There are four ways to a cheap determinant here. Elementwise maps (ActNorm, Logit) have a diagonal Jacobian.
+Couplings change one part of x by what the other part says: a triangular Jacobian. Squeeze only moves numbers
+about: |det| = 1. InvertibleConv1x1 mixes channels by a matrix that it keeps as a
 product of triangular ones.
 
 Layers work on points (N, D) and on images (N, C, H, W); D takes the place of C. Everything is
@@ -39,7 +39,6 @@ from autograd import (
     sigmoid,
     softplus,
     split,
-    sqrt,
     tanh,
     tril,
     triu,
@@ -197,52 +196,7 @@ class ActNorm(Module):
         self.initialized[...] = True
 
 
-class BatchNorm(Module):
-    """y = (x - mu) / sqrt(var + eps), per channel. Real NVP, section 3.7 and appendix E.
-
-    In training mu and var are the batch's own; otherwise running means of them, which make y a function of
-    x alone and so the density a density. momentum: how much of a new batch goes into those.
-    """
-
-    def __init__(self, channels, momentum=0.1, eps=1e-5):
-        self.momentum, self.eps = momentum, eps
-        self.register_buffer("mean", xp.zeros(channels, default_dtype))
-        self.register_buffer("var", xp.ones(channels, default_dtype))
-
-    def forward(self, x):
-        mean, var = self.mean, self.var
-        if self.training:
-            if len(x) < 2:
-                raise ValueError("BatchNorm: a batch of one example has no variance; use batches of at least 2")
-            axes = _all_but_channels(x)
-            mean, var = x.mean(axis=axes), x.var(axis=axes)
-            self.mean += self.momentum * (mean.data - self.mean)
-            self.var += self.momentum * (var.data - self.var)
-        y = (x - _per_channel(mean, x)) / sqrt(_per_channel(var, x) + self.eps)
-        return y, _same_for_all(-0.5 * _pixels(x) * log(as_tensor(var) + self.eps).sum(), x)
-
-    def inverse(self, y):
-        return y * sqrt(_per_channel(self.var, y) + self.eps) + _per_channel(self.mean, y)
-
-
 # Mixing the channels, between couplings
-
-
-class Permutation(Module):
-    """y's channel i is x's channel order[i]. order: (C,), each channel once."""
-
-    def __init__(self, order):
-        order = np.asarray(order)
-        if sorted(order.tolist()) != list(range(order.size)):
-            raise ValueError(f"Permutation: order {order.tolist()} does not name each of 0..{order.size - 1} "
-                             "once, so it cannot be undone")
-        self.register_buffer("order", order)
-
-    def forward(self, x):
-        return x[:, self.order], _same_for_all(as_tensor(0.0), x)
-
-    def inverse(self, y):
-        return y[:, xp.argsort(self.order)]
 
 
 class InvertibleConv1x1(Module):

@@ -21,7 +21,7 @@ itself or for images its bound by dequantization, and sampling in flows/normaliz
 
 Deviations: the networks have no weight or batch normalization inside, and start at s = t = 0. Between
 couplings there is activation normalization (Glow, section 3.1) in the place of batch normalization (section
-3.7; flows/layers.py has both). The logit's alpha is a sixth of a gray level, not 0.05, which leaves black, most
+3.7). The logit's alpha is a sixth of a gray level, not 0.05, which leaves black, most
 of a drawn digit, on a sliver of the line.
 
 Symbols: N batch, C H W image, D numbers of an example, v pixels in [0, 1). Read before this: flows/layers.py.
