@@ -42,7 +42,7 @@ def load(path) -> tuple[dict, dict]:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {})["minigen"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:  # also bfloat16
         raise ValueError(f"'{path}' is damaged, or not a checkpoint of minigen ({type(error).__name__}: "
                          f"{str(error)[:100]}); delete it and train again") from error
     if not isinstance(metadata, dict):

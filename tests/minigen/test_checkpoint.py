@@ -1,4 +1,5 @@
 """A checkpoint is read back as it was written, replaced whole or not at all, and says so if it is damaged."""
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -163,3 +164,14 @@ def test_writers_at_once_leave_a_whole_file_and_nothing_else(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda data: [checkpoint.write(path, data) for _ in range(5)], contents))
     assert path.read_bytes() in contents and os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("dtype, size", [("BF16", 2), ("F8_E4M3", 1)])
+def test_numbers_that_numpy_lacks_are_one_line(tmp_path, dtype, size):
+    header = json.dumps({"__metadata__": {"minigen": "{}"}, "a": {"dtype": dtype, "shape": [2],
+                                                                  "data_offsets": [0, 2 * size]}}).encode()
+    path = tmp_path / "c.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(2 * size))
+    with pytest.raises(ValueError, match="is damaged, or not a checkpoint of minigen") as error:
+        checkpoint.load(path)
+    assert "\n" not in str(error.value)

@@ -107,6 +107,8 @@ def test_load_state_dict_restores_bit_for_bit_and_in_place(model):
      r"'encoder.hidden.bias' has shape \(9,\), expected \(4,\)"),
     (lambda s: s.update({"encoder.mask": np.zeros((4, 3), complex)}),
      "'encoder.mask' has dtype complex128, expected float32"),
+    *[(lambda s, kind=kind: s.update({"encoder.mask": np.zeros((4, 3), kind)}), "'encoder.mask' has dtype")
+      for kind in (int, bool, float, np.float16)],
 ])
 def test_load_state_dict_is_strict_and_then_writes_nothing(model, change, message):
     other = Model(rng=np.random.default_rng(1))
