@@ -65,13 +65,14 @@ def load(folder) -> Trained:
     averaged = bool(checkpoint.with_prefix("ema", tensors))  # not so in the copy that a part is
     ema = EMA(*reached[-1].ema) if averaged else None
     load_weights(plan.model, ema, tensors)
+    plan.model.done = metadata["done"]
     return Trained(plan.model, ema, dataset, metadata, folder)
 
 
 def read(path):
     """A run's checkpoint: (tensors, metadata), of a recipe on a data set. ValueError where it is not so."""
     tensors, metadata = read_run(path)
-    for key, kind in (("recipe", str), ("data", str), ("seed", int)):
+    for key, kind in (("recipe", str), ("data", str), ("seed", int), ("done", (int, float))):
         if not isinstance(metadata.get(key), kind):
             raise ValueError(f"'{path}' is damaged, or not a run's checkpoint: {key} is {str(metadata.get(key))[:40]}; "
                              "train again")

@@ -161,7 +161,8 @@ class Run:
     def _share_limits(self):
         share = self.stage.steps / sum(stage.steps for stage in self.plan.stages[self.number:])
         rest = self.steps - self.first_step
-        self.stage_steps = max(1, round(share * rest)) if math.isfinite(rest) else math.inf
+        most = rest - len(self.plan.stages[self.number + 1:])  # one at least for each that follows
+        self.stage_steps = max(1, min(most, round(share * rest))) if math.isfinite(rest) else math.inf
         self.stage_budget = share * max(1e-9, self.budget - self.first_second)
 
     def _optimizer(self, player):
@@ -269,7 +270,7 @@ class Run:
         where = {"number": self.number, "first_step": self.first_step, "first_second": self.first_second,
                  "seed": self.seed} if self.stage else None
         checkpoint.save(path, tensors, {
-            **metadata, "finished": self.over, "step": self.step, "seconds": self.seconds, "stage": where,
+            **metadata, "finished": self.over, "done": self.done if self.stage else 1.0, "step": self.step, "seconds": self.seconds, "stage": where,
             "settings": self.settings(), "terms": list(self.history.sums), "rng": self.rng.bit_generator.state,
             "loader": self.batches and self.batches.state_dict()})
         self.checkpoint = f"'{path}' holds step {self.step}"
@@ -347,6 +348,8 @@ def train(run, journal=None) -> Run:
             terms = run.advance()
             run.seconds = time.perf_counter() - began
             journal.note(run, terms)
+        if run.stage:
+            run.model.done = run.done
         journal.end(run)
     return run
 
