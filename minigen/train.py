@@ -270,7 +270,8 @@ class Run:
         where = {"number": self.number, "first_step": self.first_step, "first_second": self.first_second,
                  "seed": self.seed} if self.stage else None
         checkpoint.save(path, tensors, {
-            **metadata, "finished": self.over, "done": self.done if self.stage else 1.0, "step": self.step, "seconds": self.seconds, "stage": where,
+            **metadata, "finished": self.over, "done": self.done if self.stage else 1.0, "step": self.step,
+            "seconds": self.seconds, "stage": where,
             "settings": self.settings(), "terms": list(self.history.sums), "rng": self.rng.bit_generator.state,
             "loader": self.batches and self.batches.state_dict()})
         self.checkpoint = f"'{path}' holds step {self.step}"
