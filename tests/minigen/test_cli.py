@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from matplotlib.image import imread
 
 from autograd.backend import device
-from minigen import checkpoint, cli, data, recipes
+from minigen import checkpoint, cli, data, plot, recipes
 from minigen.journal import CHECKPOINT
 
 HERE = Path(__file__).resolve().parent
@@ -448,3 +449,35 @@ def test_a_checkpoint_of_an_older_version_is_one_line(minigen, monkeypatch):
     assert minigen("sample", "runs/tiny")[2] == (
         f"minigen: 'runs/tiny/{CHECKPOINT}' has format 2, and this version of minigen reads 3: train again, or use the "
         "version that wrote it\n")
+
+
+def test_interrupted_while_everything_is_still_imported(tmp_path):
+    """The first half second goes to imports: an interrupt there ends the program without a word."""
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy/__init__.py").write_text("raise KeyboardInterrupt\n")
+    root = Path(cli.__file__).parents[1]
+    result = subprocess.run([sys.executable, "-m", "minigen", "list"], cwd=tmp_path, capture_output=True, text=True,
+                            env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(root)])})
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
+def test_names_and_numbers_of_any_length_are_one_short_line(minigen):
+    name = "r" * 250
+    assert minigen("train", "tiny", "--out", name)[0] == 0
+    assert sorted(os.listdir(name)) == [CHECKPOINT, "curves.png", "figures.json", "samples.png"]
+    for args in (["train", "tiny", "--steps", "9" * 5000], ["train", "x" * 5000], ["sample", name, "-n", "1" * 5000],
+                 ["train", "tiny", "--budget", "1" * 5000], ["train", "tiny", "--out", "q" * 300]):
+        status, _, err = minigen(*args)
+        assert status == 2 and err.count("\n") == 1 and len(err) < 1200
+    assert not Path("runs").exists() or all(os.listdir(f"runs/{folder}") for folder in os.listdir("runs"))
+
+
+def test_many_samples_take_little_memory(tmp_path):
+    """A sheet is drawn into one picture of bytes, whatever the number of images."""
+    images = np.random.default_rng(0).random((4000, 1, 28, 28), dtype=np.float32)
+    tracemalloc.start()
+    plot.grid(images, tmp_path / "many.png")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    high, wide = imread(tmp_path / "many.png").shape[:2]
+    assert peak < 4 * high * wide * 3

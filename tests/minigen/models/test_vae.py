@@ -230,6 +230,7 @@ def test_points_are_drawn_from_the_decoder():
 
 @pytest.mark.parametrize("arguments, message", [
     (dict(decoder="poisson"), "decoder is 'poisson', expected one of bernoulli, categorical, gaussian"),
+    (dict(hidden=(0,)), "Linear: from .* to 0 numbers, expected at least 1 each"),
     (dict(latent=0), "latent is 0, expected at least 1"),
     (dict(beta=-1), "beta is -1, expected at least 0"),
     (dict(space=Space((2,))), r"'bernoulli' is for gray levels, and points of shape \(2,\) have none"),
