@@ -183,7 +183,8 @@ class Run:
         """One step. Returns the loss terms, averaged over a player's repeats; raises NonFiniteLoss."""
         if self.done >= 1.0:
             self._enter(self.number + 1)
-        self.model.done = done = self.done
+        self._tell_the_model()
+        done = self.model.done
         if self.replay:
             terms = self._captured_step(done)
         else:
@@ -216,6 +217,7 @@ class Run:
         """The loss terms in eval mode over the first VALID_EXAMPLES examples of data, with the same noise every time.
         One that is not finite is left out: it leaves a gap in the curve, and should not stop the run."""
         rng, shown = backend.rng(0), {}
+        self._tell_the_model()
         batches = first_batches(self._seen(data.first(VALID_EXAMPLES)), self.stage.batch_size)
         with evaluating(self.model):
             for player in self.players:
@@ -229,7 +231,12 @@ class Run:
 
     def evaluating(self):
         """Context in which the model is as samples are drawn: in eval mode, with the averaged weights."""
+        self._tell_the_model()
         return evaluating(self.model, self.ema)
+
+    def _tell_the_model(self):
+        """How much of the stage is over: before every step, and before every look, as a step may just have passed."""
+        self.model.done = self.done if self.stage else 1.0
 
     def _numbers(self, player, terms: dict) -> dict:
         """The terms as Python numbers, under the names that the curves show."""
@@ -349,8 +356,6 @@ def train(run, journal=None) -> Run:
             terms = run.advance()
             run.seconds = time.perf_counter() - began
             journal.note(run, terms)
-        if run.stage:
-            run.model.done = run.done
         journal.end(run)
     return run
 

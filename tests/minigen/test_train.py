@@ -411,6 +411,18 @@ def test_a_longer_run_goes_on_at_the_rate_of_its_place(tmp_path):
     assert run.step == 150 and again.w.item() < model.w.item() - 1
 
 
+@pytest.mark.parametrize("cut", [7, 13, 40])
+def test_validation_after_a_cut_sees_what_it_sees_without(tmp_path, monkeypatch, cut):
+    """Also of a model whose loss depends on how much is over: a resumed run knows that before its first step."""
+    monkeypatch.setattr(minigen.journal, "VALID_WINDOWS", 1)  # before every step
+    sitting(tmp_path / "one", "grows", steps=60)
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        stop_after(patch, cut)
+        sitting(tmp_path / "two", "grows", steps=60)
+    sitting(tmp_path / "two", "grows", steps=60)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
 def test_a_model_is_told_how_much_is_over():
     model, told = Line("w"), []
     inner = model.make_loss
