@@ -14,5 +14,5 @@ def resident():
 
 
 before, start = resident(), time.perf_counter()
-__import__(sys.argv[1])
+__import__({"minigen": "minigen.nn"}.get(sys.argv[1], sys.argv[1]))  # minigen itself imports nothing
 print(json.dumps({"ms": (time.perf_counter() - start) * 1e3, "mb": (resident() - before) / 1024}))
