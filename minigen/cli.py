@@ -20,7 +20,6 @@ import signal
 import sys
 import traceback
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 from autograd import backend, check, detect_anomaly
@@ -153,8 +152,11 @@ def _train(recipe, out, settings, resume, part_runs) -> int:
         of = f" of {run.steps:,}" if run.steps < float("inf") else ""
         say(f"going on from step {run.step:,}{of}" + (f", {run.rates()}" if run.optimizers else ""))
 
-    draw = partial(draw_samples, plan.model, None, data=dataset) if hasattr(plan.model, "sample") else None
-    journal = Journal(out, valid, draw and (lambda path: draw(rng=backend.rng(0), path=path)), settings)
+    def draw(path):
+        draw_samples(plan.model, None, backend.rng(0), path, dataset)
+
+    draws = hasattr(plan.model, "sample")
+    journal = Journal(out, valid, draw if draws else None, settings)
     run.save(out / CHECKPOINT, settings)  # whoever may not write here is told now, not after the training
     train(run, journal)
     if journal.stopped_by:
@@ -163,7 +165,7 @@ def _train(recipe, out, settings, resume, part_runs) -> int:
         return 128 + signal.Signals[journal.stopped_by]
     if run.step:
         say(f"{run.step:,} steps in {format_duration(run.seconds)}: see curves.png in '{out}'")
-    if draw:
+    if draws:
         say(f"wrote '{out / 'samples.png'}'")
     _evaluate(plan.model, run.evaluating, valid, dataset, {**settings, "step": run.step}, out)
     if journal.unsaved:

@@ -86,8 +86,8 @@ class Journal:
 
     def __enter__(self):
         self.signals = _Signals()
-        self.began = time.perf_counter()
-        self.save_at, self.draw_at = self.began + SAVE_SECONDS, self.began + DRAW_SECONDS
+        now = time.perf_counter()
+        self.save_at, self.draw_at = now + SAVE_SECONDS, now + DRAW_SECONDS
         return self
 
     def __exit__(self, *error):

@@ -53,6 +53,17 @@ def noised(x_0, eps, level):
     return a * x_0 + s * eps
 
 
+def posterior(t, s):
+    """(c_0, c_t, variance, variance of x_t given x_s), with q(x_s | x_t, x_0) = N(c_0 x_0 + c_t x_t, variance I).
+
+    t, s: Levels, s below t, of numbers or arrays; the four are what theirs are. From s to t the process multiplies by
+    t.a / s.a and adds noise; for neighbours among DDPM's levels these are its eqs. 6 and 7.
+    """
+    ratio = t.a / s.a
+    added = t.s**2 - (ratio * s.s) ** 2
+    return s.a * added / t.s**2, ratio * (s.s / t.s) ** 2, added * (s.s / t.s) ** 2, added
+
+
 def straight_levels(steps):
     """t from 1, noise alone, to 0 in even steps: `steps` + 1 levels."""
     _check(steps, "straight_levels")

@@ -34,6 +34,8 @@ from itertools import pairwise
 
 from autograd.backend import normal
 
+from .levels import posterior
+
 
 def ancestral(denoise, x, levels, *, rng):
     """Algorithm 2 of DDPM with sigma_t^2 = beta_t: x_s = mu_tilde(x_t, x_0) + sqrt(beta) z."""
@@ -75,7 +77,7 @@ def dpm_pp(denoise, x, levels, *, rng=None):
 
     D = x_0 + (x_0 - x_0 of the step before) / (2 r),   r = h before / h,   h the step in lambda = log(a / s)
     The first step is ddim's. So are the last two on the way to s = 0: that level is infinitely far in lambda, and the
-    one before it often so much farther than those before, that x_0 would overshoot. The authors' code does the same.
+    one before it often so much farther than those before, that x_0 would overshoot.
     """
     steps, before = descent(levels), None  # (x_0, h) of the step before
     last = len(steps) - 2 if levels[-1].s == 0 else len(steps)
@@ -106,16 +108,6 @@ def _log_snr(level):
 
 
 # Moves: (level t, level s below it) -> (k_0, k_t, sigma), with x_s = k_0 x_0 + k_t x_t + sigma z
-
-
-def posterior(t, s):
-    """(c_0, c_t, variance, variance of x_t given x_s), with q(x_s | x_t, x_0) = N(c_0 x_0 + c_t x_t, variance I).
-
-    From s to t the process multiplies by t.a / s.a and adds noise; for DDPM's levels these are its eqs. 6 and 7.
-    """
-    ratio = t.a / s.a
-    added = t.s**2 - (ratio * s.s) ** 2
-    return s.a * added / t.s**2, ratio * (s.s / t.s) ** 2, added * (s.s / t.s) ** 2, added
 
 
 def move_ancestral(t, s):

@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from .levels import CLEAN, Level, noised
+from .levels import CLEAN, Level, noised, posterior
 
 BETA_MAX = 0.999  # a step that destroys everything could not be undone: alpha_t would be 0, and is divided by
 
@@ -71,12 +71,9 @@ class Schedule:
         other s the same formulas, with the steps from s to t taken as one: its alpha is alpha_bar_t / alpha_bar_s.
         """
         t = np.asarray(t)
-        alpha_bar_t, alpha_bar_s = self.alpha_bar[t], self.alpha_bar[t - 1 if s is None else s]
-        alpha = alpha_bar_t / alpha_bar_s
-        beta = 1.0 - alpha
-        c_0 = np.sqrt(alpha_bar_s) * beta / (1.0 - alpha_bar_t)
-        c_t = np.sqrt(alpha) * (1.0 - alpha_bar_s) / (1.0 - alpha_bar_t)
-        return c_0, c_t, (1.0 - alpha_bar_s) / (1.0 - alpha_bar_t) * beta
+        levels = [Level(np.sqrt(self.alpha_bar[i]), np.sqrt(1.0 - self.alpha_bar[i]), i)
+                  for i in (t, t - 1 if s is None else s)]
+        return posterior(*levels)[:3]
 
     def subsequence(self, steps=None):
         """`steps` of the numbers 1..T, evenly spaced, first and last among them: ascending integers, all for None."""

@@ -25,6 +25,7 @@ from minigen.diffusion import (
     samplers,
     straight_levels,
 )
+from minigen.diffusion.levels import posterior
 
 half_fresh = functools.partial(ddim, eta=0.5)
 WITHOUT_NOISE = {"euler": euler, "heun": heun, "dpm_pp": dpm_pp}
@@ -268,7 +269,7 @@ def test_posterior_by_bayes_rule_on_a_grid(way):
     density = np.exp(-0.5 * (x_t - factor * x_s) ** 2 / added - 0.5 * ((x_s - s.a * x_0) / s.s) ** 2)
     density /= density.sum()
     mean = (density * x_s).sum()
-    c_0, c_t, variance, of_the_step = samplers.posterior(t, s)
+    c_0, c_t, variance, of_the_step = posterior(t, s)
     assert c_0 * x_0 + c_t * x_t == pytest.approx(mean, rel=1e-8)
     assert variance == pytest.approx((density * (x_s - mean) ** 2).sum(), rel=1e-7)
     assert of_the_step == pytest.approx(added)

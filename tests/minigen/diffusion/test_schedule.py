@@ -4,7 +4,8 @@ import pytest
 
 from autograd import Tensor, backend
 from autograd.backend import asarray, to_numpy
-from minigen.diffusion import Schedule, cosine_schedule, linear_schedule, samplers
+from minigen.diffusion import Schedule, cosine_schedule, linear_schedule
+from minigen.diffusion.levels import posterior
 
 SCHEDULES = [*map(linear_schedule, (1000, 100, 10)), *map(cosine_schedule, (1000, 50, 4))]
 
@@ -88,15 +89,21 @@ def test_posterior_by_bayes_rule_on_a_grid(t, s):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
-def test_posterior_is_that_of_the_samplers(schedule):
-    """Eqs. 6 and 7 from alpha_bar, and from the levels' a and s: for every t to the one below, and for longer steps."""
+def test_posterior_of_levels_is_the_papers(schedule):
+    """From the levels' a and s, and by eqs. 6 and 7 as DDPM has them, from alpha_bar: for every t to the one below, and
+    for longer steps."""
     for steps in {schedule.T, 3}:
         times = [*schedule.subsequence(steps)[::-1].tolist(), 0]
         levels = schedule.levels(steps)
         assert [level.t for level in levels] == times
         for t, s, above, below in zip(times, times[1:], levels, levels[1:]):
-            c_0, c_t, variance, added = samplers.posterior(above, below)
-            np.testing.assert_allclose((c_0, c_t, variance), schedule.posterior(t, s), rtol=1e-9, atol=1e-15)
+            c_0, c_t, variance, added = posterior(above, below)
+            bar_t, bar_s = schedule.alpha_bar[t], schedule.alpha_bar[s]
+            alpha, beta = bar_t / bar_s, 1 - bar_t / bar_s
+            paper = (np.sqrt(bar_s) * beta / (1 - bar_t), np.sqrt(alpha) * (1 - bar_s) / (1 - bar_t),
+                     (1 - bar_s) / (1 - bar_t) * beta)
+            np.testing.assert_allclose((c_0, c_t, variance), paper, rtol=1e-9, atol=1e-15)
+            np.testing.assert_allclose(schedule.posterior(t, s), paper, rtol=1e-9, atol=1e-15)
             np.testing.assert_allclose(added, 1 - np.prod(schedule.alpha[s + 1 : t + 1]), rtol=1e-9)
 
 
