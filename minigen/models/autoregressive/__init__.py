@@ -1,0 +1,1 @@
+"""Autoregressive models: exact likelihoods, one number after the other. Start at nade.py."""

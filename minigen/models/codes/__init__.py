@@ -1,0 +1,1 @@
+"""Autoencoders whose codes are integers, and the priors that draw such codes. Start at vqvae.py."""

@@ -1,0 +1,1 @@
+"""What models with discrete codes share: the nearest code, draws that gradients pass, counts of codes in use."""
