@@ -1,1 +1,15 @@
 """Recipes of models with discrete codes, and of the priors over these codes."""
+from ..models.codes import VQVAE
+from ..optim import adam, cosine_decay
+from ..quantize import EMACodebook
+from ..train import one_stage
+from .registry import recipe
+
+
+@recipe("autoencoder whose code is a grid of integers", "van den Oord et al. 2017", data="mnist10k")
+def vqvae(data, rng):
+    space = data.spaces["x"]
+    halvings = 1 if min(space.shape[1:]) < 16 else 2
+    codebook = EMACodebook(codes=64, dim=8, rng=rng)  # the paper has 512 of 64, for ImageNet
+    model = VQVAE(space, codebook, width=32, halvings=halvings, rng=rng).scaled_by(data["x"])
+    return one_stage(model, adam(cosine_decay(2e-3)), steps=4000, batch_size=64)

@@ -1,1 +1,3 @@
 """Autoencoders whose codes are integers, and the priors that draw such codes. Start at vqvae.py."""
+from .prior import CodePrior as CodePrior
+from .vqvae import VQVAE as VQVAE
