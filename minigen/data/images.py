@@ -8,6 +8,10 @@
   binarized_mnist  MNIST drawn once as bits: the files of Larochelle & Murray 2011 that published
                    likelihoods refer to (Salakhutdinov & Murray 2008); 50,000/10,000/10,000, no labels
   cifar10          50,000 + 10,000 3x32x32. Krizhevsky 2009; 45,000/5,000/10,000
+  critters         4,000 drawings of small creatures 3x32x32, values 0..31, shipped; no two are alike. Labels are the
+                   14 shapes of body. DiceBear, CC0; 3200/400/400 in stored order
+  kinds            8 kinds of drawing, 540 of each: creatures, people, landscapes, ..., as critters. DiceBear and Pablo
+                   Stanley, CC0; 3456/432/432, as many of each kind in every split
 
 Where a set has one training file, its last images are the valid split. The loaders take (split, root) and
 return x uint8 (N, C, H, W), y int64 (N,) or None.
@@ -87,6 +91,20 @@ def mnist10k(split, root):
     return _shipped("mnist10k.npz", split, {"train": 8000, "valid": 1000, "test": 1000})
 
 
+def critters(split, root):
+    with np.load(SHIPPED / "critters.npz") as arrays:
+        return _cut(_channels_first(arrays["image"]), arrays["body"], split,
+                    {"train": 3200, "valid": 400, "test": 400})
+
+
+def kinds(split, root):
+    """Stored kind by kind; here one of each in turn."""
+    with np.load(SHIPPED / "kinds.npz") as arrays:
+        in_turn = np.arange(8 * 540).reshape(8, 540).T.ravel()
+        return _cut(_channels_first(arrays["image"][in_turn]), arrays["label"][in_turn], split,
+                    {"train": 3456, "valid": 432, "test": 432})
+
+
 def mnist(split, root):
     return _idx_pair("mnist", MNIST, _plain, split, root)
 
@@ -139,6 +157,9 @@ class ImageSet(NamedTuple):
 NUMERALS = tuple("0123456789")
 CLOTHES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+BODIES = ("bell", "blob", "block", "chimney", "dome", "lean", "peak", "round", "squat", "steps", "tilt", "tower",
+          "wedge", "inverse wedge")
+KINDS = "critters", "people", "landscape", "planets", "voxel art", "moods", "sprouts", "cutouts"
 
 IMAGE_SETS = {
     "digits": ImageSet(digits, 17, "UCI, CC BY 4.0", NUMERALS),
@@ -147,12 +168,19 @@ IMAGE_SETS = {
     "fashion_mnist": ImageSet(fashion_mnist, 256, "Xiao et al. 2017", CLOTHES),
     "binarized_mnist": ImageSet(binarized_mnist, 2, "fixed binarization, Larochelle & Murray 2011"),
     "cifar10": ImageSet(cifar10, 256, "Krizhevsky 2009", THINGS),
+    "critters": ImageSet(critters, 32, "DiceBear, CC0", BODIES),
+    "kinds": ImageSet(kinds, 32, "DiceBear and Pablo Stanley, CC0", KINDS),
 }
 
 
 def _shipped(file, split, sizes):
     with np.load(SHIPPED / file) as arrays:
         return _cut(arrays["images"][:, None], arrays["labels"], split, sizes)
+
+
+def _channels_first(x):
+    """(N, H, W, C) -> (N, C, H, W)."""
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
 
 def _idx_pair(name, files, checked, split, root):

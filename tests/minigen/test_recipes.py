@@ -17,7 +17,7 @@ from minigen.journal import CHECKPOINT
 from minigen.recipes import IMAGES, POINTS, catalogue, find, recipe, registry
 from minigen.train import Run, train
 
-AT_HAND = ["digits", "mnist10k", POINTS[0], "u1"]
+AT_HAND = ["digits", "mnist10k", "critters", POINTS[0], "u1"]
 LISTED = [listed for listed in catalogue() if listed.family in registry.FAMILIES]  # other tests register more
 RECIPES = {listed.name: find(listed.name) for listed in LISTED}
 

@@ -33,6 +33,26 @@ def test_mnist10k_is_the_head_of_the_training_file():
     assert digest == "2e49afdffc567fd5f9f306a04e2bafced2432146ae04f4b9a58b25505ba05b2e"
 
 
+def test_critters_are_in_stored_order_and_labelled():
+    x, y = joined("critters")
+    assert x.shape == (4000, 3, 32, 32) and x.dtype == np.uint8 and (x.min(), x.max()) == (0, 31)
+    digest = hashlib.sha256(x.transpose(0, 2, 3, 1).tobytes() + y.astype(np.uint8).tobytes()).hexdigest()
+    assert digest == "0f1a3cba01ddd381811afe13f198b82ccc60aef8be5f39ba0b47c72877666748"
+    assert len(np.unique(x.reshape(4000, -1), axis=0)) == 4000
+    with np.load(images.SHIPPED / "critters.npz") as arrays:
+        assert [name.replace("wedgeInv", "inverse wedge") for name in arrays["body_name"]] == list(images.BODIES)
+
+
+def test_kinds_are_equally_frequent_in_every_split():
+    parts = [data.load("kinds", split) for split in data.SPLITS]
+    for part in parts:
+        assert len(set(np.bincount(part["y"], minlength=8))) == 1
+        assert part.spaces["x"] == Space((3, 32, 32), 32) and part.spaces["y"].names == images.KINDS
+    with np.load(images.SHIPPED / "kinds.npz") as arrays:
+        stored = arrays["image"][arrays["label"] == 5].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(np.concatenate([part["x"][part["y"] == 5] for part in parts]), stored)
+
+
 def test_independent_pixels_on_digits_reach_the_published_figure():
     """106.4 nats on the test split: fails if the split, its order or the levels are off."""
     train, test = (data.load("digits", split)["x"].reshape(-1, 64) for split in ("train", "test"))
@@ -42,15 +62,17 @@ def test_independent_pixels_on_digits_reach_the_published_figure():
     assert nll == pytest.approx(106.4, abs=0.5)
 
 
-@pytest.mark.parametrize("name, sizes", [("digits", (1000, 350, 447)), ("mnist10k", (8000, 1000, 1000))])
+@pytest.mark.parametrize("name, sizes", [("digits", (1000, 350, 447)), ("mnist10k", (8000, 1000, 1000)),
+                                         ("critters", (3200, 400, 400)), ("kinds", (3456, 432, 432))])
 def test_splits_have_their_sizes(name, sizes):
     assert tuple(len(data.load(name, split)) for split in data.SPLITS) == sizes
 
 
 def test_shipped_files_are_small_and_attributed():
     files = {path.name: path for path in images.SHIPPED.iterdir()}
-    assert set(files) == {"digits.npz", "mnist10k.npz", "ATTRIBUTION.md"}
+    assert set(files) == {"digits.npz", "mnist10k.npz", "critters.npz", "kinds.npz", "ATTRIBUTION.md"}
     assert all(path.stat().st_size < 2e6 for path in files.values())
+    assert all(name in files["ATTRIBUTION.md"].read_text() for name in files if name.endswith("npz"))
     assert "CC BY 4.0" in files["ATTRIBUTION.md"].read_text()
 
 
@@ -88,7 +110,7 @@ def test_toys_are_not_what_a_user_gets_with_a_small_seed():
 
 def test_names_lists_everything():
     assert set(data.names()) == {
-        "digits", "mnist10k", "mnist", "fashion_mnist", "binarized_mnist", "cifar10",
+        "digits", "mnist10k", "mnist", "fashion_mnist", "binarized_mnist", "cifar10", "critters", "kinds",
         "two_moons", "eight_gaussians", "pinwheel", "checkerboard", "swiss_roll", "ring", "u1", "u2", "u3", "u4"}
 
 
