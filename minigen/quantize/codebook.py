@@ -14,15 +14,15 @@ EMACodebook   e is the mean of the z that chose it, over about the last 1 / (1 -
 Laplace smoothing, (N_i + eps) / (N + K eps) N in the place of N_i, keeps eq. 8 from 0 / 0 for a code that nothing
 chooses any more.
 
-Such a code stays where it is, while the others move, and is never chosen again: the codebook collapses. Two things help.
-The first codes are outputs of the encoder, chosen far from each other (`spread`); and one that no batch has used for
-long is put on an output of the encoder that no code is near. The paper does neither, and starts with small uniform
-numbers.
+Such a code stays where it is, while the others move, and is never chosen again: the codebook collapses. Two things
+help. The first codes are outputs of the encoder, chosen far from each other (`far_apart`); and one that no batch has
+used for long is put on an output of the encoder that no code is near. The paper does neither, and starts with small
+uniform numbers.
 
 van den Oord, Vinyals & Kavukcuoglu 2017, eq. 3 and appendix A.1. Squares are means over all numbers here, where eq. 3
-has sums, so that the weights of the terms do not depend on sizes. `spread`: Arthur & Vassilvitskii 2007 (k-means++).
+has sums, so that the weights of the terms do not depend on sizes. `far_apart`: Arthur & Vassilvitskii 2007 (k-means++).
 
-Symbols: N examples, D channels, H W grid, M = N H W vectors z, K codes e. Read before this: nearest.py, usage.py.
+Symbols: N examples, D channels, H W grid, M = N H W vectors z, K codes e. Read before this: nearest_code.py, usage.py.
 Read next: models/codes/vqvae.py.
 """
 import numpy as np
@@ -31,7 +31,7 @@ from autograd import Tensor, embedding, parameter
 from autograd.backend import asarray, default_dtype, to_numpy, uniform, xp
 
 from ..nn import Module
-from .nearest import nearest, straight_through
+from .nearest_code import nearest, straight_through
 from .usage import perplexity
 
 SMOOTHING = 1e-5  # eps of Laplace smoothing
@@ -111,12 +111,12 @@ class Codebook(Module):
     def _revive(self, rows, rng):
         """Puts all codes on outputs of the encoder in the first batch, later those that have long been of no use."""
         if self.spread and not int(self.begun):
-            which = np.arange(self.K)
-            self._move(which, spread(rows, self.K, rng))
+            which = xp.arange(self.K)
+            self._move(which, far_apart(rows, self.K, rng))
         else:
-            which = np.flatnonzero(to_numpy(self.idle) >= self.restart) if self.restart else np.arange(0)
+            which = xp.flatnonzero(self.idle >= self.restart) if self.restart else xp.arange(0)
             if len(which):
-                self._move(which, spread(rows, len(which), rng, self.vectors()))
+                self._move(which, far_apart(rows, len(which), rng, self.vectors()))
         self.idle[which] = 0
         self.begun[...] = 1
 
@@ -151,7 +151,7 @@ class EMACodebook(Codebook):
         self.counts[which] = 1  # little, so that it soon belongs to those that choose it
 
 
-def spread(rows, n, rng, codes=None):
+def far_apart(rows, n, rng, codes=None):
     """n of the vectors rows (M, D), each drawn with a probability in proportion to its squared distance from the
     nearest of those already there, `codes` (K, D) among them. Where no row is left that is not there yet, any."""
     distance = xp.full(len(rows), np.inf) if codes is None else _squared(rows, codes[nearest(rows, codes)])

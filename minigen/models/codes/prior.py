@@ -9,10 +9,10 @@ van den Oord, Vinyals & Kavukcuoglu 2017, sections 3.2 and 4, with a PixelCNN as
 Transformers", CVPR 2021, with a transformer. Anything Autoregressive does, on the Space of the codes. It sees 49 codes
 in the place of 784 pixels, and what is left to it is what is global: the shape, not the stroke's edge.
 
-The codes are those of the autoencoder as it will decode them: frozen, in eval mode, each image encoded once. What two
-numbers say whether the prior has learned anything: its NLL per code, beside the entropy H of single codes (what the best
-prior without neighbours reaches) and log K (the uniform prior under which the autoencoder was trained). It is a bound
-of nothing: log p(x) would need p(x | k) for all k.
+The codes are those that the autoencoder will decode: it is frozen, in eval mode, and each image is encoded once. Whether
+the prior has learned anything is seen in its NLL per code, beside the entropy H of single codes, which is what the best
+prior without neighbours reaches, and log K, that of the uniform prior under which the autoencoder was trained. It is no
+likelihood of images: that would need p(x | k) of all k.
 
 Symbols: N examples, K codes, h w grid. Read before this: vqvae.py, autoregressive/chain.py, nn/frozen.py.
 """
@@ -33,8 +33,8 @@ class CodePrior(Module):
 
     def __init__(self, autoencoder, prior):
         if not isinstance(autoencoder, Frozen):
-            raise ValueError(f"CodePrior: autoencoder is a {type(autoencoder).__name__}, whose weights would be trained "
-                             "along with the prior's; pass Frozen(autoencoder)")
+            raise ValueError(f"CodePrior: autoencoder is a {type(autoencoder).__name__}, whose weights would be "
+                             "trained along with the prior's; pass Frozen(autoencoder)")
         if prior.space != autoencoder.codes or prior.K != autoencoder.codes.levels:
             raise ValueError(f"CodePrior: the prior models {prior.space.shape} of {prior.K} levels, and the codes are "
                              f"{autoencoder.codes.shape} of {autoencoder.codes.levels}; make it of autoencoder.codes")

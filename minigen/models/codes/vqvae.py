@@ -9,8 +9,8 @@ paper's.
     L = |x - g(z_q)|^2 / var(x)  +  |sg[z_e] - e|^2  +  beta |z_e - sg[e]|^2                              (eq. 3)
 
 The argmin has no gradient; z_e gets that of z_q (straight-through). The codes learn by the second term of L, or, in
-its place, as moving averages (appendix A.1): hand in a Codebook or an EMACodebook. var(x), the variance of all pixels of
-the training images, brings the first term to the scale of the others, whatever the data; the authors' code has it too.
+its place, as moving averages (appendix A.1): hand in a Codebook or an EMACodebook. var(x), the variance of all pixels
+of the training images, brings the first term to the scale of the others, whatever the data, as in the authors' code.
 
 While the VQ-VAE trains, the prior of the codes is uniform, and so KL(q(k | x) || p(k)) = log K is constant and no part
 of L: nothing can collapse as in a VAE, and nothing makes the codes easy to draw. What `sample` draws is from that
@@ -37,8 +37,8 @@ EXAMPLES = 500  # that are encoded, or decoded, at a time
 
 
 class VQVAE(Module):
-    """space: of images. codebook: a Codebook or EMACodebook. width: channels of the networks. halvings: of the image, on
-    the way to the grid. `codes` is the Space of a grid: (1, h, w), K levels."""
+    """space: of images. codebook: a Codebook or EMACodebook. width: channels of the networks. halvings: of the image,
+    on the way to the grid. `codes` is the Space of a grid: (1, h, w), K levels."""
 
     def __init__(self, space, codebook, width=32, halvings=2, *, rng):
         if not space.is_image or space.levels is None:
@@ -77,7 +77,10 @@ class VQVAE(Module):
     def encode(self, x):
         """The codes of images x, integers (N, 1, h, w), a NumPy array. The codebook takes no note of them."""
         with no_grad():
-            return in_chunks(lambda x: self.codebook.encode(self.encoder(self.space.unit(x)).data)[:, None], x, EXAMPLES)
+            return in_chunks(self._encode, x, EXAMPLES)
+
+    def _encode(self, x):
+        return self.codebook.encode(self.encoder(self.space.unit(x)).data)[:, None]
 
     def decode(self, codes):
         """Images in [0, 1] of codes (N, 1, h, w)."""

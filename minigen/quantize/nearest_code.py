@@ -29,8 +29,8 @@ def nearest(z, codebook):
     array([0, 1, 0])
     """
     if z.ndim != 2 or codebook.ndim != 2 or z.shape[1] != codebook.shape[1] or len(codebook) == 0:
-        raise ValueError(f"nearest: z has shape {z.shape} and the codebook {codebook.shape}, expected (M, D) and (K, D) "
-                         "with K >= 1; move the channels last")
+        raise ValueError(f"nearest: z has shape {z.shape} and the codebook {codebook.shape}, expected (M, D) and "
+                         "(K, D) with K >= 1; move the channels last")
     centre = codebook.mean(axis=0)  # differences are left, of which few digits are lost far from 0
     e = codebook - centre
     length = (e * e).sum(axis=1)  # (K,)
