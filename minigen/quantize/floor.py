@@ -11,14 +11,13 @@ Read before this: nothing. Used by: the models in models/codes/.
 import functools
 
 import numpy as np
-from scipy.sparse.linalg import svds
 
 ROUNDS = 30  # of Lloyd's iteration
 MOST = 8  # bits for a coefficient
 
 
 class QuantizedPCA:
-    """Fitted to rows x (N, D) on [0, 1] when first asked: within about a second for B of a few hundred."""
+    """Fitted to rows x (N, D) on [0, 1] when first asked: in a few seconds for B of a few hundred."""
 
     def __init__(self, x, bits):
         self.x, self.bits = x, bits
@@ -35,13 +34,24 @@ class QuantizedPCA:
         """(mean (D,), components (R, D), the levels of each coefficient)."""
         x = np.float32(self.x)
         mean = x.mean(axis=0)
-        R = min(max(1, self.bits // 2), min(x.shape) - 1)  # more than ever get a bit
-        start = np.random.default_rng(0).standard_normal(min(x.shape))
-        _, _, components = svds(x - mean, k=R, v0=np.float32(start))
+        components = principal_components(x - mean, max(1, self.bits // 2))  # more than ever get a bit
         coefficients = (x - mean) @ components.T
         bits = allocate(coefficients.var(axis=0), self.bits)
         kept = bits > 0
         return mean, components[kept], [lloyd(c, 2**b) for c, b in zip(coefficients.T[kept], bits[kept])]
+
+
+def principal_components(x, R):
+    """The first R of centred rows x (N, D), or as many as there are: orthonormal rows (R, D).
+
+    Of a random subspace, turned thrice towards them by x^T x: much faster than all of them, and next to exact (Halko,
+    Martinsson & Tropp 2011, algorithms 4.4 and 5.1).
+    """
+    q = np.random.default_rng(0).standard_normal((x.shape[1], min(R + 30, *x.shape)), dtype=np.float32)
+    for _ in range(3):
+        q, _ = np.linalg.qr(x.T @ (x @ q))
+    _, _, turn = np.linalg.svd(x @ q, full_matrices=False)
+    return (turn @ q.T)[:R]
 
 
 def allocate(variances, bits):

@@ -9,10 +9,10 @@ van den Oord, Vinyals & Kavukcuoglu 2017, sections 3.2 and 4, with a PixelCNN as
 Transformers", CVPR 2021, with a transformer. Anything Autoregressive does, on the Space of the codes. It sees 49 codes
 in the place of 784 pixels, and what is left to it is what is global: the shape, not the stroke's edge.
 
-The codes are those that the autoencoder will decode: it is frozen, in eval mode, and each image is encoded once. Whether
-the prior has learned anything is seen in its NLL per code, beside the entropy H of single codes, which is what the best
-prior without neighbours reaches, and log K, that of the uniform prior under which the autoencoder was trained. It is no
-likelihood of images: that would need p(x | k) of all k.
+The codes are those that the autoencoder will decode: it is frozen, in eval mode, and each image is encoded once.
+Whether the prior has learned anything is seen in its NLL per code, beside the entropy H of single codes, which is what
+the best prior without neighbours reaches, and log K, that of the uniform prior under which the autoencoder was trained.
+It is no likelihood of images: that would need p(x | k) of all k.
 
 Symbols: N examples, K codes, h w grid. Read before this: vqvae.py, autoregressive/chain.py, nn/frozen.py.
 """

@@ -25,13 +25,12 @@ from autograd import no_grad
 from autograd.backend import asarray, default_dtype, to_numpy, xp
 
 from ...data import Space
-from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.chunks import in_chunks
 from ...nn.grid import GridDecoder, GridEncoder
 from ...player import Player
 from ...quantize.floor import QuantizedPCA
-from ...quantize.usage import code_counts, perplexity, used
+from ...quantize.measures import reconstruction_error, usage_measures
 
 EXAMPLES = 500  # that are encoded, or decoded, at a time
 
@@ -101,22 +100,5 @@ class VQVAE(Module):
 
     def measure(self, batch, rng):
         codes = self.encode(batch["x"])
-        measures = [reconstruction_error(self.space, batch["x"], self.decode(codes), self.bits, self.floor)]
-        return measures + usage_measures(codes, self.codebook.K)
-
-
-def reconstruction_error(space, x, x_hat, bits, floor=None):
-    """The Measure of the squared error per pixel of images as drawn, x_hat, for images x in their own units."""
-    rows = to_numpy(space.rows(x))
-    error = lambda of: ((rows - of.reshape(rows.shape)) ** 2).mean(axis=1)
-    beside = f"; PCA in as many {error(floor.reconstruct(rows)).mean():.5f}" if floor else ""
-    mean = error(rows.mean(axis=0, keepdims=True).repeat(len(rows), axis=0)).mean()
-    return Measure("MSE", *mean_interval(error(x_hat)), "",
-                   f"per pixel on [0, 1], {bits:.0f} bits{beside}; the mean image {mean:.4f}")
-
-
-def usage_measures(codes, K, name=""):
-    """The Measures of how many codes are used, and how evenly, over all the examples at once."""
-    counts = code_counts(codes, K)
-    return [Measure(f"used codes{name}", used(counts), None, "", f"of {K}, by {len(codes):,} images"),
-            Measure(f"perplexity{name}", perplexity(counts), None, "", f"over {len(codes):,} images; {K} at most")]
+        return [reconstruction_error(self.space, batch["x"], self.decode(codes), self.bits, self.floor),
+                *usage_measures(codes, self.codebook.K)]

@@ -18,7 +18,7 @@ from minigen.quantize import (
     used,
 )
 from minigen.quantize.codebook import SMOOTHING, far_apart
-from minigen.quantize.floor import QuantizedPCA, allocate, lloyd
+from minigen.quantize.floor import QuantizedPCA, allocate, lloyd, principal_components
 
 BOTH = pytest.mark.parametrize("kind", [Codebook, EMACodebook])
 
@@ -306,6 +306,16 @@ def test_entropy():
 def test_bits_go_where_the_error_is():
     assert allocate([16.0, 4.0, 1.0, 1e-9], 6).tolist() == [3, 2, 1, 0]
     assert allocate([5.0, 1.0], 100).tolist() == [8, 8]
+
+
+def test_principal_components_are_those_of_the_whole_decomposition():
+    x = np.float32(rng().standard_normal((300, 80)) * 0.9 ** np.arange(80))
+    x -= x.mean(axis=0)
+    _, _, all_of_them = np.linalg.svd(x)
+    found = principal_components(x, 12)
+    np.testing.assert_allclose(found @ found.T, np.eye(12), atol=1e-5)
+    cosines = np.linalg.svd(found @ all_of_them[:12].T)[1]  # of the principal angles
+    assert cosines.min() > 0.999 and principal_components(x[:5], 12).shape == (5, 80)
 
 
 def test_levels_of_a_uniform_variable_are_its_cells_middles():
