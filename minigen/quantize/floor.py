@@ -12,7 +12,7 @@ import functools
 
 import numpy as np
 
-ROUNDS = 30  # of Lloyd's iteration
+ROUNDS, EXAMPLES = 20, 2000  # of Lloyd's iteration, and that it looks at
 MOST = 8  # bits for a coefficient
 
 
@@ -38,7 +38,7 @@ class QuantizedPCA:
         coefficients = (x - mean) @ components.T
         bits = allocate(coefficients.var(axis=0), self.bits)
         kept = bits > 0
-        return mean, components[kept], [lloyd(c, 2**b) for c, b in zip(coefficients.T[kept], bits[kept])]
+        return mean, components[kept], [lloyd(c[:EXAMPLES], 2**b) for c, b in zip(coefficients.T[kept], bits[kept])]
 
 
 def principal_components(x, R):

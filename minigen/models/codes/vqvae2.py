@@ -57,13 +57,14 @@ class VQVAE2(Module):
         self.up = ConvTranspose2d(top.D, width, **HALVING, output_padding=odd, rng=rng)
         self.decoder = GridDecoder(width + bottom.D, space.shape, width, halvings, rng=rng)
         self.codes = {"top": Space((1, *self.top_encoder.grid), top.K), "bottom": Space((1, *features[1:]), bottom.K)}
-        self.register_buffer("variance", xp.ones((), default_dtype))
+        self.register_buffer("mean", xp.zeros((), default_dtype))
+        self.register_buffer("std", xp.ones((), default_dtype))
         self.floor = None
 
     def scaled_by(self, x):
-        """As in vqvae.py: takes the variance of training images x, and a PCA of them as the floor."""
+        """As in vqvae.py: takes mean and variance of the training images x, and a PCA of them as the floor."""
         rows = to_numpy(self.space.rows(x))
-        self.variance[...] = max(rows.var(), 1e-6)
+        self.mean[...], self.std[...] = rows.mean(), max(rows.std(), 1e-3)
         self.floor = QuantizedPCA(rows, round(self.bits))
         return self
 
@@ -76,21 +77,25 @@ class VQVAE2(Module):
         return [Player("autoencoder", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
-        x = self.space.unit(batch["x"])  # (N, C, H, W)
+        x = self.standard(batch["x"])  # (N, C, H, W)
         h = self.bottom_encoder(x)  # (N, width, h, w)
         e_top, _, top = self.top(self.top_encoder(h), rng)  # (N, D, h/2, w/2)
         e_bottom, _, bottom = self.bottom(self.told(h, e_top), rng)  # (N, D, h, w)
         error = ((x - self.draw(e_top, e_bottom)) ** 2).mean()
-        total = error / float(self.variance) + sum(top.values()) + sum(bottom.values())  # eq. 2
-        return {"loss": total, "MSE": error, "perplexity, top": self.top.perplexity(),
+        total = error + sum(top.values()) + sum(bottom.values())  # eq. 2
+        return {"loss": total, "error / variance": error, "perplexity, top": self.top.perplexity(),
                 "perplexity, bottom": self.bottom.perplexity()}
+
+    def standard(self, x):
+        """Images x as the networks see them: of mean 0 and variance 1."""
+        return (self.space.unit(x) - self.mean) / self.std
 
     def told(self, h, e_top):
         """What becomes the bottom codes: the features, beside what the top codes say of them."""
         return self.join(concatenate([h, self.top_decoder(e_top)], axis=1))
 
     def draw(self, e_top, e_bottom):
-        """The images, on [0, 1], of vectors at both levels."""
+        """The images, of mean 0 and variance 1, of vectors at both levels."""
         return self.decoder(concatenate([self.up(e_top), e_bottom], axis=1))
 
     def encode(self, x):
@@ -102,7 +107,7 @@ class VQVAE2(Module):
                      for level, part in (("top", both[:, :cut]), ("bottom", both[:, cut:])))
 
     def _encode(self, x):
-        h = self.bottom_encoder(self.space.unit(x))
+        h = self.bottom_encoder(self.standard(x))
         top = self.top.encode(self.top_encoder(h).data)
         bottom = self.bottom.encode(self.told(h, self.top.lookup(top)).data)
         return xp.concatenate([top.reshape(len(x), -1), bottom.reshape(len(x), -1)], axis=1)
@@ -118,7 +123,7 @@ class VQVAE2(Module):
 
     def _decode(self, top, bottom):
         e_top, e_bottom = self.top.lookup(asarray(top)[:, 0]), self.bottom.lookup(asarray(bottom)[:, 0])
-        return self.space.from_unit(self.draw(e_top, e_bottom).data)
+        return self.space.from_unit(self.mean + self.std * self.draw(e_top, e_bottom).data)
 
     def reconstruct(self, x):
         """decode(*encode(x)), as images in [0, 1]."""
