@@ -5,7 +5,7 @@ says that 17 is between 16 and 18, so that the network need not learn 256 levels
 autoencoder gave have no order. The rule: two levels are a number, as a table could say no more of them; others are
 embedded; `embedded=False` is for gray levels so many that a table of them would be slow to learn.
 
-Out come K logits for each colour of each pixel: whatever number is modelled, its distribution is free to have any shape.
+Out come K logits for each colour of each pixel: the distribution of a number is free to have any shape.
 
 Symbols: N examples, D numbers of an example, K levels, C H W image, s what is told, as a map.
 Read before this: chain.py, masked_conv.py, conditioning.py. Read next: models/autoregressive/pixelcnn.py.
@@ -16,15 +16,17 @@ from ..data import Space
 from ..nn import Embedding
 from .chain import Autoregressive
 from .conditioning import Conditioning
-from .masks import colours_of
 from .masked_conv import pixel
+from .masks import colours_of
 
 TABLE = 16  # numbers in a row of the table of levels
 
 
 class ImageModel(Autoregressive):
-    """A model defines `network(x, s)`, (N, channels of embed, H, W) -> (N, C K, H, W), and its predictor. width: channels
-    of a layer, and D of s. embedded: see above."""
+    """A model defines `network(x, s)`, (N, channels of embed, H, W) -> (N, C K, H, W), and its predictor.
+
+    width: channels of a layer, and of s. embedded: whether levels are; see above.
+    """
 
     judged = 500  # samples take long
 

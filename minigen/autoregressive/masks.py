@@ -2,10 +2,10 @@
 
 A mask has the shape of the weight that it is multiplied by, and holds 1 where a weight may be and 0 where it may not.
 
-Of a convolution, (O, C, R, S): an image is read row by row, so at a filter's taps above the centre, and left of it in its
-row, lie pixels that came before; those below and right of it are still to come. Only at the centre itself the colours
-count. Every channel of a hidden layer belongs to a colour, and a channel of red is what red's conditional is computed
-from: it must not see green.
+Of a convolution, (O, C, R, S): an image is read row by row, so at a filter's taps above the centre, and left of it in
+its row, lie pixels that came before; those below and right of it are still to come. Only at the centre itself the
+colours count. Every channel of a hidden layer belongs to a colour: red's conditional is computed from the channels of
+red, which must see neither green nor blue of their pixel.
 
     mask A    at the centre: earlier colours only                the first layer, whose input is the pixels themselves
     mask B    at the centre: earlier colours and its own         every later one: by then "red" has not seen red

@@ -7,8 +7,8 @@ decoders", NeurIPS 2016; equation numbers are that paper's.
     p(x | y) = prod_i p(x_i | x_1 .. x_{i-1}, y)                                                    (eq. 3)
     y = tanh(W_f * x + V_f s) . sigma(W_g * x + V_g s)                                              (eq. 4)
 
-`*` is a masked convolution, `.` a product of numbers. What is told, s, is the same at all pixels for a label (eq. 4), or
-a map, s = m(codes), so that it matters where something is (section 2.3): conditioning.py makes both.
+`*` is a masked convolution, `.` a product of numbers. What is told, s, is the same at all pixels for a label (eq. 4),
+or a map, s = m(codes), so that it matters where something is (section 2.3): conditioning.py makes both.
 
 PixelCNN cannot see a part of the rows above (its blind spot), for nothing may travel to the left along a row: there are
 pixels in it that are still to come. So the work is shared out (figures 1 and 2):
@@ -22,8 +22,8 @@ pixels in it that are still to come. So the work is shared out (figures 1 and 2)
 
 The other way, from the horizontal stack to the vertical, nothing may be handed over: the vertical stack looks to the
 right, and a pixel would see itself on a detour. What is handed over is v_2p, before its gate. In the first layer the
-filters are 7 wide, the horizontal mask is A, and there is no residual: with it a pixel would see itself. (The paper moves
-what is handed over down by a row, and not the image: the same rows are seen.)
+filters are 7 wide, the horizontal mask is A, and there is no residual: with it a pixel would see itself. (The paper
+moves what is handed over down by a row, and not the image: the same rows are seen.)
 
 Symbols: N examples, K levels, C H W image, p width, n size of a filter, s what is told. Read before this: pixelcnn.py.
 Read next: nothing; examples/6_autoregressive/53_gated_pixelcnn.py draws with it.

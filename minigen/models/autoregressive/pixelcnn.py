@@ -1,6 +1,7 @@
 """PixelCNN: masked convolutions give all conditionals of an image in one pass.
 
-van den Oord, Kalchbrenner & Kavukcuoglu, "Pixel recurrent neural networks", ICML 2016; equation numbers are that paper's.
+van den Oord, Kalchbrenner & Kavukcuoglu, "Pixel recurrent neural networks", ICML 2016; equation numbers are that
+paper's.
 
     p(x) = prod_i p(x_i | x_1 .. x_{i-1})                                                           (eq. 1)
     p(x_i | x_<i) = p(x_i,R | x_<i) p(x_i,G | x_<i, x_i,R) p(x_i,B | x_<i, x_i,R, x_i,G)            (eq. 2)
@@ -13,15 +14,15 @@ each a softmax over K levels. The network (table 1, sections 3.3 to 3.5), of 2h 
 A 1x1 convolution looks at no pixel but its own, where mask B lets pass all but later colours; without colours it has
 no mask at all. (Mask A there would let nothing pass.)
 
-It has a blind spot. To see a pixel on its right a layer has to look at a row above, by a step of 3x3 up and to the right,
-and nothing ever comes back along a row. So r rows above, all that is more than r + 2 columns to the right (the 2 are the
-first filter's) is never seen, however deep the network: up to a quarter of what came before. The example
-52_blind_spot.py draws it, gated_pixelcnn.py mends it.
+It has a blind spot. What lies to the right can be seen in rows above only, and a layer of 3x3 comes one column further
+to the right by going up one row. So r rows above, whatever is more than r + 2 columns to the right (the 2 are the first
+filter's) is never seen, however deep the network: up to a quarter of all that came before. The example 52_blind_spot.py
+draws it, gated_pixelcnn.py mends it.
 
 The paper tells the model nothing; here what it is told is added in every block, as in gated_pixelcnn.py.
 
-Symbols: N examples, K levels, C H W image, s what is told, as a map. Read before this: autoregressive/chain.py, masks.py,
-masked_conv.py, image_model.py. Read next: gated_pixelcnn.py.
+Symbols: N examples, K levels, C H W image, s what is told, as a map. Read before this: autoregressive/chain.py,
+masks.py, masked_conv.py, image_model.py. Read next: gated_pixelcnn.py.
 """
 from autograd import relu
 
