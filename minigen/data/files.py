@@ -20,6 +20,8 @@ from pathlib import Path
 import pooch
 from requests import exceptions as http
 
+SHIPPED = Path(__file__).parent / "shipped"  # what comes with the package
+
 BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)  # what reading a damaged gzip raises
 
 # Where a data set lies in people's folders: after its name here, as torchvision unpacks it, as its makers call it

@@ -12,6 +12,8 @@
                    14 shapes of body. DiceBear, CC0; 3200/400/400 in stored order
   kinds            8 kinds of drawing, 540 of each: creatures, people, landscapes, ..., as critters. DiceBear and Pablo
                    Stanley, CC0; 3456/432/432, as many of each kind in every split
+  faces            faces 3x16x16, composed at random, each split with its own seed; labels are the colours of hair. See
+                   faces.py, which knows the picture of every edit. DiceBear, CC0; 10,000/1,000/1,000
 
 Where a set has one training file, its last images are the valid split. The loaders take (split, root) and
 return x uint8 (N, C, H, W), y int64 (N,) or None.
@@ -23,15 +25,13 @@ many examples each class has and how bright the mean pixel is. Black images of t
 import hashlib
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from . import faces as drawn_faces
 from . import formats
-from .files import Remote, contents, find, read, user_folder
-
-SHIPPED = Path(__file__).parent / "shipped"
+from .files import SHIPPED, Remote, contents, find, read, user_folder
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -105,6 +105,11 @@ def kinds(split, root):
                     {"train": 3456, "valid": 432, "test": 432})
 
 
+def faces(split, root):
+    attributes = drawn_faces.of_split(split)
+    return drawn_faces.compose(attributes), attributes["hair colour"]
+
+
 def mnist(split, root):
     return _idx_pair("mnist", MNIST, _plain, split, root)
 
@@ -169,6 +174,7 @@ IMAGE_SETS = {
     "binarized_mnist": ImageSet(binarized_mnist, 2, "fixed binarization, Larochelle & Murray 2011"),
     "cifar10": ImageSet(cifar10, 256, "Krizhevsky 2009", THINGS),
     "critters": ImageSet(critters, 32, "DiceBear, CC0", BODIES),
+    "faces": ImageSet(faces, 256, "DiceBear, CC0", drawn_faces.HAIR_COLOURS),
     "kinds": ImageSet(kinds, 32, "DiceBear and Pablo Stanley, CC0", KINDS),
 }
 
