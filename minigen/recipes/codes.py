@@ -1,6 +1,7 @@
 """Recipes of models with discrete codes, and of the priors over these codes."""
-from ..models.codes import VQVAE, VQVAE2
-from ..optim import adam, cosine_decay
+from ..models.autoregressive import GatedPixelCNN
+from ..models.codes import VQVAE, VQVAE2, CodePrior, TwoLevelPrior
+from ..optim import adam, cosine_decay, linear_warmup
 from ..quantize import EMACodebook
 from ..train import one_stage
 from .registry import recipe
@@ -10,9 +11,16 @@ from .registry import recipe
 def vqvae(data, rng):
     space = data.spaces["x"]
     halvings = 1 if min(space.shape[1:]) < 16 else 2
-    codebook = EMACodebook(codes=64, dim=8, rng=rng)  # the paper has 512 of 64, for ImageNet
+    codebook = EMACodebook(codes=64, dim=8, rng=rng)  # the paper has 512 of 64, for larger images
     model = VQVAE(space, codebook, width=32, halvings=halvings, rng=rng).scaled_by(data["x"])
-    return one_stage(model, adam(cosine_decay(2e-3)), steps=4000, batch_size=64)
+    return one_stage(model, adam(cosine_decay(2e-3)), steps=3000, batch_size=64)
+
+
+@recipe("PixelCNN as the prior of such codes: draws images", "van den Oord et al. 2017", data="mnist10k",
+        needs={"autoencoder": "vqvae"})
+def vq_pixelcnn(data, rng, autoencoder):
+    prior = GatedPixelCNN(autoencoder.codes, width=32, blocks=5, dropout=0.2, rng=rng)
+    return trained_on_codes(CodePrior(autoencoder, prior), adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=3000)
 
 
 @recipe("codes at two levels, the fine ones told the coarse ones", "Razavi et al. 2019", data="critters")
@@ -22,3 +30,17 @@ def vqvae2(data, rng):
     top, bottom = (EMACodebook(codes=64, dim=8, rng=rng) for _ in range(2))
     model = VQVAE2(space, top, bottom, width=32, halvings=halvings, rng=rng).scaled_by(data["x"])
     return one_stage(model, adam(cosine_decay(2e-3)), steps=4000, batch_size=64)
+
+
+@recipe("PixelCNN for each level, from the top down", "Razavi et al. 2019", data="critters",
+        needs={"autoencoder": "vqvae2"})
+def vq2_pixelcnn(data, rng, autoencoder):
+    top, bottom = autoencoder.codes["top"], autoencoder.codes["bottom"]
+    model = TwoLevelPrior(autoencoder, GatedPixelCNN(top, width=32, blocks=3, dropout=0.2, rng=rng),
+                          GatedPixelCNN(bottom, conditions={"source": top}, width=32, blocks=5, dropout=0.2, rng=rng))
+    return trained_on_codes(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500)
+
+
+def trained_on_codes(model, optimizer, steps):
+    """The plan of a prior: the images are encoded once, when the stage begins."""
+    return one_stage(model, optimizer, steps, batch_size=64, view=model.view, ema=0.99)
