@@ -15,7 +15,7 @@ from minigen.optim import adam, cosine_decay
 from minigen.quantize import Codebook, EMACodebook, views
 from minigen.train import Run, one_stage, train
 
-STEPS = 2000
+STEPS = 1000
 CODEBOOKS = {"moving averages": (EMACodebook, {}), "by the loss": (Codebook, {}),
              "by the loss, as drawn": (Codebook, {"spread": False, "restart": None})}
 
