@@ -26,7 +26,7 @@ Initial weights as GPT-2's (Radford et al. 2019, section 2.3): N(0, 0.02^2), tho
 divided by the root of the number of branches, as their sum would grow with it; biases 0.
 
 Sources: Vaswani et al. 2017; Xiong et al. 2020 for the place of the norms. Parameters have the names and layouts of
-torch.nn.TransformerEncoderLayer and, with a context, TransformerDecoderLayer (norm_first=True, activation="gelu").
+torch.nn.TransformerEncoderLayer and, with a context, TransformerDecoderLayer (norm_first=True). gelu is GPT-2's, by tanh.
 Symbols: N batch, T tokens, S tokens that are looked at, D width, E = D / heads. Read before this: attention.py,
 layers.py. Read next: models/autoregressive/transformer.py.
 """
@@ -78,7 +78,7 @@ class TransformerBlock(Module):
                                        cache=of_context)
             x = x + self.dropout(h)
         norm = self.norm3 if self.multihead_attn else self.norm2
-        return x + self.dropout(self.linear2(self.dropout(gelu(self.linear1(norm(x))))))
+        return x + self.dropout(self.linear2(self.dropout(gelu(self.linear1(norm(x)), "tanh"))))
 
     def weights(self, x, mask=None, padding=None):
         """How much each token of x looks at each other: (N, heads, T, T)."""

@@ -41,6 +41,10 @@ def one_by_one(model, x, context=None, context_padding=None, chunks=None):
 # Against PyTorch
 
 
+def gelu_tanh(torch):
+    return lambda x: torch.nn.functional.gelu(x, approximate="tanh")
+
+
 def compare(y, y_twin, ours, theirs, u, torch):
     """Outputs, and the gradients of <u, y> by all parameters and inputs: ours, theirs: name -> leaf."""
     np.testing.assert_allclose(y.numpy(), y_twin.detach(), rtol=1e-4, atol=1e-5)
@@ -54,7 +58,7 @@ def compare(y, y_twin, ours, theirs, u, torch):
 def test_pytorchs_encoder_layer_gives_the_same(causal, padded):
     torch = pytest.importorskip("torch")
     block = shaken(TransformerBlock(8, 2, hidden=12, rng=backend.rng(0)))
-    twin = torch.nn.TransformerEncoderLayer(8, 2, 12, 0.0, "gelu", norm_first=True, batch_first=True)
+    twin = torch.nn.TransformerEncoderLayer(8, 2, 12, 0.0, gelu_tanh(torch), norm_first=True, batch_first=True)
     twin.load_state_dict({name: torch.tensor(array) for name, array in block.state_dict().items()})
     x, mask = parameter(draw(3, 5, 8).data), causal_mask(5) if causal else None
     padding = np.arange(5) >= np.array([[5], [3], [4]]) if padded else None
@@ -71,7 +75,7 @@ def test_pytorchs_encoder_layer_gives_the_same(causal, padded):
 def test_pytorchs_decoder_layer_gives_the_same(padded):
     torch = pytest.importorskip("torch")
     block = shaken(TransformerBlock(8, 2, context=8, hidden=12, rng=backend.rng(0)))
-    twin = torch.nn.TransformerDecoderLayer(8, 2, 12, 0.0, "gelu", norm_first=True, batch_first=True)
+    twin = torch.nn.TransformerDecoderLayer(8, 2, 12, 0.0, gelu_tanh(torch), norm_first=True, batch_first=True)
     twin.load_state_dict({name: torch.tensor(array) for name, array in block.state_dict().items()})
     x, c = parameter(draw(3, 5, 8).data), parameter(draw(3, 4, 8, seed=3).data)
     q, c_twin = (torch.tensor(a.numpy(), requires_grad=True) for a in (x, c))
@@ -86,7 +90,7 @@ def test_pytorchs_decoder_layer_gives_the_same(padded):
 def test_pytorchs_encoder_has_the_same_stack():
     torch = pytest.importorskip("torch")
     model = build(causal=False, hidden=12)
-    layer = torch.nn.TransformerEncoderLayer(8, 2, 12, 0.0, "gelu", norm_first=True, batch_first=True)
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 12, 0.0, gelu_tanh(torch), norm_first=True, batch_first=True)
     twin = torch.nn.TransformerEncoder(layer, 2, torch.nn.LayerNorm(8), enable_nested_tensor=False)
     twin.load_state_dict({name: torch.tensor(array) for name, array in model.state_dict().items()})
     x = draw(3, 5, 8)
