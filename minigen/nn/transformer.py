@@ -47,8 +47,7 @@ class TransformerBlock(Module):
     """(N, T, D) -> (N, T, D).
 
     width: D. context: the width of the tokens of a context, if there is one to look at. hidden: of the small network,
-    4 D if left out. dropout: of what each branch adds, of the network's hidden numbers, and of the weights of attention,
-    in training.
+    4 D if left out. dropout: in training, of what each branch adds and of the weights of attention.
     """
 
     def __init__(self, width, heads, context=None, hidden=None, dropout=0.0, *, rng):
@@ -78,7 +77,7 @@ class TransformerBlock(Module):
                                        cache=of_context)
             x = x + self.dropout(h)
         norm = self.norm3 if self.multihead_attn else self.norm2
-        return x + self.dropout(self.linear2(self.dropout(gelu(self.linear1(norm(x)), "tanh"))))
+        return x + self.dropout(self.linear2(gelu(self.linear1(norm(x)), "tanh")))
 
     def weights(self, x, mask=None, padding=None):
         """How much each token of x looks at each other: (N, heads, T, T)."""
