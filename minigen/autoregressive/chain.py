@@ -42,6 +42,8 @@ class Autoregressive(Module):
     image}; it is handed to `logits` and `predictor` by name, in the data's own units.
     """
 
+    dtype = np.int64  # of the numbers that are drawn
+
     def __init__(self, space, levels=None, conditions=None):
         self.space, self.D, self.K = space, space.size, levels or space.levels
         self.conditions = dict(conditions or {})
@@ -105,7 +107,7 @@ class Autoregressive(Module):
         if not 0 <= known <= (0 if given is None else self.D):
             raise ValueError(f"{type(self).__name__}.draw: known is {known}, expected at most D = {self.D}, and given "
                              "images to take them from")
-        given = np.zeros((n, self.D), np.int64) if given is None else to_numpy(self.to_sequence(given))
+        given = np.zeros((n, self.D), self.dtype) if given is None else to_numpy(self.to_sequence(given))
         parts = [slice(i, i + DRAWN) for i in range(0, max(n, 1), DRAWN)]
         bar = tqdm(total=len(parts) * self.D, desc="drawing", unit="number", disable=None, leave=False, delay=2)
         with bar, no_grad():
