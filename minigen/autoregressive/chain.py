@@ -22,7 +22,7 @@ from tqdm import tqdm
 from autograd import no_grad
 from autograd.backend import asarray, to_numpy, uniform, xp
 
-from ..data import binarize
+from ..data import Space, binarize
 from ..densities import log_categorical
 from ..metrics import Measure, mean_interval
 from ..nn.chunks import in_chunks
@@ -51,6 +51,7 @@ class Autoregressive(Module):
             raise ValueError(f"{type(self).__name__}: models integers of {self.K or 'no'} levels, and {space.shape} "
                              f"has {space.levels or 'real numbers'}; pass levels=2 or leave it out, for data with "
                              "levels")
+        self.integers = Space(space.shape, self.K)  # as they are modelled
 
     def logits(self, x, **condition):
         """Of all conditionals at once: Tensor (N, D, K) in the order of drawing, of integers x (N, *shape)."""
@@ -75,6 +76,7 @@ class Autoregressive(Module):
 
     def log_conditionals(self, x, **condition):
         """log p(x_i | x_<i), Tensor (N, D) in the order of drawing."""
+        self.integers.check(x)
         self._check(len(x), condition)
         return log_categorical(self.to_sequence(x), self.logits(x, **condition))
 

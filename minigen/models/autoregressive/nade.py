@@ -28,7 +28,6 @@ from autograd.mode import recording
 from autograd.tensor import as_tensor, joint, record
 
 from ...autoregressive import Autoregressive
-from ...data import Space
 from ...densities import log_bernoulli
 from ...nn import init
 
@@ -42,14 +41,13 @@ class NADE(Autoregressive):
         if hidden < 1:
             raise ValueError(f"NADE: hidden is {hidden}, expected at least 1 unit")
         super().__init__(space, levels=2)
-        self.bits = Space(space.shape, levels=2)
         self.W = parameter(init.normal((self.D, hidden), std=0.05, rng=rng))
         self.V = parameter(init.normal((self.D, hidden), std=0.05, rng=rng))
         self.b = parameter(xp.zeros(self.D, default_dtype))
         self.c = parameter(xp.zeros(hidden, default_dtype))
 
     def log_conditionals(self, x):
-        self.bits.check(x)
+        self.integers.check(x)
         return log_bernoulli(self.to_sequence(x), self.logit(x))
 
     def logits(self, x):
@@ -103,7 +101,9 @@ def _one_after_the_other(x, W, V, b, c):
             h[on] = sigmoid(a[on]).data
 
     def gradients(g):
-        return _gradients(x, W, V, c, g) if recording() else _gradients_backward(white, W.data, V.data, a.copy(), g.data)
+        if recording():
+            return _gradients(x, W, V, c, g)
+        return _gradients_backward(white, W.data, V.data, a.copy(), g.data)
 
     return record(logits.T + b.data, *joint((W, V, b, c), gradients))
 
