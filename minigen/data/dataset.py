@@ -23,7 +23,7 @@ class Dataset:
     """One split.
 
     columns: name -> array (N, ...). spaces: name -> Space of its entries. note: one line for printed results: split,
-    size, source. Real numbers are float32, images uint8, other integers int64. ValueError where these do not hold.
+    size, source. Each column has the dtype of its Space. ValueError where these do not hold.
 
     >>> from minigen import data
     >>> digits = data.load("digits")
@@ -47,9 +47,8 @@ class Dataset:
         for name, values in self.columns.items():
             space = self.spaces[name]
             space.check(values, f"{self.name}: column '{name}'")
-            dtype = "float32" if space.levels is None else "uint8" if space.is_image else "int64"
-            if values.dtype != dtype:
-                raise ValueError(f"{self.name}: column '{name}' has dtype {values.dtype}, expected {dtype}")
+            if values.dtype != space.dtype:
+                raise ValueError(f"{self.name}: column '{name}' has dtype {values.dtype}, expected {space.dtype}")
             if space.levels is None and not np.isfinite(values).all():
                 row = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0]
                 raise ValueError(f"{self.name}: entry {row} of column '{name}' is {values[row]}; leave out what is NaN "

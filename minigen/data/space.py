@@ -52,6 +52,11 @@ class Space:
     def is_image(self) -> bool:
         return len(self.shape) == 3
 
+    @property
+    def dtype(self) -> str:
+        """Of a column of a Dataset: images of at most 256 levels are many, and take a byte for each number."""
+        return "float32" if self.levels is None else "uint8" if self.is_image and self.levels <= 256 else "int64"
+
     def check(self, x, name="x") -> None:
         """ValueError unless x (N, *shape) holds entries of this space, in their own units."""
         expected = "(" + ", ".join(map(str, ("N", *self.shape))) + ("," if not self.shape else "") + ")"

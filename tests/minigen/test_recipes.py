@@ -14,6 +14,7 @@ from minigen import data
 from minigen.ema import EMA
 from minigen.evaluate import conditions, evaluate
 from minigen.journal import CHECKPOINT
+from minigen.nn import Frozen
 from minigen.recipes import IMAGES, POINTS, catalogue, find, recipe, registry
 from minigen.train import Run, train
 
@@ -24,7 +25,13 @@ RECIPES = {listed.name: find(listed.name) for listed in LISTED}
 
 def begin(name, at, steps):
     dataset, rng = data.load(at), backend.rng(0)
-    return Run(RECIPES[name].plan(dataset, rng), dataset, rng=rng, steps=steps)
+    return Run(RECIPES[name].plan(dataset, rng, **parts(name, dataset)), dataset, rng=rng, steps=steps)
+
+
+def parts(name, dataset):
+    """What the recipe needs, untrained."""
+    return {part: Frozen(RECIPES[needed].plan(dataset, backend.rng(1), **parts(needed, dataset)).model)
+            for part, needed in RECIPES[name].needs.items()}
 
 
 @pytest.mark.parametrize("name", RECIPES)
