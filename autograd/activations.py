@@ -13,7 +13,7 @@ from . import gpu
 from .backend import by_device, special, xp
 from .cpu.threads import map_chunks
 from .mode import recording
-from .ops import erf, exp, floating, power, tanh, where
+from .ops import erf, exp, floating, tanh, where
 from .tensor import Tensor, as_tensor, record
 
 
@@ -102,13 +102,53 @@ def gelu(x, approximate="none"):
     """x Phi(x), with Phi the standard normal cdf; approximate="tanh" is its tanh fit (Hendrycks & Gimpel 2016)."""
     x = floating(x)
     if approximate == "tanh":
-        return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * power(x, 3))))
+        return _gelu_tanh(x)
     if approximate != "none":
         raise ValueError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
     cdf = lambda: 0.5 * (1.0 + erf(x * math.sqrt(0.5)))
     pdf = lambda: exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
     value = x.data * (0.5 * (1.0 + special.erf(x.data * math.sqrt(0.5))))
     return record(value, (x, lambda g: g * (cdf() + x * pdf())))
+
+
+def _gelu_tanh(x):
+    """x/2 (1 + tanh u), u = c (x + a x^3). NumPy's float32 tanh is fifty times as fast as scipy.special.erf."""
+    c, a = math.sqrt(2.0 / math.pi), 0.044715
+
+    def tanh_u(x):
+        u = xp.asarray(x * x)  # also where x is one number
+        u *= c * a
+        u += c
+        u *= x
+        return xp.tanh(u, out=u)
+
+    def value(x):
+        y = tanh_u(x)
+        y += 1.0
+        y *= x
+        y *= 0.5
+        return y
+
+    def gradient(x, g):
+        """g/2 (1 + t + x (1 - t^2) du/dx), t = tanh u, which is not kept: it costs less than its memory."""
+        t, slope = tanh_u(x), xp.asarray(x * x)
+        slope *= 3.0 * c * a
+        slope += c
+        slope *= x
+        slope *= 1.0 - t * t
+        slope += t
+        slope += 1.0
+        slope *= g
+        slope *= 0.5
+        return slope
+
+    def pullback(g):
+        if recording():
+            t = tanh(c * (x + a * (x * x * x)))
+            return 0.5 * g * (1.0 + t + x * (1.0 - t * t) * (c + 3.0 * c * a * (x * x)))
+        return Tensor(map_chunks(gradient, x.data, g.data))
+
+    return record(map_chunks(value, x.data), (x, pullback))
 
 
 def silu(x):

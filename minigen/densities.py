@@ -9,7 +9,7 @@ under a log, and no probability is formed only to take its logarithm. What is le
 limits: in float32, 1/sigma = exp(-logvar / 2) allows |logvar| < 170, 1/s = exp(-log_scale) |log_scale| < 80.
 
 Symbols: x data, mu mean, logvar = log sigma^2, logits = log p/(1 - p), or log p_k + constant, K classes or
-components; S the logistic function. Read before this: autograd/ops.py. Read next: models/.
+components, tau temperature; S the logistic function. Read before this: autograd/ops.py. Read next: models/.
 """
 import math
 
@@ -128,6 +128,18 @@ def log_normal_fixed(x, mu, sigma):
     return -0.5 * (LOG_2PI + z * z) - log(sigma)
 
 
+def log_concrete(y, logits, tau):
+    """log density of y = softmax((logits + Gumbel noise) / tau), a point inside the simplex: (..., K) -> (...).
+
+    log (K-1)! + (K-1) log tau + sum_k (logits_k - (tau+1) log y_k) - K log sum_k exp(logits_k - tau log y_k): a density
+    of K - 1 of the y_k, as they sum to one. Maddison, Mnih & Teh 2017, eq. 10; Jang, Gu & Poole 2017, appendix B.
+    """
+    y, logits, tau = _floating(y, logits, tau)
+    K, log_y = logits.shape[-1], log(y)
+    products = (logits - (tau + 1.0) * log_y).sum(axis=-1)
+    return math.lgamma(K) + (K - 1.0) * log(tau) + products - K * logsumexp(logits - tau * log_y, axis=-1)
+
+
 # Kullback-Leibler divergences KL(q || p) = E_q[log q - log p]: q's parameters come first
 
 
@@ -146,6 +158,18 @@ def kl_standard_normal(mu, logvar):
     """KL(N(mu, sigma^2) || N(0, 1)) = 1/2 (sigma^2 - 1 - logvar + mu^2). Kingma & Welling 2014, app. B."""
     mu, logvar = _floating(mu, logvar)
     return 0.5 * (expm1(logvar) - logvar + mu * mu)
+
+
+def kl_categorical(logits1, logits2):
+    """KL(Categorical(q) || Categorical(p)) = sum_k q_k (log q_k - log p_k), q = softmax(logits1), p = softmax(logits2).
+
+    Over the last axis: (..., K) and (..., K) -> (...). Zeros as logits2 are the uniform p: then it is log K - H(q).
+
+    >>> kl_categorical([100.0, 0.0, 0.0], [0.0, 0.0, 0.0])  # log 3
+    Tensor(1.0986, shape=())
+    """
+    log_q, log_p = (log_softmax(logits, axis=-1) for logits in _floating(logits1, logits2))
+    return (exp(log_q) * (log_q - log_p)).sum(axis=-1)
 
 
 def _floating(*xs):

@@ -37,6 +37,7 @@ FLOORS = [
     ("layers and networks", ["minigen/nn/"]),
     ("what moves weights, and what shows results", ["minigen/optim", "minigen/ema", "minigen/plot", "minigen/latents"]),
     ("data: named columns, spaces, streams", ["minigen/data/"]),
+    ("the distributions of pixels that decoders put out", ["minigen/likelihoods"]),
     ("what the models of a family share", ["minigen/diffusion/", "minigen/flows/", "minigen/adversarial/",
                                            "minigen/autoregressive/", "minigen/quantize/"]),
     ("the noise-prediction loop as CUDA graphs", ["minigen/diffusion/captured/"]),

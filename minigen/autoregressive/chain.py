@@ -22,7 +22,7 @@ from tqdm import tqdm
 from autograd import no_grad
 from autograd.backend import asarray, to_numpy, uniform, xp
 
-from ..data import binarize
+from ..data import Space, binarize
 from ..densities import log_categorical
 from ..metrics import Measure, mean_interval
 from ..nn.chunks import in_chunks
@@ -42,6 +42,8 @@ class Autoregressive(Module):
     image}; it is handed to `logits` and `predictor` by name, in the data's own units.
     """
 
+    dtype = np.int64  # of the numbers that are drawn
+
     def __init__(self, space, levels=None, conditions=None):
         self.space, self.D, self.K = space, space.size, levels or space.levels
         self.conditions = dict(conditions or {})
@@ -49,6 +51,7 @@ class Autoregressive(Module):
             raise ValueError(f"{type(self).__name__}: models integers of {self.K or 'no'} levels, and {space.shape} "
                              f"has {space.levels or 'real numbers'}; pass levels=2 or leave it out, for data with "
                              "levels")
+        self.integers = Space(space.shape, self.K)  # as they are modelled
 
     def logits(self, x, **condition):
         """Of all conditionals at once: Tensor (N, D, K) in the order of drawing, of integers x (N, *shape)."""
@@ -73,6 +76,7 @@ class Autoregressive(Module):
 
     def log_conditionals(self, x, **condition):
         """log p(x_i | x_<i), Tensor (N, D) in the order of drawing."""
+        self.integers.check(x)
         self._check(len(x), condition)
         return log_categorical(self.to_sequence(x), self.logits(x, **condition))
 
@@ -105,7 +109,7 @@ class Autoregressive(Module):
         if not 0 <= known <= (0 if given is None else self.D):
             raise ValueError(f"{type(self).__name__}.draw: known is {known}, expected at most D = {self.D}, and given "
                              "images to take them from")
-        given = np.zeros((n, self.D), np.int64) if given is None else to_numpy(self.to_sequence(given))
+        given = np.zeros((n, self.D), self.dtype) if given is None else to_numpy(self.to_sequence(given))
         parts = [slice(i, i + DRAWN) for i in range(0, max(n, 1), DRAWN)]
         bar = tqdm(total=len(parts) * self.D, desc="drawing", unit="number", disable=None, leave=False, delay=2)
         with bar, no_grad():

@@ -50,8 +50,9 @@ def load(name, split="train", root=None, size=None):
         return own.load_own(name, split, size)
     if size is not None:
         raise ValueError(f"{name} has examples of one size: --size is for images of your own")
+    parts = None
     if name in IMAGE_SETS:
-        read, levels, source, classes = IMAGE_SETS[name]
+        read, levels, source, classes, parts = IMAGE_SETS[name]
         x, y = read(split, root)
     else:
         rng = np.random.default_rng([SPLITS.index(split), *name.encode()])  # no seed that a user would choose
@@ -61,4 +62,7 @@ def load(name, split="train", root=None, size=None):
     columns, spaces = {"x": x}, {"x": space}
     if y is not None:
         columns["y"], spaces["y"] = y, Space((), len(classes) or toys.TOYS[name].components, classes)
+    if parts is not None:
+        columns["parts"] = parts(split)
+        spaces["parts"] = Space(columns["parts"].shape[1:], int(parts("train").max()) + 1)
     return Dataset(name, split, columns, spaces, describe(name, split, x, space, source))

@@ -97,6 +97,13 @@ def critters(split, root):
                     {"train": 3200, "valid": 400, "test": 400})
 
 
+def critters_parts(split):
+    """The parts that each is composed of, integers (N, 8): body, eyes, ..."""
+    with np.load(SHIPPED / "critters.npz") as arrays:
+        parts = np.stack([arrays[part] for part in CRITTER_PARTS], axis=1)
+        return _cut(parts, parts, split, {"train": 3200, "valid": 400, "test": 400})[1]
+
+
 def kinds(split, root):
     """Stored kind by kind; here one of each in turn."""
     with np.load(SHIPPED / "kinds.npz") as arrays:
@@ -157,6 +164,7 @@ class ImageSet(NamedTuple):
     levels: int
     source: str
     classes: tuple = ()  # their names; none where there are no labels
+    parts: Callable | None = None  # split -> integers (N, A), where it is known what an image is composed of
 
 
 NUMERALS = tuple("0123456789")
@@ -164,6 +172,7 @@ CLOTHES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
 THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BODIES = ("bell", "blob", "block", "chimney", "dome", "lean", "peak", "round", "squat", "steps", "tilt", "tower",
           "wedge", "inverse wedge")
+CRITTER_PARTS = "body", "eyes", "mouth", "top", "pattern", "cheeks", "body_colour", "background_colour"
 KINDS = "critters", "people", "landscape", "planets", "voxel art", "moods", "sprouts", "cutouts"
 
 IMAGE_SETS = {
@@ -173,7 +182,7 @@ IMAGE_SETS = {
     "fashion_mnist": ImageSet(fashion_mnist, 256, "Xiao et al. 2017", CLOTHES),
     "binarized_mnist": ImageSet(binarized_mnist, 2, "fixed binarization, Larochelle & Murray 2011"),
     "cifar10": ImageSet(cifar10, 256, "Krizhevsky 2009", THINGS),
-    "critters": ImageSet(critters, 32, "DiceBear, CC0", BODIES),
+    "critters": ImageSet(critters, 32, "DiceBear, CC0", BODIES, critters_parts),
     "faces": ImageSet(faces, 256, "DiceBear, CC0", drawn_faces.HAIR_COLOURS),
     "kinds": ImageSet(kinds, 32, "DiceBear and Pablo Stanley, CC0", KINDS),
 }

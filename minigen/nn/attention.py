@@ -47,17 +47,23 @@ class MultiheadAttention(Module):
             self.out_proj.bias.assign(0.0)
 
     def forward(self, query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None,
-                average_attn_weights=True):
+                average_attn_weights=True, cache=None):
         """(output, weights): output of query's shape; weights (N, T, S), the mean over the heads, or (N, heads, T, S),
         or None without need_weights, which is faster.
 
         Masks are True where nothing may be looked at (scaled_dot_product_attention means the opposite), or numbers
         that are added to the scores: attn_mask (T, S) or (N heads, T, S), key_padding_mask (N, S).
+
+        cache, not in torch: the keys and values of earlier calls, transformer.py's KeysValues. It takes in what this
+        call brings, and S counts all that it holds then. With key and value None this call brings nothing.
         """
-        self._check(query, key, value)
+        if cache is None or key is not None:
+            self._check(query, key, value)
         if not self.batch_first:
             query, key, value = self._exchange(query, key, value)
-        q, k, v = (self._heads(x) for x in self._project(query, key, value))  # (N, heads, T or S, D / heads)
+        q, k, v = self.project(query, key, value)  # (N, heads, T or S, D / heads)
+        if cache is not None:
+            k, v = cache.extend(k, v, len(q))
         mask = self._added(attn_mask, key_padding_mask, q.shape, k.shape[2], q.dtype)
         if need_weights:
             scores = q @ k.swapaxes(-1, -2) * (1.0 / math.sqrt(q.shape[-1]))
@@ -73,18 +79,19 @@ class MultiheadAttention(Module):
             weights = weights.mean(axis=1)
         return y if self.batch_first else y.swapaxes(0, 1), weights
 
-    def _project(self, query, key, value):
-        """Queries, keys and values of all heads: three of (N, T or S, D)."""
+    def project(self, query, key, value):
+        """Queries, keys and values of the heads, three of (N, heads, T or S, D / heads); None for what is None."""
         D, bias = self.embed_dim, self.in_proj_bias
         rows = [slice(i * D, (i + 1) * D) for i in range(3)]
         if self.kdim == self.vdim == D and query is key is value:  # one product instead of three
             qkv = linear(query, self.in_proj_weight, bias)  # (N, T, 3 D)
-            return [qkv[..., r] for r in rows]
+            return [self._heads(qkv[..., r]) for r in rows]
         if self.kdim == self.vdim == D:
             weights = [self.in_proj_weight[r] for r in rows]
         else:
             weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
-        return [linear(x, w, bias if bias is None else bias[r]) for x, w, r in zip((query, key, value), weights, rows)]
+        return [None if x is None else self._heads(linear(x, w, bias if bias is None else bias[r]))
+                for x, w, r in zip((query, key, value), weights, rows)]
 
     def _heads(self, x):
         """(N, T, D) -> (N, heads, T, D / heads)."""
@@ -94,7 +101,7 @@ class MultiheadAttention(Module):
     @staticmethod
     def _exchange(query, key, value):
         """Batch and tokens exchanged; what was one tensor stays one."""
-        exchanged = {id(x): x.swapaxes(0, 1) for x in (query, key, value)}
+        exchanged = {id(x): x if x is None else x.swapaxes(0, 1) for x in (query, key, value)}
         return [exchanged[id(x)] for x in (query, key, value)]
 
     def _added(self, attn_mask, key_padding_mask, shape, S, dtype):

@@ -1,8 +1,10 @@
 """Recipes of models with discrete codes, and of the priors over these codes."""
+from ..data import Space
 from ..models.autoregressive import GatedPixelCNN
-from ..models.codes import VQVAE, VQVAE2, CodePrior, TwoLevelPrior
+from ..models.codes import DVAE, VQVAE, VQVAE2, CodePrior, TwoLevelPrior
 from ..optim import adam, cosine_decay, linear_warmup
 from ..quantize import EMACodebook
+from ..quantize.gumbel import annealed
 from ..train import one_stage
 from .registry import recipe
 
@@ -39,6 +41,13 @@ def vq2_pixelcnn(data, rng, autoencoder):
     model = TwoLevelPrior(autoencoder, GatedPixelCNN(top, width=32, blocks=3, dropout=0.2, rng=rng),
                           GatedPixelCNN(bottom, conditions={"source": top}, width=32, blocks=5, dropout=0.2, rng=rng))
     return trained_on_codes(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500)
+
+
+@recipe("VAE with a code of categories, by Gumbel-softmax", "Jang et al. 2017", data="mnist10k")
+def dvae(data, rng):
+    space = data.spaces["x"]
+    model = DVAE(space, Space((20,), 10), tau=annealed(1.0, 0.5), rng=rng)
+    return one_stage(model, adam(cosine_decay(1e-3)), steps=30_000, batch_size=100)
 
 
 def trained_on_codes(model, optimizer, steps):

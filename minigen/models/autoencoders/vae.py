@@ -22,17 +22,17 @@ Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016 (th
 to the right with k. `measure` takes k = 500 draws and computes both sides from the same ones.
 
 Symbols: N examples, D pixels, Z latent, k draws of z; h what the decoder network puts out for a pixel. Read
-before this: ae.py, nn/autoencoder.py, densities.py. Read next: latents.py, for pictures of the code; train.py.
+before this: ae.py, nn/autoencoder.py, likelihoods.py. Read next: latents.py, for pictures of the code; train.py.
 """
 import math
 
 from tqdm import tqdm
 
-from autograd import exp, logsumexp, no_grad, parameter, sigmoid, softmax, split
+from autograd import exp, logsumexp, no_grad, split
 from autograd.backend import asarray, default_dtype, normal, xp
 
-from ...data import binarize
-from ...densities import kl_standard_normal, log_bernoulli, log_categorical, log_normal, log_standard_normal
+from ...densities import kl_standard_normal, log_normal, log_standard_normal
+from ...likelihoods import LIKELIHOODS
 from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.autoencoder import mlp_pair
@@ -53,13 +53,13 @@ class VAE(Module):
             raise ValueError(f"VAE: latent is {latent}, expected at least 1")
         if beta < 0:
             raise ValueError(f"VAE: beta is {beta}, expected at least 0")
-        if decoder not in DECODERS:
-            raise ValueError(f"VAE: decoder is {decoder!r}, expected one of {', '.join(DECODERS)}")
+        if decoder not in LIKELIHOODS:
+            raise ValueError(f"VAE: decoder is {decoder!r}, expected one of {', '.join(LIKELIHOODS)}")
         if space.levels is None and decoder != "gaussian":
             raise ValueError(f"VAE: decoder {decoder!r} is for gray levels, and points of shape {space.shape} "
                              "have none; pass decoder='gaussian'")
         self.space, self.latent, self.beta = space, latent, beta
-        self.likelihood = DECODERS[decoder](space)
+        self.likelihood = LIKELIHOODS[decoder](space)
         self.encoder, self.decoder = networks(space.shape, hidden, code=2 * latent, latent=latent,
                                               outputs=self.likelihood.size, rng=rng)
 
@@ -127,83 +127,3 @@ class VAE(Module):
         z = mu + exp(0.5 * logvar) * normal(rng, (len(x), k, self.latent))  # (N, k, Z)
         log_p_x = self.likelihood.log_prob(x[:, None], self.decoder(z))  # (N, k, D)
         return log_p_x.sum(axis=2) + (log_standard_normal(z) - log_normal(z, mu, logvar)).sum(axis=2)
-
-
-# The decoders' distributions. Each pixel has its own, given z: log p(x | z) is a sum over pixels.
-#
-#   observe(x, rng)   x (N, *shape) as it is modelled, and as the encoder sees it, both (N, D)
-#   log_prob(x, h)    log p(x | z) per pixel: x (..., D), h (..., D size) -> (..., D)
-#   mean(h)           E[x | z] per pixel, on the scale [0, 1]
-
-
-class Bernoulli(Module):
-    """Black or white: P(x = 1 | z) = sigmoid(h) (eq. 11). A gray level is the probability of white, and drawn
-    anew each time (dynamic binarization); where there are only two levels that draw is the image itself."""
-
-    name, size = "bernoulli", 1
-
-    def __init__(self, space):
-        self.space = space
-        self.detail = "fixed binarization" if space.levels == 2 else "dynamic binarization, one draw"
-
-    def observe(self, x, rng):
-        self.space.check(x)
-        bits = asarray(binarize(x, self.space.levels, rng)).reshape(len(x), self.space.size)
-        return bits, bits
-
-    def log_prob(self, x, h):
-        return log_bernoulli(x, h)
-
-    def mean(self, h):
-        return sigmoid(h)
-
-
-class Categorical(Module):
-    """One of K gray levels: P(x = k | z) = softmax(h)_k. Not in the paper. Knows nothing of the levels'
-    order."""
-
-    name = "categorical"
-
-    def __init__(self, space):
-        self.space, self.size = space, space.levels
-        self.detail = f"exact gray levels, {space.levels}-way categorical"
-
-    def observe(self, x, rng):
-        seen = self.space.rows(x)
-        return asarray(x).reshape(seen.shape), seen
-
-    def log_prob(self, x, h):
-        return log_categorical(x, self._pixels(h))
-
-    def mean(self, h):
-        return softmax(self._pixels(h)) @ xp.linspace(0, 1, self.size, dtype=default_dtype)
-
-    def _pixels(self, h):
-        return h.reshape(*h.shape[:-1], self.space.size, self.size)  # (..., D, K)
-
-
-class Gaussian(Module):
-    """x = h + sigma * noise, on the scale [0, 1] for images. Unlike in eq. 12 all pixels share one sigma,
-    which is learned: with one of its own, a pixel that is always black would earn an infinite density."""
-
-    name, size = "gaussian", 1
-
-    def __init__(self, space):
-        self.space = space
-        self.logvar = parameter(xp.zeros(1, default_dtype))
-        self.detail = "density of points" if space.levels is None else "density of gray / (levels - 1)"
-
-    def observe(self, x, rng):
-        return self.space.rows(x), self.space.rows(x)
-
-    def log_prob(self, x, h):
-        return log_normal(x, h, self.logvar)
-
-    def mean(self, h):
-        return h
-
-    def draw(self, h, rng):
-        return h.data + xp.exp(0.5 * self.logvar.data) * normal(rng, h.shape)
-
-
-DECODERS = {decoder.name: decoder for decoder in (Bernoulli, Categorical, Gaussian)}

@@ -1,4 +1,5 @@
 """Autoencoders whose codes are integers, and the priors that draw such codes. Start at vqvae.py."""
+from .dvae import DVAE as DVAE
 from .prior import CodePrior as CodePrior
 from .prior import TwoLevelPrior as TwoLevelPrior
 from .vqvae import VQVAE as VQVAE

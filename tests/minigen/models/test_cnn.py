@@ -26,7 +26,7 @@ def test_shifted_moves_every_image_and_fills_with_zeros():
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 9, 14)])
 def test_any_size(shape):
-    model = CNN(Space(shape, 256), classes=7, rng=backend.rng(0))
+    model = CNN(Space(shape, 256), Space((), 7), rng=backend.rng(0))
     features, p = model.eval().judge(np.random.default_rng(0).random((3, *shape)))
     assert features.shape == (3, 64) and p.shape == (3, 7)
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
@@ -40,7 +40,7 @@ def test_it_learns():
     x = rng.integers(0, 100, (300, 1, 8, 8)).astype(np.uint8)
     x[y == 1, :, :4] += 100
     x[y == 0, :, 4:] += 100
-    model = CNN(Space((1, 8, 8), 256), classes=2, rng=rng)
+    model = CNN(Space((1, 8, 8), 256), Space((), 2), rng=rng)
     optimizer = Adam(model.parameters(), 1e-2)
     for _ in range(20):
         optimizer.step(grad(model.loss({"x": x[:200], "y": y[:200]}, rng)["cross entropy"], optimizer.params))
@@ -48,7 +48,31 @@ def test_it_learns():
     assert accuracy.value > 0.95
 
 
-@pytest.mark.parametrize("name, least", [("digits", 0.97), ("mnist", 0.992)])
+def test_it_learns_several_parts():
+    """Which half is bright, and whether the left column is: the loss is the mean of both cross entropies."""
+    rng = backend.rng(0)
+    parts = rng.integers(0, 2, (300, 2))
+    x = rng.integers(0, 100, (300, 1, 8, 8)).astype(np.uint8)
+    x[parts[:, 0] == 1, :, :4] += 60
+    x[parts[:, 0] == 0, :, 4:] += 60
+    x[parts[:, 1] == 1, :, :, :2] += 90
+    model = CNN(Space((1, 8, 8), 256), Space((2,), 3), shift=0, rng=rng)
+    optimizer = Adam(model.parameters(), 1e-2)
+    for _ in range(30):
+        loss = model.loss({"x": x[:200], "parts": parts[:200]}, rng)["cross entropy"]
+        optimizer.step(grad(loss, optimizer.params))
+    accuracy, nll = model.eval().measure({"x": x[200:], "parts": parts[200:]}, rng)
+    assert accuracy.value > 0.9 and "by part" in accuracy.detail
+    logits = np.float64(model(model.space.unit(x[200:])).numpy())  # (N, K, A)
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    expected = -np.mean([log_p[i, parts[200 + i, a], a] for i in range(100) for a in range(2)])
+    assert nll.value == pytest.approx(expected, abs=1e-6)  # of a float32 probability near 1
+    assert model.judge(model.space.drawn(x[200:]))[1].shape == (100, 3)
+    with pytest.raises(ValueError, match="in column 'parts'"):
+        model.loss({"x": x, "y": parts[:, 0]}, rng)
+
+
+@pytest.mark.parametrize("name, least", [("digits", 0.97), ("mnist", 0.992), ("critters", 0.9)])
 def test_shipped_classifier(name, least):
     """As accurate on the test split as its file says, and under 1 MB."""
     file = WEIGHTS / SHIPPED[name][0]
