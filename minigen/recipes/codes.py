@@ -1,6 +1,6 @@
 """Recipes of models with discrete codes, and of the priors over these codes."""
 from ..data import Space
-from ..models.autoregressive import GatedPixelCNN
+from ..models.autoregressive import GatedPixelCNN, ImageTransformer
 from ..models.codes import DVAE, VQVAE, VQVAE2, CodePrior, TwoLevelPrior
 from ..optim import adam, cosine_decay, linear_warmup
 from ..quantize import EMACodebook
@@ -23,6 +23,12 @@ def vqvae(data, rng):
 def vq_pixelcnn(data, rng, autoencoder):
     prior = GatedPixelCNN(autoencoder.codes, width=32, blocks=5, dropout=0.2, rng=rng)
     return trained_on_codes(CodePrior(autoencoder, prior), adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=3000)
+
+
+@recipe("a transformer as that prior", "Esser et al. 2021", data="mnist10k", needs={"autoencoder": "vqvae"})
+def vq_transformer(data, rng, autoencoder):
+    prior = ImageTransformer(autoencoder.codes, width=64, blocks=4, heads=4, dropout=0.1, rng=rng)
+    return trained_on_codes(CodePrior(autoencoder, prior), adam(linear_warmup(cosine_decay(2e-3), 0.1)), steps=3000)
 
 
 @recipe("codes at two levels, the fine ones told the coarse ones", "Razavi et al. 2019", data="critters")
@@ -52,4 +58,4 @@ def dvae(data, rng):
 
 def trained_on_codes(model, optimizer, steps):
     """The plan of a prior: the images are encoded once, when the stage begins."""
-    return one_stage(model, optimizer, steps, batch_size=64, view=model.view, ema=0.99)
+    return one_stage(model, optimizer, steps, batch_size=64, view=model.view, ema=0.99, clip=1.0)

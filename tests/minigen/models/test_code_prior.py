@@ -171,11 +171,11 @@ def short(monkeypatch):
             return made
         return dataclasses.replace(recipe, plan=plan)
 
-    for name in ("vqvae", "vq_pixelcnn"):
+    for name in ("vqvae", "vq_pixelcnn", "vq_transformer"):
         monkeypatch.setitem(recipes.registry._known, name, shortened(recipes.find(name)))
 
 
-@pytest.mark.parametrize("name", ["vq_pixelcnn"])
+@pytest.mark.parametrize("name", ["vq_pixelcnn", "vq_transformer"])
 def test_in_an_empty_folder_it_trains_its_autoencoder_first(name, short, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["train", name, "--data", "digits"]) == 0
