@@ -1,9 +1,9 @@
 """A codebook of 64 vectors: an image of 784 pixels becomes 7 x 7 integers, and of them the decoder makes it again.
 
-What a code stands for is seen in two ways: the mean of the patches for which it was chosen, and what the decoder makes
-of a grid that holds nothing else. A codebook must be used to be worth its bits. Its vectors learn by the loss, or as
-moving averages, and it is all the same if they begin on the data, and are put back there when nothing needs them. Drawn
-small and left alone, as in the paper, many are never used. Writes 60_vqvae.png.
+What a code stands for is seen in two ways: the mean of the patches for which it was chosen, and what the decoder draws
+of it on a blank sheet. A codebook must be used to be worth its bits. Its vectors learn by the loss, or, sooner, as moving
+averages, if they begin on the data and are put back there when nothing needs them. Drawn small and left alone, as in the
+paper, most are never used. Writes 60_vqvae.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,11 +31,12 @@ for name, (codebook, settings) in CODEBOOKS.items():
     models[name], perplexity[name] = model, run.history.curves()["train/perplexity"]
 
 model = models["moving averages"].eval()
+blank = int(views.usage(model, test["x"]).argmax())  # the background is most of a digit's picture
 figure, ((a, b, c), (d, e, f)) = plt.subplots(2, 3, figsize=(15, 9.6), layout="constrained")
 for axes, title, images, columns in (
         (a, "test digits, reconstructions below", latents.reconstructions(model, test["x"][:32], columns=8), 8),
         (b, "each code: the mean of its patches", views.mean_patches(model, digits["x"]), 8),
-        (c, "each code: a grid of nothing else, decoded", views.what_codes_draw(model), 8),
+        (c, "each code: one of it on a blank sheet, decoded", views.what_codes_draw(model, among=blank), 8),
         (f, "49 codes at random, decoded", model.sample(64, rng(1)), 8)):
     axes.imshow(plot.sheet(images, columns))
     axes.set(title=title, xticks=[], yticks=[])

@@ -23,7 +23,7 @@ two = run.model.eval()
 
 noise = rng(0)
 one = VQVAE(critters.spaces["x"], EMACodebook(181, 8, rng=noise), width=32, rng=noise).scaled_by(critters["x"])
-plan = one_stage(one, adam(cosine_decay(2e-3)), STEPS, batch_size=64)
+plan = one_stage(one, adam(cosine_decay(4e-3)), STEPS, batch_size=64)
 rival = train(Run(plan, critters, rng=noise, budget=run.seconds))
 one.eval()
 for name, each in (("two levels", run), ("one level", rival)):

@@ -1,7 +1,7 @@
 """Pictures of a codebook: how often each code is used, what it draws, and what it was chosen for.
 
     usage            the share of each code over many images, for a histogram
-    what_codes_draw  an image for each code: that of a grid which holds nothing else
+    what_codes_draw  an image for each code: of a grid that holds nothing else, or where it stands alone among others
     mean_patches     a patch for each code: the mean of what the images show where it was chosen
 
 They are for any model with `codes` (the Space of its grids), encode and decode, such as models/codes/vqvae.py. Images
@@ -19,10 +19,16 @@ def usage(model, x):
     return counts / counts.sum()
 
 
-def what_codes_draw(model):
-    """The images (K, C, H, W) of grids that hold one code everywhere."""
-    K = model.codes.levels
-    return model.decode(np.broadcast_to(np.arange(K).reshape(K, 1, 1, 1), (K, *model.codes.shape)).copy())
+def what_codes_draw(model, among=None):
+    """The images (K, C, H, W) of grids that hold one code everywhere; or, with the number of a code as `among`, only in
+    the middle, and that one all around: what it draws on a blank sheet, if the other is the code of nothing."""
+    (_, h, w), K = model.codes.shape, model.codes.levels
+    everywhere = np.arange(K).reshape(K, 1, 1, 1).repeat(h, axis=2).repeat(w, axis=3)  # (K, 1, h, w)
+    if among is None:
+        return model.decode(everywhere)
+    grids = np.full_like(everywhere, among)
+    grids[:, :, h // 2, w // 2] = np.arange(K)[:, None]
+    return model.decode(grids)
 
 
 def mean_patches(model, x):

@@ -37,7 +37,7 @@ def vqvae2(data, rng):
     halvings = 2 if min(space.shape[1:]) >= 32 else 1  # so that the sides of the bottom grid are even
     top, bottom = (EMACodebook(codes=64, dim=8, rng=rng) for _ in range(2))
     model = VQVAE2(space, top, bottom, width=32, halvings=halvings, rng=rng).scaled_by(data["x"])
-    return one_stage(model, adam(cosine_decay(2e-3)), steps=4000, batch_size=64)
+    return one_stage(model, adam(cosine_decay(4e-3)), steps=4000, batch_size=64)
 
 
 @recipe("PixelCNN for each level, from the top down", "Razavi et al. 2019", data="critters",

@@ -132,6 +132,9 @@ def test_pictures_of_the_codes(trained):
     drawn = views.what_codes_draw(trained)
     assert drawn.shape == (32, 1, 8, 8) and 0 <= drawn.min() <= drawn.max() <= 1
     np.testing.assert_allclose(drawn[5], trained.decode(np.full((1, 1, 4, 4), 5))[0])
+    grids = np.full((1, 1, 4, 4), 3)
+    grids[0, 0, 2, 2] = 5
+    np.testing.assert_allclose(views.what_codes_draw(trained, among=3)[5], trained.decode(grids)[0])
     patches, codes = views.mean_patches(trained, x), trained.encode(x)[:, 0]
     assert patches.shape == (32, 1, 2, 2)
     k = int(share.argmax())
