@@ -12,7 +12,7 @@ import pytest
 from autograd import backend
 from minigen import data
 from minigen.ema import EMA
-from minigen.evaluate import evaluate
+from minigen.evaluate import conditions, evaluate
 from minigen.journal import CHECKPOINT
 from minigen.recipes import IMAGES, POINTS, catalogue, find, recipe, registry
 from minigen.train import Run, train
@@ -72,10 +72,12 @@ def test_recipe_trains_resumes_samples_and_is_evaluated(name, at, tmp_path):
     space = dataset.spaces["x"]
     with run.evaluating():
         if hasattr(run.model, "sample"):
-            samples = run.model.sample(5, rng)
+            condition = {column: dataset[column][:5] for column in conditions(run.model)}
+            samples = run.model.sample(5, rng, **condition)
             assert isinstance(samples, np.ndarray) and samples.shape == (5, *space.shape)
             assert np.isfinite(samples).all() and (not space.is_image or 0 <= samples.min() <= samples.max() <= 1)
-            assert run.model.sample(0, rng).shape == (0, *space.shape)
+            none = {column: values[:0] for column, values in condition.items()}
+            assert run.model.sample(0, rng, **none).shape == (0, *space.shape)
         measures = evaluate(run.model, dataset.first(5), rng, dataset)
     assert measures and all(np.isfinite(measure.value) for measure in measures)
 
