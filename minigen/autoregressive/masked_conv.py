@@ -65,7 +65,7 @@ class Cache:
         return self.given[layer][:, :, rows.start : rows.stop + R - 1, columns.start : columns.stop + S - 1]
 
     def put(self, layer, x, place):
-        """Puts down x (n, C, h, w), the layer's input at a place of that size."""
+        """Puts down x, Tensor (n, C, h, w), the layer's input at a place of that size."""
         _, _, rows, columns = place
         R, S = layer.mask.shape[2:]
         if layer not in self.given:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from autograd import grad
+from autograd import Tensor, grad
 from autograd.backend import asarray, to_numpy
 from minigen import data
 from minigen.autoregressive.masked_conv import Cache, MaskedConv2d
@@ -171,7 +171,7 @@ class Unscaled(PixelCNN):
     """Draws from integers as they are, where training has them on [-1, 1]."""
 
     def predictor(self, n, **condition):
-        self.embed, predict = lambda x: asarray(x, np.float32), super().predictor(n, **condition)
+        self.embed, predict = lambda x: Tensor(asarray(x, np.float32)), super().predictor(n, **condition)
         return predict
 
 
