@@ -36,7 +36,7 @@ def gated(data, conditions, rng):
 
 def of_few(model, rate):
     """So much dropout and decay because there are 1,000 digits, which a network could learn by heart."""
-    return one_stage(model, adamw(cosine_decay(rate), weight_decay=1.0), steps=1000, batch_size=50, ema=0.99, clip=1.0)
+    return one_stage(model, adamw(cosine_decay(rate), weight_decay=1.0), steps=600, batch_size=50, ema=0.99, clip=1.0)
 
 
 def few_levels(space):
