@@ -183,11 +183,12 @@ def test_a_label_is_added_before_the_gates():
 
 
 def test_a_map_is_told_where_it_matters():
-    """A code of the lower half changes nothing above it but for the pixel next to its block; one everywhere would."""
+    """A code at the bottom changes nothing in the upper rows: it reaches one code further, and one pixel further. Told
+    everywhere, it would."""
     space = Space((1, 8, 4), 2)
     model = small(space, conditions={"source": Space((1, 4, 2), 3)})
-    x, codes = rng().integers(0, 2, (2, 1, 8, 4)).repeat(1, axis=0), np.zeros((2, 1, 4, 2), int)
-    x[1], codes[1, 0, 3, 0] = x[0], 1
+    x, codes = rng().integers(0, 2, (1, 1, 8, 4)).repeat(2, axis=0), np.zeros((2, 1, 4, 2), int)
+    codes[1, 0, 3, 0] = 1
     changed = lambda: np.ptp(model.logits(x, source=codes).numpy(), axis=0).max(axis=1).reshape(8, 4) > 0
     assert not changed()[:3].any() and changed()[6:].all()
     told = model.told_as_map

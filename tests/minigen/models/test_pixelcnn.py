@@ -237,19 +237,6 @@ def test_the_first_layer_must_be_told_what_was_drawn_last(monkeypatch):
     assert np.abs(last() - slow).max() > 1e-3
 
 
-def test_a_pixel_in_the_blind_spot_cannot_be_learned():
-    """(1, 0) is a copy of (0, 5), and all else is chance. It is 5 columns to the right and one row above: unseen."""
-    space = Space((1, 2, 6), 2)
-    nats = lambda x, model: -model.log_conditionals(x).numpy().mean(axis=0)[6]
-    x = rng().integers(0, 2, (500, 1, 2, 6))
-    model = small(space)
-    optimizer = Adam(model.parameters(), 1e-2)
-    x[:, 0, 1, 0] = x[:, 0, 0, 5]
-    for step in range(60):
-        optimizer.step(grad(model.loss({"x": x[step * 8:][:100]}, rng())["nats"], optimizer.params))
-    assert nats(x, model) > 0.65  # log 2 = 0.69
-
-
 def test_digits_after_some_steps():
     """Below independent pixels, 106.4 nats."""
     train, noise = data.load("digits"), rng()
