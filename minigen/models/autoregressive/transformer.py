@@ -13,16 +13,16 @@ pixels, Esser, Rombach & Ommer, "Taming Transformers", CVPR 2021 (VQ-GAN), eqs. 
 The sequence is shifted by one: input i is the number drawn last, and the place of the one that is to be drawn. So the
 first has an input too, the start token, which holds the class where there is one; without it s_0 would have to be
 predicted from nothing, or from itself. A place is the sum of a trained code for its row, one for its column and, in
-colour, one for the channel: D places of an image from H + W + C codes. A coarser grid is a second sequence, not shifted,
-that every block looks at by cross-attention.
+colour, one for the channel: D places of an image from H + W + C codes. A coarser grid is a second sequence, not
+shifted, at which every block looks by cross-attention.
 
-All D conditionals take one pass in training. In sampling each number costs one token's work, thanks to the cache of keys
-and values (nn/transformer.py); `recompute` of chain.py, its twin, takes the whole pass anew for every number.
+All D conditionals take one pass in training. In sampling each number costs one token's work, thanks to the cache of
+keys and values (nn/transformer.py); `recompute` of chain.py, its twin, takes the whole pass anew for every number.
 
 Deviations: places by row and column, where image GPT has a code for each; dropout and small widths, for small data.
 
-Symbols: N examples, D numbers of an example, K levels of a number, S numbers of a source, C H W image. Read before this:
-autoregressive/chain.py, nn/transformer.py. Read next: recipes/autoregressive.py.
+Symbols: N examples, D numbers of an example, K levels of a number, S numbers of a source, C H W image. Read before
+this: autoregressive/chain.py, nn/transformer.py. Read next: recipes/autoregressive.py.
 """
 from autograd import concatenate
 from autograd.backend import asarray, xp
