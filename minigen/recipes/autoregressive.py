@@ -22,8 +22,8 @@ def class_transformer(data, rng):
 def image_transformer(data, conditions, rng):
     space = data.spaces["x"]
     if space.size < 200:
-        model = ImageTransformer(space, None, conditions, width=64, blocks=3, heads=4, dropout=0.2, rng=rng)
-        rate, steps, batch_size = 2e-3, 1000, 50
+        model = ImageTransformer(space, None, conditions, width=64, blocks=3, heads=4, dropout=0.15, rng=rng)
+        rate, steps, batch_size = 2e-3, 1200, 50
     else:  # bits, dynamically binarized: 784 tokens cost 150 times as much attention as 64, so a smaller network
         model = ImageTransformer(space, 2, conditions, width=48, blocks=2, heads=2, dropout=0.0, rng=rng)
         rate, steps, batch_size = 3e-3, 600, 16
