@@ -218,6 +218,8 @@ class KeysValues:
         """Takes in those of T more tokens, (N, heads, T, E), or None; returns all of them, as constants."""
         if self.arrays is not None and len(self.arrays[0]) != N:
             raise ValueError(f"KeysValues: the cache is of {len(self.arrays[0])} sequences, and was given {N}")
+        if k is None and self.arrays is None:
+            raise ValueError("KeysValues: the cache holds no tokens yet, and was given none")
         if k is not None:
             T = k.shape[2]
             if self.arrays is None or self.S + T > self.arrays[0].shape[2]:
