@@ -24,7 +24,7 @@ D = 8
 figure = plt.figure(figsize=(19, 5.2), layout="constrained")
 left, middle, right = figure.subfigures(1, 3, width_ratios=[1.5, 1, 1])
 for panels, order in zip(left.subplots(2, 4, width_ratios=[1, 2, 1.1, 1.1]), (np.arange(D), rng(3).permutation(D))):
-    m0, (m1,) = input_degrees(order), hidden_degrees(D, (16,), rng(0))
+    m0, m1 = input_degrees(order), np.sort(hidden_degrees(D, (16,), rng(0))[0])  # sorted, to be looked at
     hidden, output = (mask.astype(int) for mask in degree_masks([m0, m1]))
     paths = output @ hidden
     shown = {"$M^W$, 16 x 8": hidden, "$M^V$, 8 x 16": output, "paths, as numbered": paths,
@@ -54,12 +54,12 @@ counts = np.arange(1, len(many) + 1)
 mixtures = [mean_interval(np.log(n) - logsumexp(many[:n], axis=0).numpy()) for n in counts]
 (nll, error), (best, best_error) = mean_interval(-alone[0]), mixtures[-1]
 print(f"one order: {nll:.1f} ± {error:.1f} nats; one of sixteen {mixtures[0][0]:.1f} ± {mixtures[0][1]:.1f}; "
-      f"the mixture of sixteen {best:.1f} ± {best_error:.1f}; better by "
-      "{:.1f} ± {:.1f}".format(*mean_interval(np.log(len(many)) - logsumexp(many, axis=0).numpy() + alone[0])))
+      f"the mixture of sixteen {best:.1f} ± {best_error:.1f}, which gains "
+      "{:.1f} ± {:.1f}".format(*mean_interval(logsumexp(many, axis=0).numpy() - np.log(len(many)) - alone[0])))
 
 axes = middle.subplots()
-axes.axhline(nll, color="C1", linestyle="--", label=f"trained in one order: {nll:.1f}")
-axes.plot(counts, [value for value, _ in mixtures], "o-", label=f"trained in sixteen: {best:.1f} in the mixture")
+axes.axhline(nll, color="C1", linestyle="--", label=f"trained in one order: {nll:.1f} ± {error:.1f}")
+axes.plot(counts, [value for value, _ in mixtures], "o-", label=f"trained in sixteen: {best:.1f} ± {best_error:.1f} in the end")
 axes.set(title="-log p of test digits, 17 gray levels", xlabel="orders in the mixture", ylabel="nats")
 axes.legend(frameon=False)
 axes = right.subplots()
