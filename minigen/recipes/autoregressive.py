@@ -1,5 +1,5 @@
 """Recipes of autoregressive models: exact likelihoods, one number after the other."""
-from ..models.autoregressive import GatedPixelCNN, ImageTransformer, PixelCNN
+from ..models.autoregressive import MADE, NADE, RNADE, GatedPixelCNN, ImageTransformer, PixelCNN
 from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..train import one_stage
 from .registry import IMAGES, LABELLED, POINTS, few_levels, recipe
