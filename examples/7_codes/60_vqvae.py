@@ -1,9 +1,9 @@
-"""A codebook of 64 vectors: an image of 784 pixels becomes 7 x 7 integers, and the decoder makes an image of them again.
+"""A codebook of 64 vectors: an image of 784 pixels becomes 7 x 7 integers, and of them the decoder makes it again.
 
-What a code stands for is seen in two ways: the mean of the patches for which it was chosen, and what the decoder makes of
-a grid that holds nothing else. A codebook must be used to be worth its bits. Its vectors learn by the loss, or as moving
-averages, with the same result if they begin on the data and are put back there when nothing needs them. Drawn small and
-left alone, as in the paper, most are never used. Writes 60_vqvae.png.
+What a code stands for is seen in two ways: the mean of the patches for which it was chosen, and what the decoder makes
+of a grid that holds nothing else. A codebook must be used to be worth its bits. Its vectors learn by the loss, or as
+moving averages, and it is all the same if they begin on the data, and are put back there when nothing needs them. Drawn
+small and left alone, as in the paper, many are never used. Writes 60_vqvae.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +15,7 @@ from minigen.optim import adam, cosine_decay
 from minigen.quantize import Codebook, EMACodebook, views
 from minigen.train import Run, one_stage, train
 
-STEPS = 2000
+STEPS = 1000
 CODEBOOKS = {"moving averages": (EMACodebook, {}), "by the loss": (Codebook, {}),
              "by the loss, as drawn": (Codebook, {"spread": False, "restart": None})}
 

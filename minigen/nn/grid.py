@@ -7,8 +7,8 @@ Each vector of the grid sees its patch and what is around. Halvings are convolut
 their transposes, as in van den Oord et al. 2017, section 4.1, and so is a residual block:
 x + conv 1x1(relu(conv 3x3(relu(x)))).
 
-There is no normalization, and so the initial weights matter: with variance 2 / fan_in signals keep their size (He et al.
-2015), with torch's 1 / (3 fan_in) hardly a tenth of an image reaches the code. Residual branches start as 0.
+There is no normalization, and so the initial weights matter: with variance 2 / fan_in signals keep their size (He et
+al. 2015), with torch's 1 / (3 fan_in) little of an image reaches the code. Residual branches start as 0.
 
 Symbols: N examples, C channels, H W image, h w grid, D channels of the code. Read before this: autoencoder.py.
 Read next: models/codes/vqvae.py.

@@ -1,7 +1,8 @@
 """Recipes of models with discrete codes, and of the priors over these codes."""
 from ..data import Space
-from ..models.codes import DVAE, VQVAE, VQVAE2
-from ..optim import adam, cosine_decay
+from ..models.autoregressive import GatedPixelCNN, ImageTransformer
+from ..models.codes import DVAE, VQVAE, VQVAE2, CodePrior, TwoLevelPrior
+from ..optim import adam, cosine_decay, linear_warmup
 from ..quantize import EMACodebook
 from ..quantize.gumbel import annealed
 from ..train import one_stage
@@ -12,9 +13,22 @@ from .registry import recipe
 def vqvae(data, rng):
     space = data.spaces["x"]
     halvings = 1 if min(space.shape[1:]) < 16 else 2
-    codebook = EMACodebook(codes=64, dim=8, rng=rng)  # the paper has 512 of 64, for ImageNet
+    codebook = EMACodebook(codes=64, dim=8, rng=rng)  # the paper has 512 of 64, for larger images
     model = VQVAE(space, codebook, width=32, halvings=halvings, rng=rng).scaled_by(data["x"])
-    return one_stage(model, adam(cosine_decay(2e-3)), steps=4000, batch_size=64)
+    return one_stage(model, adam(cosine_decay(2e-3)), steps=3000, batch_size=64)
+
+
+@recipe("PixelCNN as the prior of such codes: draws images", "van den Oord et al. 2017", data="mnist10k",
+        needs={"autoencoder": "vqvae"})
+def vq_pixelcnn(data, rng, autoencoder):
+    prior = GatedPixelCNN(autoencoder.codes, width=32, blocks=5, dropout=0.2, rng=rng)
+    return trained_on_codes(CodePrior(autoencoder, prior), adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=3000)
+
+
+@recipe("a transformer as that prior", "Esser et al. 2021", data="mnist10k", needs={"autoencoder": "vqvae"})
+def vq_transformer(data, rng, autoencoder):
+    prior = ImageTransformer(autoencoder.codes, width=64, blocks=4, heads=4, dropout=0.1, rng=rng)
+    return trained_on_codes(CodePrior(autoencoder, prior), adam(linear_warmup(cosine_decay(2e-3), 0.1)), steps=3000)
 
 
 @recipe("codes at two levels, the fine ones told the coarse ones", "Razavi et al. 2019", data="critters")
@@ -26,8 +40,22 @@ def vqvae2(data, rng):
     return one_stage(model, adam(cosine_decay(2e-3)), steps=4000, batch_size=64)
 
 
+@recipe("PixelCNN for each level, from the top down", "Razavi et al. 2019", data="critters",
+        needs={"autoencoder": "vqvae2"})
+def vq2_pixelcnn(data, rng, autoencoder):
+    top, bottom = autoencoder.codes["top"], autoencoder.codes["bottom"]
+    model = TwoLevelPrior(autoencoder, GatedPixelCNN(top, width=32, blocks=3, dropout=0.2, rng=rng),
+                          GatedPixelCNN(bottom, conditions={"source": top}, width=32, blocks=5, dropout=0.2, rng=rng))
+    return trained_on_codes(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500)
+
+
 @recipe("VAE with a code of categories, by Gumbel-softmax", "Jang et al. 2017", data="mnist10k")
 def dvae(data, rng):
     space = data.spaces["x"]
     model = DVAE(space, Space((20,), 10), tau=annealed(1.0, 0.5), rng=rng)
     return one_stage(model, adam(cosine_decay(1e-3)), steps=30_000, batch_size=100)
+
+
+def trained_on_codes(model, optimizer, steps):
+    """The plan of a prior: the images are encoded once, when the stage begins."""
+    return one_stage(model, optimizer, steps, batch_size=64, view=model.view, ema=0.99, clip=1.0)
