@@ -35,7 +35,7 @@ from autograd.backend import asarray, default_dtype, to_numpy, xp
 from ...densities import kl_categorical
 from ...likelihoods import LIKELIHOODS
 from ...metrics import Measure, mean_interval
-from ...nn import Conv2d, ConvTranspose2d, Module, Sequential
+from ...nn import Conv2d, ConvTranspose2d, Module, Sequential, init
 from ...nn.autoencoder import HALVING, mlp_pair, sizes
 from ...nn.chunks import in_chunks
 from ...player import Player
@@ -49,9 +49,16 @@ EXAMPLES = 1000  # that are encoded or decoded at a time
 
 
 def flat_pair(shape, hidden, codes, outputs=1, *, rng):
-    """Linear layers with relu between them. hidden: widths of the encoder's; the decoder has them in reverse."""
+    """Linear layers with relu between them. hidden: widths of the encoder's; the decoder has them in reverse.
+
+    Of the decoder's L K inputs all but L are 0, so its first weights have a variance of 2 / L (He et al. 2015). With
+    that of L K inputs it would begin as good as blind to z, and learn slowly.
+    """
     size = codes.size * codes.levels
-    return mlp_pair(shape, hidden, size, size, outputs, rng=rng)
+    encoder, decoder = mlp_pair(shape, hidden, size, size, outputs, rng=rng)
+    first = decoder[0].weight
+    first.assign(init.normal(first.shape, std=math.sqrt(2 / codes.size), rng=rng))
+    return encoder, decoder
 
 
 def grid_pair(shape, hidden, codes, outputs=1, *, rng):
