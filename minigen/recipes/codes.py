@@ -2,6 +2,7 @@
 from ..data import Space
 from ..models.codes import DVAE
 from ..models.codes.dvae import grid_pair
+from ..nn.conv import halved
 from ..optim import adam, cosine_decay, linear_warmup
 from ..quantize.gumbel import annealed
 from ..train import one_stage
@@ -14,7 +15,7 @@ def dvae(data, rng):
     """20 numbers with 10 values each, networks and tau of the paper; Adam in the place of its SGD with momentum, as the
     time is short."""
     space = data.spaces["x"]
-    model = DVAE(space, Space((20,), 10), "categorical" if few_levels(space) else "bernoulli", hidden=(200,),
+    model = DVAE(space, Space((20,), 10), "categorical" if few_levels(space) else "bernoulli",
                  tau=annealed(1.0, 0.5), rng=rng)
     if few_levels(space):  # 1,000 digits are soon learned by heart
         return one_stage(model, adam(cosine_decay(3e-3)), steps=1000, batch_size=100)
@@ -27,9 +28,8 @@ def conv_dvae(data, rng):
     DALL-E's, but not the value that beta ends with, 6.6 there: 1 is the bound."""
     space = data.spaces["x"]
     small = few_levels(space)
-    hidden = (32,) if small else (16, 32)  # channels after each halving
-    grid = tuple(side >> len(hidden) for side in space.shape[1:])
-    model = DVAE(space, Space((1, *grid), 64), "categorical" if small else "bernoulli", hidden, grid_pair,
+    grid = halved(space.shape[1:], 1 if small else 2)[-1]
+    model = DVAE(space, Space((1, *grid), 64), "categorical" if small else "bernoulli", grid_pair,
                  tau=cosine_decay(1.0, final=1 / 16), beta=linear_warmup(1.0, 0.1), prior="uniform",
-                 measured=1000, rng=rng)  # 1,000 draws of so many take a minute or two
+                 measured=1000, rng=rng)  # 1,000 draws of so many take minutes
     return one_stage(model, adam(cosine_decay(3e-3)), steps=2000, batch_size=64)
