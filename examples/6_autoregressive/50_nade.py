@@ -1,9 +1,9 @@
 """NADE: digits drawn pixel by pixel, half a digit completed, and what the hidden units look at.
 
-The likelihood is exact, and a sum over the pixels: so one can see which of them are hard to foretell. The inside of a
-stroke is not, nor is the margin; where a stroke begins or turns is. As an image is drawn in the order in which one
-reads, its upper half can be given and the lower one drawn, again and again. Each hidden unit has a weight for every
-pixel, which is an image (figure 2 of the paper). About four minutes. Writes 50_nade.png.
+The likelihood is exact, and a sum over the pixels: so one can see where it is paid, next to nothing at the margin, most
+where a stroke may be or not. As an image is drawn in the order in which one reads, its upper half can be given and the
+lower one drawn, again and again. Each hidden unit has a weight for every pixel: these are images, too, as the paper
+shows them. About four minutes. Writes 50_nade.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -59,7 +59,7 @@ print(f"one order: {nll:.1f} ± {error:.1f} nats; one of sixteen {mixtures[0][0]
 
 axes = middle.subplots()
 axes.axhline(nll, color="C1", linestyle="--", label=f"trained in one order: {nll:.1f} ± {error:.1f}")
-axes.plot(counts, [value for value, _ in mixtures], "o-", label=f"trained in sixteen: {best:.1f} ± {best_error:.1f} in the end")
+axes.plot(counts, [value for value, _ in mixtures], "o-", label=f"trained in sixteen: {best:.1f} ± {best_error:.1f}")
 axes.set(title="-log p of test digits, 17 gray levels", xlabel="orders in the mixture", ylabel="nats")
 axes.legend(frameon=False)
 axes = right.subplots()
