@@ -16,7 +16,7 @@ from minigen.models.autoregressive import PixelCNN
 from minigen.models.classifiers import pretrained
 from minigen.train import Run, train
 
-STEPS, SAMPLES = 600, 447
+STEPS, SAMPLES = 300, 447
 
 digits, test = data.load("digits"), data.load("digits", "test")
 space, noise = digits.spaces["x"], rng(0)
