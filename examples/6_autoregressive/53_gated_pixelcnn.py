@@ -16,7 +16,7 @@ from minigen.models.autoregressive import PixelCNN
 from minigen.models.classifiers import pretrained
 from minigen.train import Run, train
 
-STEPS, SAMPLES = 600, 447
+STEPS, SAMPLES = 300, 447
 
 digits, test = data.load("digits"), data.load("digits", "test")
 space, noise = digits.spaces["x"], rng(0)
@@ -33,7 +33,8 @@ print(f"{test.note}\npublished: independent pixels 106.4 nats, mixture of catego
 with plain.evaluating() as model:
     print("p(x)    ", model.measure(test.columns, noise)[0])
     samples = model.sample(64, noise)
-    halves = model.complete(test["x"][:8].repeat(6, axis=0), model.D // 2, noise).reshape(8, 6, 1, 8, 8)
+    chosen = test["x"][[np.flatnonzero(test["y"] == k)[0] for k in range(8)]]  # one of each class, up to 7
+    halves = model.complete(chosen.repeat(6, axis=0), model.D // 2, noise).reshape(8, 6, 1, 8, 8)
 with of_class.evaluating() as model:
     print("p(x | y)", model.measure(test.columns, noise)[0])
     y = test["y"][:SAMPLES]
@@ -52,7 +53,7 @@ slow_time = seconds(lambda: [slow(i, x) for i in range(8)])[1] / 8 * 784 / 16
 print(f"28 x 28: {fast_time:.3f} s an image, and {slow_time:.3f} s by computing everything anew: "
       f"{slow_time / fast_time:.0f} times")
 
-whole = space.drawn(test["x"][:8])
+whole = space.drawn(chosen)
 known = np.where(np.arange(8)[:, None] < 4, whole, 0.5)  # gray: to be drawn
 completed = np.concatenate([whole[:, None], known[:, None], halves], axis=1).reshape(64, 1, 8, 8)
 plot.sheets({"samples": samples, "a test digit, its upper half, and six completions": (completed, 8),

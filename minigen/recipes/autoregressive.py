@@ -49,7 +49,7 @@ def made(data, rng):
 def pixelcnn(data, rng):
     space = data.spaces["x"]
     if few_levels(space):
-        return of_few(PixelCNN(space, width=16, blocks=4, dropout=0.5, rng=rng), 4e-3)
+        return of_few(PixelCNN(space, width=16, blocks=4, dropout=0.5, rng=rng), 4e-3, decay=1.0, steps=600)
     levels, embedded = bits_or_colours(space)
     model = PixelCNN(space, levels, width=16, blocks=7, embedded=embedded, rng=rng)  # the paper's: 15, and 128 channels
     return one_stage(model, adamw(cosine_decay(4e-3)), steps=2000, batch_size=32, ema=0.99, clip=1.0)
@@ -68,15 +68,17 @@ def conditional_pixelcnn(data, rng):
 def gated(data, conditions, rng):
     space = data.spaces["x"]
     if few_levels(space):
-        return of_few(GatedPixelCNN(space, conditions=conditions, width=16, blocks=3, dropout=0.5, rng=rng), 6e-3)
+        model = GatedPixelCNN(space, conditions=conditions, width=24, blocks=4, dropout=0.5, rng=rng)
+        return of_few(model, 8e-3, decay=0.5, steps=300)
     levels, embedded = bits_or_colours(space)
     model = GatedPixelCNN(space, levels, conditions, width=24, blocks=4, embedded=embedded, rng=rng)
     return one_stage(model, adamw(cosine_decay(4e-3)), steps=1500, batch_size=32, ema=0.99, clip=1.0)
 
 
-def of_few(model, rate):
-    """So much dropout and decay because there are 1,000 digits, which a network could learn by heart."""
-    return one_stage(model, adamw(cosine_decay(rate), weight_decay=1.0), steps=600, batch_size=50, ema=0.99, clip=1.0)
+def of_few(model, rate, decay, steps):
+    """So much dropout and decay, and no more steps, because there are 1,000 digits, which a network learns by heart: the
+    valid split says when."""
+    return one_stage(model, adamw(cosine_decay(rate), weight_decay=decay), steps, batch_size=50, ema=0.99, clip=1.0)
 
 
 def bits_or_colours(space):
