@@ -12,8 +12,9 @@ import pytest
 from autograd import backend
 from minigen import data
 from minigen.ema import EMA
-from minigen.evaluate import evaluate
+from minigen.evaluate import conditions, evaluate
 from minigen.journal import CHECKPOINT
+from minigen.nn import Frozen
 from minigen.recipes import IMAGES, POINTS, catalogue, find, recipe, registry
 from minigen.train import Run, train
 
@@ -24,7 +25,13 @@ RECIPES = {listed.name: find(listed.name) for listed in LISTED}
 
 def begin(name, at, steps):
     dataset, rng = data.load(at), backend.rng(0)
-    return Run(RECIPES[name].plan(dataset, rng), dataset, rng=rng, steps=steps)
+    return Run(RECIPES[name].plan(dataset, rng, **parts(name, dataset)), dataset, rng=rng, steps=steps)
+
+
+def parts(name, dataset):
+    """What the recipe needs, untrained."""
+    return {part: Frozen(RECIPES[needed].plan(dataset, backend.rng(1), **parts(needed, dataset)).model)
+            for part, needed in RECIPES[name].needs.items()}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -72,10 +79,12 @@ def test_recipe_trains_resumes_samples_and_is_evaluated(name, at, tmp_path):
     space = dataset.spaces["x"]
     with run.evaluating():
         if hasattr(run.model, "sample"):
-            samples = run.model.sample(5, rng)
+            told = {name: dataset[name][:5] for name in conditions(run.model)}
+            samples = run.model.sample(5, rng, **told)
             assert isinstance(samples, np.ndarray) and samples.shape == (5, *space.shape)
             assert np.isfinite(samples).all() and (not space.is_image or 0 <= samples.min() <= samples.max() <= 1)
-            assert run.model.sample(0, rng).shape == (0, *space.shape)
+            told_none = {name: entries[:0] for name, entries in told.items()}
+            assert run.model.sample(0, rng, **told_none).shape == (0, *space.shape)
         measures = evaluate(run.model, dataset.first(5), rng, dataset)
     assert measures and all(np.isfinite(measure.value) for measure in measures)
 
