@@ -72,7 +72,7 @@ class M2(Module):
         return [Player("model", self.parameters(), self.loss)]
 
     def loss(self, batch, rng):
-        """Eq. 9 over N, and its parts, in nats per example. batch: x, and labelled, labelled_y: see data/labels.py."""
+        """Eq. 9 over N, and its parts, in nats per example. batch: x, labelled, labelled_y: see data/labels.py."""
         missing = [name for name in ("x", "labelled", "labelled_y") if name not in batch]
         if missing:
             raise ValueError(f"M2: the data have no column '{missing[0]}', only {', '.join(batch)}; look at them through "
