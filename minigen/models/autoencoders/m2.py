@@ -75,8 +75,8 @@ class M2(Module):
         """Eq. 9 over N, and its parts, in nats per example. batch: x, labelled, labelled_y: see data/labels.py."""
         missing = [name for name in ("x", "labelled", "labelled_y") if name not in batch]
         if missing:
-            raise ValueError(f"M2: the data have no column '{missing[0]}', only {', '.join(batch)}; look at them through "
-                             "data.few_labels")
+            raise ValueError(f"M2: the data have no column '{missing[0]}', only {', '.join(batch)}; look at them "
+                             "through data.few_labels")
         self.labels.check(batch["labelled_y"], "labelled_y")
         y = asarray(batch["labelled_y"])
         known = self.observe(batch["labelled"], rng)  # (n, D)

@@ -44,7 +44,7 @@ def check(of):
     """AssertionError unless `of` is the unbiased MMD^2 with the kernel that is written at the top of matched.py."""
     x, y = gaussian(7, 3, seed=1), gaussian(5, 3, 1.3, seed=2) + 0.5
     assert value(x, y, 6.0, of) == pytest.approx(by_definition(x, y, 6.0), rel=1e-9)
-    apart = value(gaussian(2000, 2, 1.0), gaussian(2000, 2, 1.5, 1), 4.0, of)
+    apart = value(gaussian(600, 2, 1.0), gaussian(600, 2, 1.5, 1), 4.0, of)
     assert apart == pytest.approx(exact(2, 1.0, 1.5, 4.0), rel=0.15)
     same = np.array([value(gaussian(20, 2, seed=i), gaussian(20, 2, seed=i + 1000), 4.0, of) for i in range(300)])
     assert abs(same.mean()) < 4 * same.std() / np.sqrt(300)  # unbiased, so 0 on average
@@ -104,13 +104,14 @@ def test_gradients():
     gradcheck(lambda x, y: imq_mmd(x, y, 6.0), [x, y])
 
 
-def test_the_measure_says_how_far_chance_goes():
+def test_the_measure_says_how_far_chance_goes(monkeypatch):
     prior = Normal(4)
     same, wide = (distance_of_codes(np.float32(gaussian(300, 4, sigma, 5)), prior, rng(0)) for sigma in (1, 1.5))
     by_chance = float(same.detail.split("± ")[1])
     assert "N = 300" in same.detail and 0.001 < by_chance < 0.05
     assert abs(same.value) < 3 * by_chance < wide.value == pytest.approx(exact(4, 1, 1.5, prior.apart), rel=0.3)
-    assert "N = 2,000" in distance_of_codes(np.float32(gaussian(2100, 2)), Normal(2), rng(0)).detail
+    monkeypatch.setattr(matched, "COMPARED", 50)
+    assert "N = 50" in distance_of_codes(np.float32(gaussian(300, 4)), prior, rng(0)).detail
 
 
 def test_an_autoencoder_and_its_prior():
