@@ -9,8 +9,9 @@ Points and images as they are can be compared too, by the energy distance; and w
 they can be counted: samples that are all perfect copies of one mode are all good, and a wide cloud covers every mode,
 so only both numbers together say that a generator works.
 
-Sources: Heusel et al. 2017 (Frechet distance), Binkowski et al. 2018 (kernel distance), Kynkaanniemi et al. 2019
-(precision and recall), Naeem et al. 2020 (density and coverage), Szekely & Rizzo 2013 (energy distance).
+Sources: Heusel et al. 2017 (Frechet distance), Gretton et al. 2012 and Binkowski et al. 2018 (kernel distance),
+Kynkaanniemi et al. 2019 (precision and recall), Naeem et al. 2020 (density and coverage), Szekely & Rizzo 2013 (energy
+distance).
 Symbols: N samples, M examples, D features or dimensions, K classes or modes. Read before this: nothing. Used by: every
 model's `measure`, and judges.py.
 """
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from autograd import Tensor
+from autograd import Tensor, as_tensor, trace
 from autograd.backend import to_numpy
 
 
@@ -93,12 +94,28 @@ def kernel_distance(a, b, block=None) -> tuple[float, float]:
     a, b = _features(a, b, "kernel_distance")
     n, D = min(block or max(50, len(a) // 10), len(a), len(b)), a.shape[1]
     kernel = lambda x, y: (x @ y.T / D + 1.0) ** 3
-    off_diagonal = lambda k: (k.sum() - np.trace(k)) / (n * (n - 1))
     distances = []
     for start in range(0, min(len(a), len(b)) - n + 1, n):
         x, y = a[start : start + n], b[start : start + n]
-        distances.append(off_diagonal(kernel(x, x)) + off_diagonal(kernel(y, y)) - 2.0 * kernel(x, y).mean())
-    return mean_interval(distances) if len(distances) > 1 else (float(distances[0]), math.nan)
+        distances.append(mmd(kernel(x, x), kernel(y, y), kernel(x, y)).item())
+    return mean_interval(distances) if len(distances) > 1 else (distances[0], math.nan)
+
+
+def mmd(k_xx, k_yy, k_xy):
+    """The squared maximum mean discrepancy of x and y, from what a kernel says of all pairs: a scalar Tensor.
+
+    E k(x, x') + E k(y, y') - 2 E k(x, y), x and x' independent draws of one distribution, y and y' of the other: 0 if
+    the two are the same, for many kernels only then. k_xx (N, N), k_yy (M, M), k_xy (N, M): arrays, or Tensors through
+    which gradients flow. Unbiased, as pairs of an x with itself are left out: around 0 it can be negative. Gretton et
+    al. 2012, eq. 3. ValueError for fewer than two of either.
+    """
+    k_xx, k_yy, k_xy = (as_tensor(k) for k in (k_xx, k_yy, k_xy))
+    N, M = k_xy.shape
+    if k_xx.shape != (N, N) or k_yy.shape != (M, M) or min(N, M) < 2:
+        raise ValueError(f"mmd: kernels have shapes {k_xx.shape}, {k_yy.shape}, {k_xy.shape}, expected (N, N), (M, M), "
+                         "(N, M) with N and M at least 2")
+    within = lambda k: (k.sum() - trace(k)) / (len(k) * (len(k) - 1))
+    return within(k_xx) + within(k_yy) - 2.0 * k_xy.mean()
 
 
 def precision_recall(real, drawn, k=3) -> tuple[float, float]:

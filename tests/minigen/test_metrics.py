@@ -20,6 +20,7 @@ from minigen.metrics import (
     kernel_distance,
     legible,
     mean_interval,
+    mmd,
     modes,
     precision_recall,
 )
@@ -241,3 +242,14 @@ def test_samples_between_near_modes_are_counted_once():
     centres = np.array([[0.0, 0], [1, 0]])
     _, covered = modes(np.full((100, 2), [0.4, 0]), centres, sigma=1.0)
     assert list(covered) == [True, False]
+
+
+def test_mmd_from_tables_of_a_kernel():
+    a, b = normal(6, seed=1), normal(4, seed=2)
+    k = lambda x, y: np.exp(-((x[:, None] - y) ** 2).sum(axis=2))
+    pairs = lambda x: np.mean([np.exp(-((p - q) ** 2).sum()) for i, p in enumerate(x) for j, q in enumerate(x) if i != j])
+    expected = pairs(a) + pairs(b) - 2 * k(a, b).mean()
+    assert mmd(k(a, a), k(b, b), k(a, b)).item() == pytest.approx(expected)
+    for tables in ((k(a, a), k(b, b), k(b, a)), (k(a[:1], a[:1]), k(b, b), k(a[:1], b))):
+        with pytest.raises(ValueError, match=r"mmd: kernels have shapes .*, expected \(N, N\), \(M, M\), \(N, M\) with N"):
+            mmd(*tables)
