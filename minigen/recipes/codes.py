@@ -1,11 +1,13 @@
 """Recipes of models with discrete codes, and of the priors over these codes."""
+from ..adversarial.patch import PatchDiscriminator
 from ..data import Space
-from ..models.codes import DVAE, VQVAE, VQVAE2
-from ..optim import adam, cosine_decay
+from ..models.autoregressive import ImageTransformer
+from ..models.codes import DVAE, VQGAN, VQVAE, VQVAE2, CodePrior
+from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..quantize import EMACodebook
 from ..quantize.gumbel import annealed
-from ..train import one_stage
-from .registry import recipe
+from ..train import Plan, Stage, one_stage
+from .registry import LABELLED, recipe
 
 
 @recipe("autoencoder whose code is a grid of integers", "van den Oord et al. 2017", data="mnist10k")
@@ -31,3 +33,25 @@ def dvae(data, rng):
     space = data.spaces["x"]
     model = DVAE(space, Space((20,), 10), tau=annealed(1.0, 0.5), rng=rng)
     return one_stage(model, adam(cosine_decay(1e-3)), steps=30_000, batch_size=100)
+
+
+@recipe("VQ-VAE that must look right to a classifier and to a discriminator", "Esser et al. 2021", data="critters",
+        accepts=LABELLED, needs={"classifier": "classifier"})
+def vqgan(data, rng, classifier):
+    space = data.spaces["x"]
+    halvings = 1 if min(space.shape[1:]) < 16 else 2
+    codebook = EMACodebook(codes=64, dim=8, rng=rng)  # the paper has 1024 and more, for images of 256 x 256
+    discriminator = PatchDiscriminator(space.shape, width=16, halvings=1, rng=rng)
+    model = VQGAN(space, codebook, discriminator, classifier, width=32, halvings=halvings, rng=rng).scaled_by(data["x"])
+    alone = Stage("reconstruction", model.lone_player, adam(2e-3), steps=600, batch_size=32)
+    optimizers = {"D": adam(1e-3, betas=(0.5, 0.9)), "autoencoder": adam(cosine_decay(2e-3), betas=(0.5, 0.9))}
+    return Plan(model, [alone, Stage("adversarial", model.players, optimizers, steps=1400, batch_size=32)])
+
+
+@recipe("transformer as the prior of the codes of a VQ-GAN: draws images", "Esser et al. 2021", data="critters",
+        accepts=LABELLED, needs={"autoencoder": "vqgan"})
+def vqgan_transformer(data, rng, autoencoder):
+    prior = ImageTransformer(autoencoder.codes, width=64, blocks=3, heads=4, dropout=0.1, rng=rng)
+    model = CodePrior(autoencoder, prior)
+    return one_stage(model, adamw(linear_warmup(cosine_decay(2e-3), 0.05), weight_decay=0.1), steps=2000, batch_size=50,
+                     view=model.view, ema=0.99, clip=1.0)
