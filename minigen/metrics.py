@@ -67,8 +67,8 @@ def mean_interval(values) -> tuple[float, float]:
 
 
 def ratio_interval(a, b) -> tuple[float, float]:
-    """mean(a) / mean(b) of pairs of measurements a, b (n,), and the half width of its 95 % interval: that of the mean of
-    a - ratio b, in units of mean(b) (the delta method). ValueError for fewer than two pairs."""
+    """mean(a) / mean(b) of pairs of measurements a, b (n,), and the half width of its 95 % interval: that of the mean
+    of a - ratio b, in units of mean(b) (the delta method). ValueError for fewer than two pairs."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     ratio = float(a.mean() / b.mean())
     _, half_width = mean_interval(a - ratio * b)

@@ -1,6 +1,6 @@
 """PatchDiscriminator: a discriminator that judges every patch of an image by itself, by one convolutional network.
 
-    (C, H, W) -> (w, H/2, W/2) -> ... -> convolution 4x4, stride 1 -> leaky relu -> convolution 4x4, stride 1 -> a (h, w)
+    (C, H, W) -> (w, H/2, W/2) -> ... -> two convolutions 4x4 of stride 1 -> a (1, h, w)
 
 Each logit of the grid a sees a window of the image, here of 16, 34 or 70 pixels for one, two or three halvings: whether
 the strokes in it are sharp, the texture right. What the image shows as a whole it cannot see, and needs not where there
