@@ -1,5 +1,5 @@
-"""What is measured of an autoencoder with discrete codes: its error beside that of as many bits without a network, and
-the use of its codes over all the examples at once.
+"""What is measured of an autoencoder with discrete codes: its error beside that of as many bits without a network, what
+is left of edges, and the use of its codes over all the examples at once.
 
 Symbols: N images, K codes. Read before this: usage.py, floor.py, metrics.py. Used by: the models in models/codes/.
 """

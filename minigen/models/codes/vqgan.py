@@ -10,9 +10,9 @@ paper's.
     lambda = |grad_W L_rec| / (|grad_W L_GAN| + 1e-6)              W: the decoder's last layer            (eq. 7)
 
 A grid of few bits does not say where each edge is to the pixel. The image with the least squared error is then the mean
-of all those that it may stand for: a blurred one. To D a blurred patch is as good as signed. It sees 16 pixels along a
-side: that the image as a whole is the right one is L_rec's matter. With d and D the same bits draw an image that is
-sharp, and at a pixel or two another one than was asked for: L1 rises a little, the distance of the distributions falls.
+of all those that it may stand for: a blurred one. To D a blurred patch gives itself away. It sees 16 pixels along a
+side, as the image as a whole is L_rec's matter. With d and D the same bits draw an image that is sharp, with an edge
+here and there where none was asked for: L1 rises a little, the distance of the distributions falls.
 
 It is trained in two stages. A D that knows nothing has nothing to teach, and takes any x_hat of the beginning for what
 it is; so first the reconstruction learns alone, then D beside it, and L_GAN enters when D knows its trade: at `enters`
