@@ -6,7 +6,7 @@ from ..nn import MLP, Sequential
 from ..nn.autoencoder import conv_pair
 from ..optim import adam, adamw, cosine_decay, step_decay
 from ..train import one_stage
-from .registry import IMAGES, POINTS, recipe
+from .registry import IMAGES, POINTS, few_levels, recipe
 
 
 @recipe("linear autoencoder: finds the plane of PCA", "Baldi & Hornik 1989", accepts=IMAGES + POINTS)
@@ -70,8 +70,3 @@ def conv_vae(data, rng):
         return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=1.0), steps=1500, batch_size=100, ema=0.99)
     model = VAE(space, "bernoulli", latent=20, hidden=(16, 32), networks=conv_pair, rng=rng)
     return one_stage(model, adam(cosine_decay(3e-3)), steps=2000, batch_size=64, ema=0.99)
-
-
-def few_levels(space):
-    """Whether a probability for each gray level is affordable."""
-    return 2 < space.levels < 32

@@ -61,6 +61,11 @@ def recipe(summary, paper, data="digits", accepts=IMAGES, needs=None):
     return register
 
 
+def few_levels(space) -> bool:
+    """Whether a probability for each gray level is affordable, and soon learned."""
+    return 2 < space.levels < 32
+
+
 def alike(dataset) -> tuple:
     """(the known sets that a user's own data are like: a recipe that accepts all of these accepts them; what they
     are)."""
