@@ -14,14 +14,15 @@ of all those that it may stand for: a blurred one. To D a blurred patch gives it
 side, as the image as a whole is L_rec's matter. With d and D the same bits draw an image that is sharp, with an edge
 here and there where none was asked for: L1 rises a little, the distance of the distributions falls.
 
-It is trained in two stages. A D that knows nothing has nothing to teach, and takes any x_hat of the beginning for what
-it is; so first the reconstruction learns alone, then D beside it, and L_GAN enters when D knows its trade: at `enters`
-of the second stage, and full only RISE later. Before, lambda would be large and would jump about; it is clamped, too.
+It is trained in two stages. A D that knows nothing has nothing to teach, and knows any x_hat of the beginning for what
+it is. So first there is a VQ-VAE, learned from pixels alone, which costs a quarter of what comes after. Then d and D
+join it, and L_GAN enters when D knows its trade: at `enters` of the second stage, and in full only RISE later. Before,
+lambda would be large and would jump about; it is clamped, too.
 
 The gradient of L_GAN reaches the encoder as all others do: at z_q, straight through to z_e. A transformer as the prior
 of the codes (eqs. 8-9) is prior.py with ../autoregressive/transformer.py.
 
-Deviations: networks like those of vqvae.py; codes by moving averages; L_GAN enters on a ramp.
+Deviations: networks like those of vqvae.py; codes by moving averages; d is not there from the start; a ramp for L_GAN.
 
 Symbols: N examples, C H W image, h w grid, K codes, g gradients in x_hat. Read before this: vqvae.py, perceptual.py,
 adversarial/patch.py, adversarial/balance.py. Read next: prior.py.
@@ -75,19 +76,19 @@ class VQGAN(GridAutoencoder):
 
     def lone_player(self):
         """Of the first stage."""
-        return [Player("autoencoder", self.autoencoder_parameters(), self.reconstruction_loss)]
+        return [Player("autoencoder", self.autoencoder_parameters(), self.pixel_loss)]
 
     def autoencoder_parameters(self):
         return [p for part in (self.encoder, self.codebook, self.decoder) for p in part.parameters()]
 
-    def reconstruction_loss(self, batch, rng):
-        """Eq. 4."""
+    def pixel_loss(self, batch, rng):
+        """Eq. 4 without d."""
         x, x_hat, terms = self.forth_and_back(batch, rng)
-        error = self.error(x, x_hat)
-        return {"loss": error + sum(terms.values()), "L_rec": error, "perplexity": self.codebook.perplexity()}
+        error = abs(x - x_hat).mean()
+        return {"loss": error + sum(terms.values()), "L1": error, "perplexity": self.codebook.perplexity()}
 
     def loss(self, batch, rng):
-        """Eq. 6, the autoencoder's part."""
+        """Eq. 6, the autoencoder's part; eq. 4 before L_GAN enters."""
         x, x_hat, terms = self.forth_and_back(batch, rng)
         error, g = cut(partial(self.error, x), x_hat)
         fooled, g_gan = cut(self.fooled, x_hat)

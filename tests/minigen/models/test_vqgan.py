@@ -34,7 +34,7 @@ def small(kind=EMACodebook, model=VQGAN, beta=0.25, norm=None, **settings):
     classifier = Frozen(CNN(DIGITS, widths=(4, 6), features=8, rng=rng(2)))
     D = PatchDiscriminator(DIGITS.shape, width=4, halvings=1, norm=norm, rng=rng(3))
     made = model(DIGITS, kind(8, 4, beta=beta, rng=rng()), D, classifier, width=8, halvings=1, rng=rng(1), **settings)
-    made.scaled_by(images(200)).reconstruction_loss({"x": images()}, rng())
+    made.scaled_by(images(200)).pixel_loss({"x": images()}, rng())
     return made
 
 
@@ -71,10 +71,13 @@ def test_the_reconstruction_loss_is_equation_4(kind):
     x_hat = model.decoder(asarray(np.float32(e.reshape(-1, 4, 4, 4).transpose(0, 3, 1, 2)))).numpy()
     d = model.see(np.float32(x) / 16, model.mean + model.std * asarray(x_hat)).numpy()  # tested by itself
     expected = np.abs(u - x_hat).mean() + 0.7 * d.mean()
-    terms = model.reconstruction_loss({"x": x}, rng())
+    model.done = 0.0  # before L_GAN enters
+    terms = model.loss({"x": x}, rng())
     assert terms["L_rec"].item() == pytest.approx(expected, rel=1e-4)
     distance = (1.25 if kind is Codebook else 0.25) * ((z - e) ** 2).mean()
     assert terms["loss"].item() == pytest.approx(expected + distance, rel=1e-4)
+    terms = model.pixel_loss({"x": x}, rng())
+    assert terms["loss"].item() == pytest.approx(np.abs(u - x_hat).mean() + distance, rel=1e-4)
 
 
 def lambda_at_x_hat(x_hat, W, g_rec, g_gan, most):
@@ -181,8 +184,9 @@ def test_the_term_enters_later_and_on_a_ramp():
 def early(model, x):
     """How far the gradient before L_GAN enters is from that of the reconstruction alone."""
     model.done = 0.0
-    found, alone = (arrays(grad(loss({"x": x}, rng())["loss"], model.autoencoder_parameters()))
-                    for loss in (model.loss, model.reconstruction_loss))
+    rec, _, others, _ = slow_terms(model, x)
+    found, alone = (arrays(grad(loss, model.autoencoder_parameters()))
+                    for loss in (model.loss({"x": x}, rng())["loss"], rec + others))
     return np.abs(found - alone).max() / np.abs(alone).max()
 
 
@@ -197,7 +201,7 @@ def adversarial(steps, enters, hook):
     """Runs of both stages; hook(model, terms) after every step of the second."""
     model = small(enters=enters)
     optimizers = {"D": adam(5e-3, betas=(0.5, 0.9)), "autoencoder": adam(2e-3)}
-    plan = Plan(model, [Stage("reconstruction", model.lone_player, adam(5e-3), 30, 20),
+    plan = Plan(model, [Stage("pixels", model.lone_player, adam(5e-3), 30, 20),
                         Stage("adversarial", model.players, optimizers, steps, 20)])
     run = Run(plan, data.load("digits"), rng=rng())
     model.train()
@@ -275,7 +279,7 @@ def shown_to_the_classifier(model, x):
     """The images that the classifier gets to see in a loss."""
     shown, see = [], model.see.directions
     model.see.directions = lambda images: shown.append(to_numpy(getattr(images, "data", images))) or see(images)
-    model.reconstruction_loss({"x": x}, rng())
+    model.loss({"x": x}, rng())
     return shown
 
 
@@ -325,7 +329,7 @@ def test_looking_leaves_the_model_as_it_is():
     model.reconstruct(x)
     model.sample(3, rng())
     model.eval()
-    for loss in (model.loss, model.reconstruction_loss, model.discriminator_loss):
+    for loss in (model.loss, model.pixel_loss, model.discriminator_loss):
         loss({"x": x}, rng())
     assert all(a.tobytes() == before[name].tobytes() for name, a in model.state_dict().items())
 
