@@ -51,6 +51,19 @@ def judge(samples, train, test, condition) -> list:
     return [*measures, distance]
 
 
+def judge_reconstructions(x_hat, train, test) -> list:
+    """The Frechet distance of reconstructions x_hat (N, ...), as drawn, of the first N examples of test from these;
+    nothing where there is no classifier, or too few of them."""
+    if train.name not in SHIPPED or len(x_hat) < LEAST:
+        return []
+    see, n = pretrained(train.name).judge, min(len(x_hat), len(train))
+    (drawn, _), (held, _), (seen, _) = (see(images[:n]) for images in (
+        x_hat, test.spaces["x"].drawn(test["x"][:n]), train.spaces["x"].drawn(train["x"][:n])))
+    return [Measure("reconstruction Frechet distance", frechet_distance(drawn, held), None, "",
+                    f"N = {n:,} against the same images of the {test.split} split; the training set: "
+                    f"{frechet_distance(seen, held):.4g}")]
+
+
 def image_measures(judge, samples, train, test, y=None, split="test") -> list:
     """Measures of drawn images beside those of real ones, all from the same number of images.
 

@@ -67,6 +67,15 @@ def mean_interval(values) -> tuple[float, float]:
     return float(values.mean()), float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))
 
 
+def ratio_interval(a, b) -> tuple[float, float]:
+    """mean(a) / mean(b) of pairs of measurements a, b (n,), and the half width of its 95 % interval: that of the mean
+    of a - ratio b, in units of mean(b) (the delta method). ValueError for fewer than two pairs."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    ratio = float(a.mean() / b.mean())
+    _, half_width = mean_interval(a - ratio * b)
+    return ratio, half_width / abs(float(b.mean()))
+
+
 # Drawn images against real ones, by their features
 
 
@@ -168,6 +177,17 @@ def class_histogram(probabilities):
     """How many images are given to each class, (K,) integers. probabilities (N, K)."""
     probabilities = np.asarray(probabilities)
     return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
+
+
+# Images by themselves
+
+
+def gradient_energy(images):
+    """The mean squared difference of neighbouring pixels of each image (N, C, H, W): (N,). Blurring lowers it, noise
+    and hard edges raise it."""
+    x = np.asarray(images, np.float64)
+    down, right = np.diff(x, axis=2) ** 2, np.diff(x, axis=3) ** 2
+    return down.mean(axis=(1, 2, 3)) + right.mean(axis=(1, 2, 3))
 
 
 # Points, and images as vectors of pixels

@@ -1,14 +1,15 @@
 """Recipes of models with discrete codes, and of the priors over these codes."""
+from ..adversarial.patch import PatchDiscriminator
 from ..data import Space
 from ..models.autoregressive import GatedPixelCNN, ImageTransformer
-from ..models.codes import DVAE, VQVAE, VQVAE2, CodePrior, TwoLevelPrior
+from ..models.codes import DVAE, VQGAN, VQVAE, VQVAE2, CodePrior, TwoLevelPrior
 from ..models.codes.dvae import grid_pair
 from ..nn.conv import halved
-from ..optim import adam, cosine_decay, linear_warmup
+from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..quantize import EMACodebook
 from ..quantize.gumbel import annealed
-from ..train import one_stage
-from .registry import few_levels, recipe
+from ..train import Plan, Stage, one_stage
+from .registry import LABELLED, few_levels, recipe
 
 
 @recipe("autoencoder whose code is a grid of integers", "van den Oord et al. 2017", data="mnist10k")
@@ -49,6 +50,29 @@ def vq2_pixelcnn(data, rng, autoencoder):
     model = TwoLevelPrior(autoencoder, GatedPixelCNN(top, width=32, blocks=3, dropout=0.2, rng=rng),
                           GatedPixelCNN(bottom, conditions={"source": top}, width=32, blocks=5, dropout=0.2, rng=rng))
     return trained_on_codes(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500)
+
+
+@recipe("VQ-VAE that must look right to a classifier and to a discriminator", "Esser et al. 2021", data="critters",
+        accepts=LABELLED, needs={"classifier": "classifier"})
+def vqgan(data, rng, classifier):
+    space = data.spaces["x"]
+    halvings = 1 if min(space.shape[1:]) < 16 else 2
+    codebook = EMACodebook(codes=64, dim=8, rng=rng)  # the paper has 1024 and more, for images of 256 x 256
+    discriminator = PatchDiscriminator(space.shape, width=16, halvings=1, rng=rng)
+    model = VQGAN(space, codebook, discriminator, classifier, width=32, halvings=halvings, rng=rng).scaled_by(data["x"])
+    pixels = Stage("pixels", model.lone_player, adam(2e-3), steps=3000, batch_size=32)
+    optimizers = {"D": adam(cosine_decay(1e-3), betas=(0.5, 0.99)),
+                  "autoencoder": adam(cosine_decay(1e-3), betas=(0.5, 0.99))}  # the paper's: (0.5, 0.9)
+    return Plan(model, [pixels, Stage("adversarial", model.players, optimizers, steps=1200, batch_size=16)])
+
+
+@recipe("transformer as the prior of the codes of a VQ-GAN: draws images", "Esser et al. 2021", data="critters",
+        accepts=LABELLED, needs={"autoencoder": "vqgan"})
+def vqgan_transformer(data, rng, autoencoder):
+    prior = ImageTransformer(autoencoder.codes, width=64, blocks=3, heads=4, dropout=0.1, rng=rng)
+    model = CodePrior(autoencoder, prior)
+    return one_stage(model, adamw(linear_warmup(cosine_decay(2e-3), 0.05), weight_decay=0.1), steps=2000, batch_size=50,
+                     view=model.view, ema=0.99, clip=1.0)
 
 
 @recipe("VAE with a code of categories, by Gumbel-softmax", "Jang et al. 2017", data="mnist10k")

@@ -47,6 +47,29 @@ def test_a_model_that_draws_nothing_has_only_its_own_measures():
     assert names == ["accuracy", "cross entropy"]
 
 
+class Codes(Remembers):
+    """It has codes, and reconstructs the images that it is given, or their negative."""
+
+    codes = Space((1, 2, 2), 3)
+
+    def __init__(self, negative):
+        super().__init__()
+        self.negative = negative
+
+    def reconstruct(self, x):
+        x = np.float32(x) / 16
+        return 1 - x if self.negative else x
+
+
+def test_reconstructions_of_a_model_with_codes_are_judged():
+    train, test = data.load("digits"), data.load("digits", "test")
+    name = "reconstruction Frechet distance"
+    good, bad = ({measure.name: measure.value for measure in evaluate(Codes(negative), test, rng(), train)}
+                 for negative in (False, True))
+    assert good[name] < 1e-6 < 1 < bad[name]
+    assert name not in {measure.name for measure in evaluate(Remembers(), test, rng(), train)}
+
+
 # What is shown
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from minigen import data
 from minigen.data import EIGHT_CENTRES, EIGHT_SIGMA
-from minigen.judges import LEAST, distance_measure, image_measures, judge, mode_measures
+from minigen.judges import LEAST, distance_measure, image_measures, judge, judge_reconstructions, mode_measures
 from minigen.metrics import frechet_distance
+from minigen.models.classifiers import pretrained
 
 
 def rng(seed=0):
@@ -118,3 +119,20 @@ def test_each_set_has_its_judges():
     assert names["two_moons", 50] == names["digits", LEAST - 1] == ["energy distance"]
     assert names["digits", LEAST] == ["Frechet distance", "kernel distance", "precision", "recall", "density",
                                       "coverage", "legibility", "classes", "energy distance"]
+
+
+def test_reconstructions_are_held_against_the_images_that_they_are_of():
+    """0 for the images themselves, more the more they are blurred; nothing where no classifier is shipped."""
+    train, test = data.load("digits"), data.load("digits", "test").first(200)
+    x = test.spaces["x"].drawn(test["x"])
+    (perfect,) = judge_reconstructions(x, train, test)
+    assert perfect.value == pytest.approx(0, abs=1e-6) and "N = 200 against the same images" in perfect.detail
+    blur = (x + np.roll(x, 1, axis=3) + np.roll(x, 1, axis=2)) / 3
+    (some,), (more,) = (judge_reconstructions(part, train, test) for part in ((x + blur) / 2, blur))
+    assert 0 < 2 * some.value < more.value
+    see = lambda images: pretrained("digits").judge(images)[0]
+    assert more.value == pytest.approx(frechet_distance(see(blur), see(x)))
+    seen = train.spaces["x"].drawn(train["x"][:200])
+    assert f"{frechet_distance(see(seen), see(x)):.4g}" in more.detail
+    assert judge_reconstructions(x[:LEAST - 1], train, test) == []
+    assert judge_reconstructions(x, data.load("kinds"), test) == []
