@@ -42,7 +42,7 @@ def made(data, rng):
         model = MADE(space, hidden=(500,), orders=16, levels=2, rng=rng)
         return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=0.5), steps=4000, batch_size=50, ema=0.99)
     model = MADE(space, hidden=(500,), levels=2, rng=rng)
-    return one_stage(model, adam(cosine_decay(2e-3)), steps=12_000, batch_size=50, ema=0.99)
+    return one_stage(model, adam(cosine_decay(2e-3)), steps=20_000, batch_size=50, ema=0.99)
 
 
 @recipe("PixelCNN: masked convolutions, all conditionals in one pass", "van den Oord et al. 2016a")
