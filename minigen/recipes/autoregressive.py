@@ -76,7 +76,7 @@ def gated(data, conditions, rng):
 
 
 def of_few(model, rate, decay, steps):
-    """So much dropout and decay, and no more steps, because there are 1,000 digits, which a network learns by heart: the
+    """So much dropout and decay, and no more steps, as there are 1,000 digits, which a network learns by heart: the
     valid split says when."""
     return one_stage(model, adamw(cosine_decay(rate), weight_decay=decay), steps, batch_size=50, ema=0.99, clip=1.0)
 
