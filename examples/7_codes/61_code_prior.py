@@ -34,7 +34,7 @@ codes = autoencoder.encode(digits["x"])  # (N, 1, 7, 7)
 shuffled = np.stack([rng(i).permutation(codes[:, 0, i // 7, i % 7])[:64] for i in range(49)], axis=1)
 sheets = {"49 codes at random": model.autoencoder.sample(64, rng(1)),
           "each code as frequent as at its place": autoencoder.decode(shuffled.reshape(64, 1, 7, 7)),
-          "codes from the prior": drawn, "upper 3 rows of codes given, one test digit a row": completed}
+          "codes from the prior": drawn, "upper 3 rows given, of a test digit each": completed}
 classifier = pretrained("mnist10k")
 figure, axes = plt.subplots(1, 4, figsize=(17, 4.6), layout="constrained")
 for panel, (title, images) in zip(axes, sheets.items()):
