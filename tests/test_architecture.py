@@ -38,7 +38,7 @@ FLOORS = [
     ("what moves weights, and what shows results", ["minigen/optim", "minigen/ema", "minigen/plot", "minigen/latents"]),
     ("data: named columns, spaces, streams", ["minigen/data/"]),
     ("what the models of a family share", ["minigen/diffusion/", "minigen/flows/", "minigen/adversarial/",
-                                           "minigen/autoregressive/", "minigen/quantize/"]),
+                                           "minigen/autoregressive/", "minigen/quantize/", "minigen/energy/"]),
     ("the noise-prediction loop as CUDA graphs", ["minigen/diffusion/captured/"]),
     ("the models, a paper per file; none imports another", ["minigen/models/"]),
     ("training: stages, a plan, the one loop", ["minigen/journal", "minigen/train"]),

@@ -25,7 +25,7 @@ from ..data.toys import TOYS
 
 IMAGES, POINTS = tuple(IMAGE_SETS), tuple(TOYS)  # what a recipe may accept
 LABELLED = tuple(name for name, images in IMAGE_SETS.items() if images.classes)
-FAMILIES = ("basics", "autoencoders", "codes", "autoregressive", "flows", "adversarial", "diffusion",
+FAMILIES = ("basics", "autoencoders", "codes", "autoregressive", "flows", "adversarial", "energy", "diffusion",
             "classifiers")  # the course's order
 
 _known = {}  # name -> Recipe, of the families that have been imported
