@@ -3,8 +3,8 @@
     p(x) = exp(-E(x)) / Z,   Z = int exp(-E(x)) dx  ~  sum over cells of exp(-E(middle)) * area
 
 In two dimensions a few thousand cells do; in 64 they would be more than there are atoms. Everything else that is known
-of an energy-based model follows from its Z: likelihoods, divergences, the density as a picture.
-Symbols: x (n, 2) points, M cells. Read before this: nothing. Read next: models/energy/ebm.py, metrics.py.
+of an energy-based model follows from its Z: likelihoods, divergences (divergences.py), the density as a picture.
+Symbols: x (n, 2) points, M cells. Read before this: nothing. Read next: models/energy/ebm.py, divergences.py.
 """
 import numpy as np
 from scipy.special import logsumexp
@@ -26,9 +26,3 @@ class Grid:
     def log_integral(self, log_f):
         """log int f(x) dx of log f at the points, (M,): log Z for -E."""
         return float(logsumexp(np.float64(log_f))) + np.log(self.area)
-
-    def kl(self, log_p, log_q):
-        """KL(p || q) in nats of two log-densities at the points, (M,) each, both normalized here."""
-        log_p, log_q = (np.float64(f) - self.log_integral(f) for f in (log_p, log_q))
-        p = np.exp(log_p)
-        return float((p[p > 0] * (log_p - log_q)[p > 0]).sum() * self.area)

@@ -119,10 +119,6 @@ def test_buffer_refuses():
 
 def test_grid_against_closed_forms():
     grid = Grid(edge=8.0, cells=160)
-    p, q = scipy.stats.multivariate_normal([1, 0], [[1, 0.5], [0.5, 2]]), scipy.stats.multivariate_normal([0, 0.5], 2.0)
+    p = scipy.stats.multivariate_normal([1, 0], [[1, 0.5], [0.5, 2]])
     assert grid.log_integral(p.logpdf(grid.points) + 3) == pytest.approx(3, abs=1e-6)
-    ratio = np.linalg.inv(q.cov_object.covariance) @ p.cov_object.covariance
-    d = p.mean - q.mean
-    known = 0.5 * (np.trace(ratio) - 2 - np.log(np.linalg.det(ratio)) + d @ d / 2)
-    assert grid.kl(p.logpdf(grid.points), q.logpdf(grid.points) - 7) == pytest.approx(known, abs=1e-4)
     assert grid.points.shape == (160**2, 2) and np.abs(grid.points).max() == pytest.approx(7.95)
