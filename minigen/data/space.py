@@ -52,6 +52,11 @@ class Space:
     def is_image(self) -> bool:
         return len(self.shape) == 3
 
+    @property
+    def is_text(self) -> bool:
+        """Whether an entry is a row of tokens, (T,)."""
+        return len(self.shape) == 1 and self.levels is not None
+
     def check(self, x, name="x") -> None:
         """ValueError unless x (N, *shape) holds entries of this space, in their own units."""
         expected = "(" + ", ".join(map(str, ("N", *self.shape))) + ("," if not self.shape else "") + ")"

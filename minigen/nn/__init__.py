@@ -7,4 +7,5 @@ from .frozen import Frozen
 from .layers import MLP, Apply, Dropout, Embedding, LayerNorm, Linear, Sequential
 from .module import Module, ModuleDict, ModuleList, in_eval_mode
 from .norms import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, RMSNorm
+from .recurrent import GRU
 from .unet import UNet

@@ -1,12 +1,12 @@
 """Recipes of autoencoders, from the linear one to the VAE."""
 from autograd import silu
 
-from ..models.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, LinearAutoencoder
+from ..models.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, LinearAutoencoder, MoleculeVAE
 from ..nn import MLP, Sequential
 from ..nn.autoencoder import conv_pair
-from ..optim import adam, adamw, cosine_decay, step_decay
+from ..optim import adam, adamw, cosine_decay, linear_warmup, step_decay
 from ..train import one_stage
-from .registry import IMAGES, POINTS, recipe
+from .registry import IMAGES, POINTS, TEXTS, recipe
 
 
 @recipe("linear autoencoder: finds the plane of PCA", "Baldi & Hornik 1989", accepts=IMAGES + POINTS)
@@ -70,6 +70,16 @@ def conv_vae(data, rng):
         return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=1.0), steps=1500, batch_size=100, ema=0.99)
     model = VAE(space, "bernoulli", latent=20, hidden=(16, 32), networks=conv_pair, rng=rng)
     return one_stage(model, adam(cosine_decay(3e-3)), steps=2000, batch_size=64, ema=0.99)
+
+
+@recipe("molecules as points in a space, and their properties", "Gomez-Bombarelli et al. 2018", data="qm9",
+        accepts=TEXTS)
+def molecule_vae(data, rng):
+    model = MoleculeVAE(data.spaces["x"], data["properties"],
+                        beta=0.1,  # at 1 no code says anything: the decoder is a language model of its own
+                        rng=rng)
+    return one_stage(model, adam(linear_warmup(cosine_decay(3e-3), 0.05)), steps=1200, batch_size=256, clip=5.0,
+                     ema=0.99)
 
 
 def few_levels(space):

@@ -1,7 +1,7 @@
 """Recipes of models that are fitted by counting, or by keeping the data: plans without a stage."""
-from ..models.basics import IndependentPixels, KernelDensity, MarkovChain
+from ..models.basics import IndependentPixels, KernelDensity, MarkovChain, NGram
 from ..train import Plan
-from .registry import IMAGES, POINTS, recipe
+from .registry import IMAGES, POINTS, TEXTS, recipe
 
 
 @recipe("a distribution for each pixel on its own, by counting", "textbook")
@@ -23,3 +23,8 @@ def markov_chain(data, rng):
         accepts=IMAGES + POINTS)
 def kernel_density(data, rng):
     return Plan(KernelDensity(data.spaces["x"], data["x"]))
+
+
+@recipe("each character given the three before it, by counting", "Shannon 1948", data="qm9", accepts=TEXTS)
+def ngram(data, rng):
+    return Plan(NGram(data.spaces["x"], data["x"], order=4))

@@ -27,7 +27,7 @@ from ...nn import Module
 from ...nn.chunks import in_chunks
 
 TABLE = 2**24  # distances that are held at a time
-LOOKED_AT = 500  # examples that the bandwidth is chosen by
+LOOKED_AT = 300  # examples that the bandwidth is chosen by
 BANDWIDTHS = np.geomspace(0.01, 1, 17)  # in units of the data's standard deviation
 
 
