@@ -164,8 +164,8 @@ def scatter(points, path, labels=None, data=None, names=("x1", "x2")) -> None:
 
 def molecules(structures, path, columns=6) -> None:
     """Draws structures, row by row, each under its title: a list of (title, places of the atoms (A, 2), their names,
-    bonds {(a, b): 1, 2 or 3}). Carbon, C, is a corner without a letter, as chemists draw it. One without atoms is a
-    cross."""
+    bonds {(a, b): 1, 2 or 3}). Carbon, C, is a corner without a letter, as chemists draw it. One without atoms is
+    an x."""
     if not structures:
         raise ValueError("molecules: structures is empty; there is nothing to show")
     columns = min(columns, len(structures))
@@ -182,7 +182,7 @@ def molecules(structures, path, columns=6) -> None:
 def _molecule(axes, title, places, names, bonds):
     axes.set_title(title, fontsize=6.5, family="monospace", color="black" if len(places) else ATOMS["O"])
     if not len(places):
-        return axes.plot([0, 1, 0.5, 0, 1], [0, 1, 0.5, 1, 0], color=GREY, lw=1)
+        return axes.text(0.5, 0.5, "x", ha="center", va="center", fontsize=16, color=GREY)
     middle, reach = (places.max(axis=0) + places.min(axis=0)) / 2, max(2.2, np.ptp(places, axis=0).max() / 2 + 0.5)
     axes.set(xlim=middle[0] + np.array([-reach, reach]), ylim=middle[1] + np.array([-reach, reach]), aspect="equal")
     for (a, b), order in bonds.items():

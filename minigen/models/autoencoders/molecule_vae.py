@@ -84,7 +84,7 @@ class MoleculeVAE(Module):
 
     def log_prob(self, x, z):
         """log p(x | z) in nats, Tensor (N,): up to and with the first end."""
-        T = int((x > 0).sum(axis=1).max(initial=0)) + 1  # what follows is ends in every text
+        T = min(int((x > 0).sum(axis=1).max(initial=0)) + 1, x.shape[1])  # what follows is ends in every text
         before = np.concatenate([np.zeros((len(x), 1), np.int64), x[:, :T - 1]], axis=1)
         h, states = tanh(self.first(z)), []
         for t in range(T):
