@@ -87,18 +87,18 @@ def draw_samples(model, n, rng, path, data, asked=None) -> list:
 
 def draw_molecules(texts, path) -> list:
     """Draws the structures of lines of SMILES, and those that are no molecules as what they are. Returns the lines."""
-    plot.molecules([(text, *_structure(text)) for text in texts], path)
+    plot.molecules([structure(text) for text in texts], path)
     return texts
 
 
-def _structure(text):
-    """(places of the atoms, their names, bonds) of a line of SMILES; nothing of one that is no molecule."""
+def structure(text) -> tuple:
+    """(the text, places of the atoms, their names, bonds) of a line of SMILES; of one that is no molecule no atoms."""
     try:
         molecule = parse(text)
     except ValueError:
-        return np.zeros((0, 2)), [], {}
+        return text, np.zeros((0, 2)), [], {}
     names = [atom.element + "+" * atom.charge + "-" * -atom.charge for atom in molecule.atoms]
-    return layout(molecule), names, molecule.bonds
+    return text, layout(molecule), names, molecule.bonds
 
 
 def columns(condition, n):

@@ -175,14 +175,17 @@ def molecules(structures, path, columns=6) -> None:
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.set_axis_off()
         if i < len(structures):
-            _molecule(axes, *structures[i])
+            molecule(axes, *structures[i])
     _write(figure, path)
 
 
-def _molecule(axes, title, places, names, bonds):
+def molecule(axes, title, places, names, bonds) -> None:
+    """Draws one structure, as `molecules` does, into the axes of a figure."""
+    axes.set_axis_off()
     axes.set_title(title, fontsize=6.5, family="monospace", color="black" if len(places) else ATOMS["O"])
     if not len(places):
-        return axes.text(0.5, 0.5, "x", ha="center", va="center", fontsize=16, color=GREY)
+        axes.text(0.5, 0.5, "x", ha="center", va="center", fontsize=16, color=GREY)
+        return
     middle, reach = (places.max(axis=0) + places.min(axis=0)) / 2, max(2.2, np.ptp(places, axis=0).max() / 2 + 0.5)
     axes.set(xlim=middle[0] + np.array([-reach, reach]), ylim=middle[1] + np.array([-reach, reach]), aspect="equal")
     for (a, b), order in bonds.items():

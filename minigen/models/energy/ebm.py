@@ -22,7 +22,7 @@ The energy of points has the reference density of Xie et al. in it, E(x) = f(x) 
 N(x; 0, s^2 I) / Z: so Z exists, whatever the network f does far out. Pixels have a range, and the walk keeps to it.
 
 Symbols: N examples, x+ data, x- samples, f the network, s `reference`. Read before this: energy/langevin.py,
-energy/replay.py. Read next: examples/8_energy/.
+energy/replay.py. Read next: examples/9_energy/90_energy.py.
 """
 import numpy as np
 
