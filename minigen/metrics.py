@@ -216,6 +216,21 @@ def modes(samples, centres, sigma, radius=3.0):
     return near.any(axis=1), nearest.sum(axis=0) >= 0.1 * len(samples) / len(centres)
 
 
+def auroc(positive, negative) -> float:
+    """The probability that a score of the first kind (N,) is above one of the second (M,), ties counted as half: the
+    area under the curve of true against false alarms. 1 if a threshold tells the two apart, 0.5 by chance.
+
+    It is the statistic of Mann & Whitney 1947, divided by N M.
+    """
+    positive, negative = np.asarray(positive, np.float64), np.asarray(negative, np.float64)
+    if positive.ndim != 1 or negative.ndim != 1 or not min(len(positive), len(negative)):
+        raise ValueError(f"auroc: scores have shapes {positive.shape} and {negative.shape}, expected (N,) and (M,), at "
+                         "least one of each")
+    negative = np.sort(negative)
+    below, not_above = (np.searchsorted(negative, positive, side) for side in ("left", "right"))
+    return float((below + not_above).mean() / (2 * len(negative)))
+
+
 def _features(a, b, caller):
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 4:

@@ -16,13 +16,14 @@ from ..models.autoencoders import (
     DenoisingAutoencoder,
     KSparseAutoencoder,
     LinearAutoencoder,
+    MoleculeVAE,
     SparseAutoencoder,
 )
 from ..nn import MLP, Sequential
 from ..nn.autoencoder import conv_pair
-from ..optim import adam, adamw, cosine_decay, step_decay
+from ..optim import adam, adamw, cosine_decay, linear_warmup, step_decay
 from ..train import one_stage
-from .registry import IMAGES, LABELLED, POINTS, few_levels, recipe
+from .registry import IMAGES, LABELLED, POINTS, TEXTS, few_levels, recipe
 
 
 @recipe("linear autoencoder: finds the plane of PCA", "Baldi & Hornik 1989", accepts=IMAGES + POINTS)
@@ -157,3 +158,13 @@ def hundred_labels(data, rng):
     """(a Stage's view in which about 100 examples have labels, how many)."""
     view = partial(few_labels, n=100, seed=int(rng.integers(2**31)))
     return view, len(view(data).sets["labelled"])
+
+
+@recipe("molecules as points in a space, and their properties", "Gomez-Bombarelli et al. 2018", data="qm9",
+        accepts=TEXTS)
+def molecule_vae(data, rng):
+    model = MoleculeVAE(data.spaces["x"], data["properties"],
+                        beta=0.1,  # at 1 no code says anything: the decoder is a language model of its own
+                        rng=rng)
+    return one_stage(model, adam(linear_warmup(cosine_decay(3e-3), 0.05)), steps=1200, batch_size=256, clip=5.0,
+                     ema=0.99)

@@ -4,6 +4,7 @@ import pytest
 
 from minigen import data
 from minigen.data import EIGHT_CENTRES, EIGHT_SIGMA
+from minigen.data.molecules import encode
 from minigen.judges import LEAST, distance_measure, image_measures, judge, judge_reconstructions, mode_measures
 from minigen.metrics import frechet_distance
 from minigen.models.classifiers import pretrained
@@ -136,3 +137,26 @@ def test_reconstructions_are_held_against_the_images_that_they_are_of():
     assert f"{frechet_distance(see(seen), see(x)):.4g}" in more.detail
     assert judge_reconstructions(x[:LEAST - 1], train, test) == []
     assert judge_reconstructions(x, data.load("kinds"), test) == []
+
+
+# Molecules
+
+
+def molecule_figures(texts):
+    train, test = data.load("qm9"), data.load("qm9", "test")
+    measures = judge(encode(texts), train, test, {})
+    assert all("n-grams of 4, 7, 11 characters" in measure.detail for measure in measures)
+    return {measure.name: measure.value for measure in measures}
+
+
+@pytest.mark.slow
+def test_molecules_are_judged_by_all_three_at_once():
+    """Each can be had alone: copies are valid, the training set is unique, noise is new; and a molecule that is written
+    in another way is no new one."""
+    train = data.load("qm9")
+    copies = judge(train["x"][:50], train, data.load("qm9", "test"), {})
+    assert [measure.value for measure in copies] == [1, 1, 0]
+    assert molecule_figures(["CC(C)O", "OC(C)C", "C(O)(C)C", "C(C", "C("]) == pytest.approx(
+        {"valid": 3 / 5, "unique": 1 / 3, "novel": 0}, abs=1e-9)
+    assert molecule_figures(["CCCCCCCCCCCC", "FFF"]) == {"valid": 0.5, "unique": 1, "novel": 1}
+    assert molecule_figures(["((", "1"]) == {"valid": 0, "unique": 0, "novel": 0}

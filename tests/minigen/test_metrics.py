@@ -13,6 +13,7 @@ from scipy.stats import norm
 from autograd import Tensor
 from minigen.metrics import (
     Measure,
+    auroc,
     class_histogram,
     density_coverage,
     energy_distance,
@@ -287,3 +288,12 @@ def test_the_interval_of_a_ratio_holds_it_as_often_as_it_claims():
         held.append(abs(ratio - 0.7) <= half_width)
     assert abs(np.mean(held) - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 400)
     assert ratio_interval(2 * np.arange(1, 5), np.arange(1, 5)) == (2.0, 0.0)
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order():
+    a, b = rng(0).integers(0, 9, 40), rng(1).integers(2, 11, 30)  # with ties
+    pairs = [(x > y) + 0.5 * (x == y) for x in a for y in b]
+    assert auroc(a, b) == pytest.approx(np.mean(pairs)) == pytest.approx(1 - auroc(b, a))
+    assert auroc([2, 3], [0, 1]) == 1 and auroc([1, 1], [1]) == 0.5
+    with pytest.raises(ValueError, match=r"auroc: scores have shapes \(2, 1\) and \(1,\)"):
+        auroc([[1], [2]], [1])
