@@ -31,5 +31,5 @@ def conv_dvae(data, rng):
     grid = halved(space.shape[1:], 1 if small else 2)[-1]
     model = DVAE(space, Space((1, *grid), 64), "categorical" if small else "bernoulli", grid_pair,
                  tau=cosine_decay(1.0, final=1 / 16), beta=linear_warmup(1.0, 0.1), prior="uniform",
-                 measured=1000, rng=rng)  # 1,000 draws of so many take minutes
+                 measured=500, rng=rng)  # 1,000 draws for each of so many take a minute or two
     return one_stage(model, adam(cosine_decay(3e-3)), steps=2000, batch_size=64)
