@@ -12,8 +12,8 @@ from .registry import recipe
 
 @recipe("VAE with a code of categories, by Gumbel-softmax", "Jang et al. 2017", data="mnist10k")
 def dvae(data, rng):
-    """Code, prior and tau of the paper, between hidden layers of 200; Adam in the place of its SGD with momentum, as the
-    time is short."""
+    """Code, prior and tau of the paper, between hidden layers of 200; Adam in the place of its SGD with momentum, as
+    the time is short."""
     space = data.spaces["x"]
     model = DVAE(space, Space((20,), 10), "categorical" if few_levels(space) else "bernoulli",
                  tau=annealed(1.0, 0.5), rng=rng)
