@@ -77,8 +77,8 @@ def vqgan_transformer(data, rng, autoencoder):
 
 @recipe("VAE with a code of categories, by Gumbel-softmax", "Jang et al. 2017", data="mnist10k")
 def dvae(data, rng):
-    """20 numbers with 10 values each, networks and tau of the paper; Adam in the place of its SGD with momentum, as the
-    time is short."""
+    """Code, prior and tau of the paper, between hidden layers of 200; Adam in the place of its SGD with momentum, as
+    the time is short."""
     space = data.spaces["x"]
     model = DVAE(space, Space((20,), 10), "categorical" if few_levels(space) else "bernoulli",
                  tau=annealed(1.0, 0.5), rng=rng)
@@ -96,7 +96,7 @@ def conv_dvae(data, rng):
     grid = halved(space.shape[1:], 1 if small else 2)[-1]
     model = DVAE(space, Space((1, *grid), 64), "categorical" if small else "bernoulli", grid_pair,
                  tau=cosine_decay(1.0, final=1 / 16), beta=linear_warmup(1.0, 0.1), prior="uniform",
-                 measured=1000, rng=rng)  # 1,000 draws of so many take minutes
+                 measured=500, rng=rng)  # 1,000 draws for each of so many take a minute or two
     return one_stage(model, adam(cosine_decay(3e-3)), steps=2000, batch_size=64)
 
 
