@@ -5,7 +5,7 @@ from ..models.autoregressive import GatedPixelCNN, ImageTransformer
 from ..models.codes import DVAE, VQGAN, VQVAE, VQVAE2, CodePrior, TwoLevelPrior
 from ..models.codes.dvae import grid_pair
 from ..nn.conv import halved
-from ..optim import adam, adamw, cosine_decay, linear_warmup
+from ..optim import adam, cosine_decay, linear_warmup
 from ..quantize import EMACodebook
 from ..quantize.gumbel import annealed
 from ..train import Plan, Stage, one_stage
@@ -69,10 +69,8 @@ def vqgan(data, rng, classifier):
 @recipe("transformer as the prior of the codes of a VQ-GAN: draws images", "Esser et al. 2021", data="critters",
         accepts=LABELLED, needs={"autoencoder": "vqgan"})
 def vqgan_transformer(data, rng, autoencoder):
-    prior = ImageTransformer(autoencoder.codes, width=64, blocks=3, heads=4, dropout=0.1, rng=rng)
-    model = CodePrior(autoencoder, prior)
-    return one_stage(model, adamw(linear_warmup(cosine_decay(2e-3), 0.05), weight_decay=0.1), steps=2000, batch_size=50,
-                     view=model.view, ema=0.99, clip=1.0)
+    prior = ImageTransformer(autoencoder.codes, width=64, blocks=4, heads=4, dropout=0.1, rng=rng)
+    return trained_on_codes(CodePrior(autoencoder, prior), adam(linear_warmup(cosine_decay(2e-3), 0.1)), steps=2000)
 
 
 @recipe("VAE with a code of categories, by Gumbel-softmax", "Jang et al. 2017", data="mnist10k")
