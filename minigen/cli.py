@@ -106,7 +106,9 @@ def sample_run(args) -> int:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"--out '{path}' is in a folder that is not there; create it")
     with trained.evaluating():
-        draw_samples(trained.model, args.n, backend.rng(args.seed or 0), path, trained.data, asked)
+        lines = draw_samples(trained.model, args.n, backend.rng(args.seed or 0), path, trained.data, asked)
+    for line in lines:
+        say(line)
     say(f"wrote '{path}'")
     return 0
 

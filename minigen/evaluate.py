@@ -9,9 +9,11 @@ Read before this: judges.py. Used by: the command line, examples.
 import numpy as np
 
 from . import judges, plot
+from .data.molecules import decode
+from .data.smiles import layout, parse
 
 JUDGED = 5000  # samples at most, of a model that does not say fewer: one whose samples take long
-DRAWN = {True: 64, False: 2000}  # samples that make a good picture: images, or points
+IMAGES, MOLECULES, POINTS = 64, 24, 2000  # samples that make a good picture
 EACH = 8  # samples for each condition in a picture
 
 
@@ -19,13 +21,16 @@ def evaluate(model, split, rng, train=None) -> list:
     """The Measures of a model on a split of its data: its own, and its judges'.
 
     train: the Dataset that the model was trained on, for the floor beside the judges' numbers. None leaves judges out,
-    as does a model that draws nothing.
+    as does a model that draws nothing. Judges also see the reconstructions of a model with discrete codes, which are
+    about the best that a prior of these codes can draw.
     """
     measures = model.measure(split.columns, rng)
     if train is not None and hasattr(model, "sample") and "x" in split.spaces and len(split) > 1:
         n = min(len(split), getattr(model, "judged", JUDGED))
         condition = {name: split[name][:n] for name in conditions(model)}
         measures += judges.judge(model.sample(n, rng, **condition), train, split, condition)
+    if train is not None and hasattr(model, "codes") and hasattr(model, "reconstruct"):
+        measures += judges.judge_reconstructions(model.reconstruct(split["x"][:JUDGED]), train, split)
     return measures
 
 
@@ -59,7 +64,8 @@ def default_count(model, data) -> int:
     labels = [data.spaces[name].levels for name in conditions(model) if data.spaces[name].shape == ()]
     if labels and labels[0] <= 100:
         return EACH * labels[0]
-    return DRAWN[output_space(data).is_image]
+    space = output_space(data)
+    return IMAGES if space.is_image else MOLECULES if space.is_text else POINTS
 
 
 def output_space(data):
@@ -67,15 +73,35 @@ def output_space(data):
     return data.spaces.get("x") or next(iter(data.spaces.values()))
 
 
-def draw_samples(model, n, rng, path, data, asked=None) -> None:
-    """Draws n samples (None: a good number): images as a grid, a row for each condition; points over those of data."""
+def draw_samples(model, n, rng, path, data, asked=None) -> list:
+    """Draws n samples (None: a good number): images as a grid, a row for each condition; points over those of data;
+    texts as the molecules that they are. Returns them as lines, where they are texts."""
     n = n or default_count(model, data)
     condition = spread(model, data, n, asked)
     samples = model.sample(n, rng, **condition)
+    if output_space(data).is_text:
+        return draw_molecules(decode(samples), path)
     if samples.ndim == 2:
         plot.scatter(samples, path, data=data["x"][:2000])
     else:
         plot.grid(samples, path, columns=columns(condition, n))
+    return []
+
+
+def draw_molecules(texts, path) -> list:
+    """Draws the structures of lines of SMILES, and those that are no molecules as what they are. Returns the lines."""
+    plot.molecules([structure(text) for text in texts], path)
+    return texts
+
+
+def structure(text) -> tuple:
+    """(the text, places of the atoms, their names, bonds) of a line of SMILES; of one that is no molecule no atoms."""
+    try:
+        molecule = parse(text)
+    except ValueError:
+        return text, np.zeros((0, 2)), [], {}
+    names = [atom.element + "+" * atom.charge + "-" * -atom.charge for atom in molecule.atoms]
+    return text, layout(molecule), names, molecule.bonds
 
 
 def columns(condition, n):

@@ -6,15 +6,20 @@ Measures:
     classifier    digits, mnist, mnist10k: Frechet and kernel distance, precision and recall, density and coverage,
                   legibility, classes; and where the model was told a class, how often the classifier sees it
     modes         eight_gaussians: how many modes are covered, how many samples are good
+    molecules     qm9: how many lines are molecules, how many of these are different, how many are new
     energy        every set of points or images: are the two alike at all?
 
 Read before this: metrics.py, models/classifiers/cnn.py. Read next: evaluate.py.
 """
+import functools
 from dataclasses import replace
 
 import numpy as np
 
+from . import data
 from .data import EIGHT_CENTRES, EIGHT_SIGMA
+from .data.molecules import decode
+from .data.smiles import fingerprint, parse
 from .metrics import (
     Measure,
     class_histogram,
@@ -27,9 +32,11 @@ from .metrics import (
     modes,
     precision_recall,
 )
+from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
+ORDERS = 4, 7, 11  # of the n-grams beside which drawn molecules are held
 LEAST = 100  # images from which a classifier's features can be compared: there are 64 of them
 
 
@@ -38,6 +45,8 @@ def judge(samples, train, test, condition) -> list:
 
     samples: (N, ...), as drawn. condition: name -> (N, ...), what the model was told for each sample; may be empty.
     """
+    if train.spaces["x"].is_text:
+        return molecule_measures(samples, train)
     x = test.spaces["x"].drawn(test["x"][:len(samples)])
     measures = []
     if train.name == "eight_gaussians":
@@ -49,6 +58,19 @@ def judge(samples, train, test, condition) -> list:
     if train.spaces["x"].is_image and train.name not in SHIPPED:
         distance = replace(distance, detail=f"{distance.detail}; of pixels: no classifier is shipped for these images")
     return [*measures, distance]
+
+
+def judge_reconstructions(x_hat, train, test) -> list:
+    """The Frechet distance of reconstructions x_hat (N, ...), as drawn, of the first N examples of test from these;
+    nothing where there is no classifier, or too few of them."""
+    if train.name not in SHIPPED or len(x_hat) < LEAST:
+        return []
+    see, n = pretrained(train.name).judge, min(len(x_hat), len(train))
+    (drawn, _), (held, _), (seen, _) = (see(images[:n]) for images in (
+        x_hat, test.spaces["x"].drawn(test["x"][:n]), train.spaces["x"].drawn(train["x"][:n])))
+    return [Measure("reconstruction Frechet distance", frechet_distance(drawn, held), None, "",
+                    f"N = {n:,} against the same images of the {test.split} split; the training set: "
+                    f"{frechet_distance(seen, held):.4g}")]
 
 
 def image_measures(judge, samples, train, test, y=None, split="test") -> list:
@@ -92,6 +114,53 @@ def mode_measures(samples, x, centres, sigma) -> list:
     return [Measure("modes covered", int(covered.sum()), None, "", f"of {len(covered)}"),
             Measure("good samples", *mean_interval(good), "",
                     f"share within 3 sigma of a centre; of the data {of_data:.3f}")]
+
+
+def molecule_measures(samples, train) -> list:
+    """Measures of drawn lines of SMILES, tokens (N, T), beside those of n-grams of the same training set.
+
+    Each is easy alone: one molecule over and over is valid, random letters are new. A model of whole molecules has all
+    three, and says by its reconstructions that its codes mean something.
+    """
+    (valid, unique, new), floors = _molecules(samples, train), []
+    for order in ORDERS:
+        texts = NGram(train.spaces["x"], train["x"], order).sample(len(samples), np.random.default_rng(0))
+        floors.append([np.mean(share) if len(share) else 0.0 for share in _molecules(texts, train)])
+    measures = []
+    for name, share, what, of in zip(("valid", "unique", "novel"), (valid, unique, new),
+                                     ("lines that are molecules", "valid ones that are different molecules",
+                                      "different ones that the training set has not"), zip(*floors)):
+        value = mean_interval(share) if len(share) > 1 else (float(np.mean(share)) if len(share) else 0.0, None)
+        detail = ", ".join(f"{floor:.2f}" for floor in of)
+        measures.append(Measure(name, *value, "", f"share of {len(share):,} {what}; "
+                                f"n-grams of {', '.join(map(str, ORDERS))} characters: {detail}"))
+    return measures
+
+
+def _molecules(samples, train):
+    """Three arrays of booleans: which lines are molecules; which of these is the first of its kind; which of the first
+    ones is not in the training set."""
+    found = [_fingerprint(text) for text in decode(samples)]
+    molecules = [number for number in found if number is not None]
+    kinds = list(dict.fromkeys(molecules))
+    first = np.zeros(len(molecules), bool)
+    first[:len(kinds)] = True  # in an order of its own: only how many they are is asked
+    known = known_molecules(train.name) if kinds else ()
+    return np.array([number is not None for number in found]), first, np.array([kind not in known for kind in kinds])
+
+
+def _fingerprint(text):
+    """Of a line of SMILES; None if it is no molecule."""
+    try:
+        return fingerprint(parse(text))
+    except ValueError:
+        return None
+
+
+@functools.cache
+def known_molecules(name) -> frozenset:
+    """The fingerprints of a data set's training split."""
+    return frozenset(map(_fingerprint, decode(data.load(name)["x"])))
 
 
 def distance_measure(samples, x) -> Measure:

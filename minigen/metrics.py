@@ -9,8 +9,9 @@ Points and images as they are can be compared too, by the energy distance; and w
 they can be counted: samples that are all perfect copies of one mode are all good, and a wide cloud covers every mode,
 so only both numbers together say that a generator works.
 
-Sources: Heusel et al. 2017 (Frechet distance), Binkowski et al. 2018 (kernel distance), Kynkaanniemi et al. 2019
-(precision and recall), Naeem et al. 2020 (density and coverage), Szekely & Rizzo 2013 (energy distance).
+Sources: Heusel et al. 2017 (Frechet distance), Gretton et al. 2012 and Binkowski et al. 2018 (kernel distance),
+Kynkaanniemi et al. 2019 (precision and recall), Naeem et al. 2020 (density and coverage), Szekely & Rizzo 2013 (energy
+distance).
 Symbols: N samples, M examples, D features or dimensions, K classes or modes. Read before this: nothing. Used by: every
 model's `measure`, and judges.py.
 """
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from autograd import Tensor
+from autograd import Tensor, as_tensor, trace
 from autograd.backend import to_numpy
 
 
@@ -66,6 +67,15 @@ def mean_interval(values) -> tuple[float, float]:
     return float(values.mean()), float(1.96 * values.std(ddof=1) / math.sqrt(len(values)))
 
 
+def ratio_interval(a, b) -> tuple[float, float]:
+    """mean(a) / mean(b) of pairs of measurements a, b (n,), and the half width of its 95 % interval: that of the mean
+    of a - ratio b, in units of mean(b) (the delta method). ValueError for fewer than two pairs."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    ratio = float(a.mean() / b.mean())
+    _, half_width = mean_interval(a - ratio * b)
+    return ratio, half_width / abs(float(b.mean()))
+
+
 # Drawn images against real ones, by their features
 
 
@@ -93,12 +103,28 @@ def kernel_distance(a, b, block=None) -> tuple[float, float]:
     a, b = _features(a, b, "kernel_distance")
     n, D = min(block or max(50, len(a) // 10), len(a), len(b)), a.shape[1]
     kernel = lambda x, y: (x @ y.T / D + 1.0) ** 3
-    off_diagonal = lambda k: (k.sum() - np.trace(k)) / (n * (n - 1))
     distances = []
     for start in range(0, min(len(a), len(b)) - n + 1, n):
         x, y = a[start : start + n], b[start : start + n]
-        distances.append(off_diagonal(kernel(x, x)) + off_diagonal(kernel(y, y)) - 2.0 * kernel(x, y).mean())
-    return mean_interval(distances) if len(distances) > 1 else (float(distances[0]), math.nan)
+        distances.append(mmd(kernel(x, x), kernel(y, y), kernel(x, y)).item())
+    return mean_interval(distances) if len(distances) > 1 else (distances[0], math.nan)
+
+
+def mmd(k_xx, k_yy, k_xy):
+    """The squared maximum mean discrepancy of x and y, from what a kernel says of all pairs: a scalar Tensor.
+
+    E k(x, x') + E k(y, y') - 2 E k(x, y), x and x' independent draws of one distribution, y and y' of the other: 0 if
+    the two are the same, for many kernels only then. k_xx (N, N), k_yy (M, M), k_xy (N, M): arrays, or Tensors through
+    which gradients flow. Unbiased, as pairs of an x with itself are left out: around 0 it can be negative. Gretton et
+    al. 2012, eq. 3. ValueError for fewer than two of either.
+    """
+    k_xx, k_yy, k_xy = (as_tensor(k) for k in (k_xx, k_yy, k_xy))
+    N, M = k_xy.shape
+    if k_xx.shape != (N, N) or k_yy.shape != (M, M) or min(N, M) < 2:
+        raise ValueError(f"mmd: kernels have shapes {k_xx.shape}, {k_yy.shape}, {k_xy.shape}, expected (N, N), (M, M), "
+                         "(N, M) with N and M at least 2")
+    within = lambda k: (k.sum() - trace(k)) / (len(k) * (len(k) - 1))
+    return within(k_xx) + within(k_yy) - 2.0 * k_xy.mean()
 
 
 def precision_recall(real, drawn, k=3) -> tuple[float, float]:
@@ -153,6 +179,17 @@ def class_histogram(probabilities):
     return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
 
 
+# Images by themselves
+
+
+def gradient_energy(images):
+    """The mean squared difference of neighbouring pixels of each image (N, C, H, W): (N,). Blurring lowers it, noise
+    and hard edges raise it."""
+    x = np.asarray(images, np.float64)
+    down, right = np.diff(x, axis=2) ** 2, np.diff(x, axis=3) ** 2
+    return down.mean(axis=(1, 2, 3)) + right.mean(axis=(1, 2, 3))
+
+
 # Points, and images as vectors of pixels
 
 
@@ -177,6 +214,21 @@ def modes(samples, centres, sigma, radius=3.0):
     near = distance <= radius * sigma
     nearest = near & (distance == distance.min(axis=1, keepdims=True))
     return near.any(axis=1), nearest.sum(axis=0) >= 0.1 * len(samples) / len(centres)
+
+
+def auroc(positive, negative) -> float:
+    """The probability that a score of the first kind (N,) is above one of the second (M,), ties counted as half: the
+    area under the curve of true against false alarms. 1 if a threshold tells the two apart, 0.5 by chance.
+
+    It is the statistic of Mann & Whitney 1947, divided by N M.
+    """
+    positive, negative = np.asarray(positive, np.float64), np.asarray(negative, np.float64)
+    if positive.ndim != 1 or negative.ndim != 1 or not min(len(positive), len(negative)):
+        raise ValueError(f"auroc: scores have shapes {positive.shape} and {negative.shape}, expected (N,) and (M,), at "
+                         "least one of each")
+    negative = np.sort(negative)
+    below, not_above = (np.searchsorted(negative, positive, side) for side in ("left", "right"))
+    return float((below + not_above).mean() / (2 * len(negative)))
 
 
 def _features(a, b, caller):

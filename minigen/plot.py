@@ -1,4 +1,4 @@
-"""Pictures: a grid of images, points in the plane, the curves of a run. Each function writes one PNG,
+"""Pictures: a grid of images, points in the plane, molecules, the curves of a run. Each function writes one PNG,
 atomically.
 
 Figures are made as objects (`matplotlib.figure.Figure`): unlike pyplot they leave no global state behind and
@@ -18,6 +18,7 @@ from .checkpoint import write
 TRAIN, VALID, GREY = "#2a6fb0", "#e07b28", "#9a9a9a"  # told apart also by those who do not see red and green
 ROUNDING = 1e-3  # that values may lie outside of [0, 1] by
 LEAF, OP = "#fdeedd", "#e3eefa"
+ATOMS = {"N": "#2a4fd0", "O": "#cc2222", "F": "#1f8a3b"}  # as chemists colour them
 
 
 def grid(images, path, columns=None) -> None:
@@ -159,6 +160,43 @@ def scatter(points, path, labels=None, data=None, names=("x1", "x2")) -> None:
         for mark in marks.legend_handles:
             mark.set_alpha(1)
     _write(figure, path)
+
+
+def molecules(structures, path, columns=6) -> None:
+    """Draws structures, row by row, each under its title: a list of (title, places of the atoms (A, 2), their names,
+    bonds {(a, b): 1, 2 or 3}). Carbon, C, is a corner without a letter, as chemists draw it. One without atoms is
+    an x."""
+    if not structures:
+        raise ValueError("molecules: structures is empty; there is nothing to show")
+    columns = min(columns, len(structures))
+    rows = math.ceil(len(structures) / columns)
+    figure = _figure(1.9 * columns, 1.9 * rows)
+    for i in range(rows * columns):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        axes.set_axis_off()
+        if i < len(structures):
+            molecule(axes, *structures[i])
+    _write(figure, path)
+
+
+def molecule(axes, title, places, names, bonds) -> None:
+    """Draws one structure, as `molecules` does, into the axes of a figure."""
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=6.5, family="monospace", color="black" if len(places) else ATOMS["O"])
+    if not len(places):
+        axes.text(0.5, 0.5, "x", ha="center", va="center", fontsize=16, color=GREY)
+        return
+    middle, reach = (places.max(axis=0) + places.min(axis=0)) / 2, max(2.2, np.ptp(places, axis=0).max() / 2 + 0.5)
+    axes.set(xlim=middle[0] + np.array([-reach, reach]), ylim=middle[1] + np.array([-reach, reach]), aspect="equal")
+    for (a, b), order in bonds.items():
+        along = places[b] - places[a]
+        across = np.array([-along[1], along[0]]) / max(np.linalg.norm(along), 1e-9)
+        for shift in (np.arange(order) - (order - 1) / 2) * 0.22:
+            axes.plot(*(places[[a, b]] + shift * across).T, color="black", lw=1.1, solid_capstyle="round")
+    for place, name in zip(places, names):
+        if name != "C" or len(places) == 1:
+            axes.text(*place, name, ha="center", va="center", fontsize=9, color=ATOMS.get(name[0], "black"),
+                      bbox={"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": "none"})
 
 
 def curves(series: dict, path) -> None:

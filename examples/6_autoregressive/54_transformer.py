@@ -16,7 +16,7 @@ from minigen import data, plot, recipes
 from minigen.models.basics import IndependentPixels, MarkovChain
 from minigen.train import Run, train
 
-STEPS = 1000
+STEPS = 1200
 PIXEL = 8 * 5 + 4  # row 5, column 4: the one that is to be drawn next
 
 digits, test = data.load("digits"), data.load("digits", "test")

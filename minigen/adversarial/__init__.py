@@ -1,1 +1,2 @@
-"""What adversarial models share: implicit models, dynamics of two players. Start at implicit.py."""
+"""What adversarial models share: implicit models, objectives, a discriminator of patches, two-player dynamics. Start at
+implicit.py."""

@@ -4,10 +4,14 @@
 
 In logits log D = -softplus(-a) and log(1 - D) = -softplus(a), finite for every a: D itself is never computed.
 
-Source: Goodfellow et al. 2014 (arXiv:1406.2661), whose equation numbers these are. Symbols: a_data, a_fake logits (N,)
-of examples and of samples. Read next: models/adversarial/gan.py, which says what each is good for.
+The hinge loss is that of a support vector machine: once a is on its side of the margin, above 1 for data and below -1
+for samples, there is nothing more to gain, and D turns to those that it still confuses.
+
+Source: Goodfellow et al. 2014 (arXiv:1406.2661), whose equation numbers these are; Lim & Ye 2017, "Geometric GAN"
+(hinge). Symbols: a_data, a_fake logits (N,) of examples and of samples, or (N, 1, h, w) of their patches.
+Read next: models/adversarial/gan.py, which says what each is good for.
 """
-from autograd import softplus
+from autograd import relu, softplus
 
 
 def discriminator_loss(a_data, a_fake):
@@ -23,6 +27,16 @@ def minimax(a_fake):
 def nonsaturating(a_fake):
     """-E[log D(G(z))] (section 3)."""
     return softplus(-a_fake).mean()
+
+
+def hinge_discriminator(a_data, a_fake):
+    """E[max(0, 1 - a_data)] + E[max(0, 1 + a_fake)]: 2 for a D that knows nothing, 0 beyond both margins."""
+    return relu(1.0 - a_data).mean() + relu(1.0 + a_fake).mean()
+
+
+def hinge_generator(a_fake):
+    """-E[a_fake]: the generator's part in the game of the hinge."""
+    return -a_fake.mean()
 
 
 GENERATOR_LOSSES = {"minimax": minimax, "nonsaturating": nonsaturating}

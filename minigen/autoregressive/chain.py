@@ -29,7 +29,7 @@ from ..nn.chunks import in_chunks
 from ..nn.module import Module
 from ..player import Player
 
-MEASURED = 2**22  # logits that evaluation holds at a time
+MEASURED = 2**22  # numbers that evaluation holds at a time
 DRAWN = 500  # examples that are drawn at a time
 
 
@@ -92,11 +92,16 @@ class Autoregressive(Module):
         x, condition = self.observe(batch["x"], rng), self.told(batch)
         rows = lambda i: -self.log_prob(x[i], **{name: c[i] for name, c in condition.items()}).data
         with no_grad():
-            nats = in_chunks(rows, np.arange(len(x)), MEASURED // (self.D * self.K))
+            nats = in_chunks(rows, np.arange(len(x)), MEASURED // self.held)
         detail = "exact" if self.K == self.space.levels else "dynamic binarization, one draw"
         return [Measure("NLL", *mean_interval(nats), "nats", detail),
                 Measure("NLL", *mean_interval(nats / (self.D * math.log(2))), "bits/dim",
                         f"of {math.log2(self.K):.3g}; {detail}")]
+
+    @property
+    def held(self):
+        """How many numbers evaluation holds for each example: its logits, or what in a network is larger."""
+        return self.D * self.K
 
     # Sampling
 

@@ -55,7 +55,7 @@ class CodeMap(Module):
 
     def forward(self, codes):
         s = self.embedding(codes[:, 0]).transpose(0, 3, 1, 2)  # (N, D, h, w)
-        return relu(self.upsample(relu(self.conv(s)), self.size))
+        return self.upsample(relu(self.conv(s)), self.size)
 
 
 def _fits(shape, size):

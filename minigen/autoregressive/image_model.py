@@ -10,6 +10,7 @@ Out come K logits for each colour of each pixel: the distribution of a number is
 Symbols: N examples, D numbers of an example, K levels, C H W image, s what is told, as a map.
 Read before this: chain.py, masked_conv.py, conditioning.py. Read next: models/autoregressive/pixelcnn.py.
 """
+from autograd import as_tensor
 from autograd.backend import asarray, xp
 
 from ..data import Space
@@ -40,15 +41,16 @@ class ImageModel(Autoregressive):
         if width < C:
             raise ValueError(f"{name}: width is {width}, expected at least one channel for each of {C} colours")
         self.width = width
-        self.embedding = Embedding(self.K, TABLE, rng=rng) if (self.K > 2 if embedded is None else embedded) else None
+        embedded = self.K > 2 if embedded is None else embedded
+        self.embedding = Embedding(self.K, TABLE, rng=rng) if embedded else None
         self.input_colours = colours_of(C * TABLE if self.embedding else C, C)  # of the channels of `embed`
         self.conditioning = Conditioning(self.conditions, (H, W), width, rng=rng) if self.conditions else None
 
     def embed(self, x):
-        """Integers (N, C, h, w), of a part of the image or all, as the network sees them: (N, channels, h, w)."""
+        """Integers (N, C, h, w) of all of the image or a part, as the network sees them: Tensor (N, channels, h, w)."""
         N, C, h, w = x.shape
         if not self.embedding:
-            return Space((C, h, w), self.K).signed(x)
+            return as_tensor(Space((C, h, w), self.K).signed(x))
         return self.embedding(asarray(x)).transpose(0, 1, 4, 2, 3).reshape(N, C * TABLE, h, w)
 
     def told_as_map(self, condition):

@@ -3,10 +3,11 @@
     y = conv(x, mask * weight) + bias                     (N, C, H, W) -> (N, O, H, W)
 
 In training all pixels are known, and a layer computes all of its columns at once; a *column* is what a layer gives at
-one pixel, (N, O, 1, 1). In sampling one pixel is new, and so is one column of every layer: as masks let no column depend
-on later pixels, those that are computed stay as they are. A `Cache` keeps what every layer was given at the pixels so
-far, as a transformer's keeps keys and values. A layer that is handed the cache and its newest input looks up what its
-filters see around there, and convolves that window alone. The rest of a network does not care how large an image is.
+one pixel, (N, O, 1, 1). In sampling one pixel is new, and so is one column of every layer: as masks let no column
+depend on later pixels, those that are computed stay as they are. A `Cache` keeps what every layer was given at the
+pixels so far, as a transformer's keeps keys and values. A layer that is handed the cache and its newest input looks up
+what its filters see around there, and convolves that window alone. The rest of a network does not care how large an
+image is.
 
     slow    D passes over D pixels          fast    D passes over one pixel
 
@@ -64,7 +65,7 @@ class Cache:
         return self.given[layer][:, :, rows.start : rows.stop + R - 1, columns.start : columns.stop + S - 1]
 
     def put(self, layer, x, place):
-        """Puts down x (n, C, h, w), the layer's input at a place of that size."""
+        """Puts down x, Tensor (n, C, h, w), the layer's input at a place of that size."""
         _, _, rows, columns = place
         R, S = layer.mask.shape[2:]
         if layer not in self.given:

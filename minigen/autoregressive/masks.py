@@ -3,9 +3,9 @@
 A mask has the shape of the weight that it is multiplied by, and holds 1 where a weight may be and 0 where it may not.
 
 Of linear layers: every unit has a degree m, how many numbers, in the order of drawing, it may know of. An input's
-degree is its place in the order, 1 .. D; a hidden unit's is drawn; an output of place m(d) may know of m(d) - 1 numbers.
-So a weight may stand between two hidden units if the upper one may know as much, and before an output only if the lower one
-knows less:
+degree is its place in the order, 1 .. D; a hidden unit's is drawn; an output of place m(d) may know of m(d) - 1
+numbers. So a weight may stand between two hidden units if the upper one may know as much, and before an output only if
+the lower one knows less:
 
     hidden    M_k'k = 1 if m^l(k') >= m^{l-1}(k)        eq. 12, for every layer l from the inputs, m^0, upward
     output    M_dk  = 1 if m^0(d) > m^L(k)              eq. 13; from the inputs themselves with m^0 in the place of m^L

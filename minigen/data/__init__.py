@@ -8,6 +8,8 @@ from .catalog import resolve as resolve
 from .dataset import SPLITS as SPLITS
 from .dataset import Dataset as Dataset
 from .dataset import Unpaired as Unpaired
+from .labels import balanced as balanced
+from .labels import few_labels as few_labels
 from .own import parse_size as parse_size
 from .pixels import binarize as binarize
 from .pixels import dequantize as dequantize

@@ -3,6 +3,7 @@
     {"x"}            images, or points in the plane                            p(x)
     {"x", "y"}       and labels                                                p(x | y)
     {"x", "text"}    and captions, as tokens (N, T)                            p(x | text)
+    {"x"}            texts of their own, as tokens (N, T)                      p(x)
     {"x", "source"}  and the images to translate                               p(x | source)
     {"a", "b"}       two sets that are not paired: Unpaired, one Dataset each
 
@@ -133,7 +134,7 @@ def check_split(split):
 def describe(name, split, x, space, source):
     """The `note` of a Dataset, e.g. 'digits test split, 447 images 8x8, 17 levels (UCI, CC BY 4.0)'."""
     if not space.is_image:
-        return f"{name} {split} split, {len(x):,} points ({source})"
+        return f"{name} {split} split, {len(x):,} {'texts' if space.is_text else 'points'} ({source})"
     C, H, W = space.shape
     size = f"{H}x{W}" if C == 1 else f"{C}x{H}x{W}"
     return f"{name} {split} split, {len(x):,} images {size}, {space.levels} levels ({source})"

@@ -57,6 +57,11 @@ class Space:
         """Of a column of a Dataset: images of at most 256 levels are many, and take a byte for each number."""
         return "float32" if self.levels is None else "uint8" if self.is_image and self.levels <= 256 else "int64"
 
+    @property
+    def is_text(self) -> bool:
+        """Whether an entry is a row of tokens, (T,)."""
+        return len(self.shape) == 1 and self.levels is not None
+
     def check(self, x, name="x") -> None:
         """ValueError unless x (N, *shape) holds entries of this space, in their own units."""
         expected = "(" + ", ".join(map(str, ("N", *self.shape))) + ("," if not self.shape else "") + ")"

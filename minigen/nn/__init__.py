@@ -7,5 +7,6 @@ from .frozen import Frozen
 from .layers import MLP, Apply, Dropout, Embedding, LayerNorm, Linear, Sequential
 from .module import Module, ModuleDict, ModuleList, in_eval_mode
 from .norms import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, RMSNorm
+from .recurrent import GRU
 from .transformer import Transformer, TransformerBlock
 from .unet import UNet

@@ -26,7 +26,8 @@ Initial weights as GPT-2's (Radford et al. 2019, section 2.3): N(0, 0.02^2), tho
 divided by the root of the number of branches, as their sum would grow with it; biases 0.
 
 Sources: Vaswani et al. 2017; Xiong et al. 2020 for the place of the norms. Parameters have the names and layouts of
-torch.nn.TransformerEncoderLayer and, with a context, TransformerDecoderLayer (norm_first=True). gelu is GPT-2's, by tanh.
+torch.nn.TransformerEncoderLayer and, with a context, TransformerDecoderLayer (norm_first=True). gelu is GPT-2's, the
+one by tanh.
 Symbols: N batch, T tokens, S tokens that are looked at, D width, E = D / heads. Read before this: attention.py,
 layers.py. Read next: models/autoregressive/transformer.py.
 """
@@ -149,7 +150,7 @@ class Transformer(Module):
         if x.ndim != 3 or x.shape[-1] != self.width:
             raise ValueError(f"Transformer: x has shape {x.shape}, expected (N, T, {self.width})")
         if padding is not None and padding.shape != x.shape[:2]:
-            raise ValueError(f"Transformer: padding has shape {padding.shape}, expected {x.shape[:2]}, those of x alone")
+            raise ValueError(f"Transformer: padding has shape {padding.shape}, expected {x.shape[:2]}, that of x")
         if cache is None:
             self._check_context(context)
         elif context is not None:
@@ -217,6 +218,8 @@ class KeysValues:
         """Takes in those of T more tokens, (N, heads, T, E), or None; returns all of them, as constants."""
         if self.arrays is not None and len(self.arrays[0]) != N:
             raise ValueError(f"KeysValues: the cache is of {len(self.arrays[0])} sequences, and was given {N}")
+        if k is None and self.arrays is None:
+            raise ValueError("KeysValues: the cache holds no tokens yet, and was given none")
         if k is not None:
             T = k.shape[2]
             if self.arrays is None or self.S + T > self.arrays[0].shape[2]:

@@ -23,7 +23,7 @@ van den Oord, Vinyals & Kavukcuoglu 2017, eq. 3 and appendix A.1. Squares are me
 has sums, so that the weights of the terms do not depend on sizes. `far_apart`: Arthur & Vassilvitskii 2007 (k-means++).
 
 Symbols: N examples, D channels, H W grid, M = N H W vectors z, K codes e. Read before this: nearest_code.py, usage.py.
-Read next: models/codes/vqvae.py.
+Read next: autoencoder.py, models/codes/vqvae.py.
 """
 import numpy as np
 

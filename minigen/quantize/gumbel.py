@@ -20,6 +20,8 @@ noise, y relaxed, z one-hot. Read before this: autograd/backend.py. Read next: m
 import math
 from functools import partial
 
+import numpy as np
+
 from autograd import as_tensor, record, softmax
 from autograd.backend import default_dtype, uniform, xp
 
@@ -30,7 +32,7 @@ def gumbel(rng, shape, dtype=default_dtype):
     A uniform draw can be 0, in float32 once in 2^24 times, and its noise would be -inf; half of the smallest step
     stands for it.
     """
-    u = xp.maximum(uniform(rng, shape, dtype), xp.finfo(dtype).epsneg / 2)
+    u = xp.maximum(uniform(rng, shape, dtype), float(np.finfo(dtype).epsneg) / 2)
     return -xp.log(-xp.log(u))
 
 

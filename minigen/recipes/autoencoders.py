@@ -1,12 +1,29 @@
 """Recipes of autoencoders, from the linear one to the VAE."""
+from functools import partial
+
 from autograd import silu
 
-from ..models.autoencoders import VAE, Autoencoder, DenoisingAutoencoder, LinearAutoencoder
+from ..autoencoders.priors import Normal, Petals
+from ..data import few_labels
+from ..models.autoencoders import (
+    AAE,
+    M1M2,
+    M2,
+    VAE,
+    WAEGAN,
+    WAEMMD,
+    Autoencoder,
+    DenoisingAutoencoder,
+    KSparseAutoencoder,
+    LinearAutoencoder,
+    MoleculeVAE,
+    SparseAutoencoder,
+)
 from ..nn import MLP, Sequential
 from ..nn.autoencoder import conv_pair
-from ..optim import adam, adamw, cosine_decay, step_decay
+from ..optim import adam, adamw, cosine_decay, linear_warmup, step_decay
 from ..train import one_stage
-from .registry import IMAGES, POINTS, recipe
+from .registry import IMAGES, LABELLED, POINTS, TEXTS, few_levels, recipe
 
 
 @recipe("linear autoencoder: finds the plane of PCA", "Baldi & Hornik 1989", accepts=IMAGES + POINTS)
@@ -42,6 +59,18 @@ def denoising_ae(data, rng):
                      batch_size=64)
 
 
+@recipe("sparse autoencoder: each unit active for few images", "Ng 2011", data="mnist10k")
+def sparse_ae(data, rng):
+    return one_stage(SparseAutoencoder(data.spaces["x"], units=256, rng=rng), adam(cosine_decay(3e-3)), steps=3000,
+                     batch_size=100)
+
+
+@recipe("k-sparse autoencoder: k units active for each image", "Makhzani & Frey 2014", data="mnist10k")
+def k_sparse_ae(data, rng):
+    return one_stage(KSparseAutoencoder(data.spaces["x"], units=256, k=25, rng=rng), adam(cosine_decay(1e-3)),
+                     steps=3000, batch_size=100)
+
+
 @recipe("variational autoencoder, on a bound of the likelihood", "Kingma & Welling 2014", data="mnist10k",
         accepts=IMAGES + POINTS)
 def vae(data, rng):
@@ -72,6 +101,70 @@ def conv_vae(data, rng):
     return one_stage(model, adam(cosine_decay(3e-3)), steps=2000, batch_size=64, ema=0.99)
 
 
-def few_levels(space):
-    """Whether a probability for each gray level is affordable."""
-    return 2 < space.levels < 32
+@recipe("adversarial autoencoder: codes that a discriminator takes for draws of a Gaussian", "Makhzani et al. 2015",
+        data="mnist10k")
+def aae(data, rng):
+    space = data.spaces["x"]
+    hidden = (256,) if min(space.shape[1:]) < 16 else (500, 500)  # the paper has 1,000 units a layer
+    model = AAE(space, Normal(8), hidden, rng=rng)
+    return one_stage(model, three_phases(), steps=3000, batch_size=100)
+
+
+@recipe("adversarial autoencoder in the plane, each class a petal of a flower", "Makhzani et al. 2015", data="mnist10k",
+        accepts=LABELLED)
+def labelled_aae(data, rng):
+    space = data.spaces["x"]
+    hidden = (256,) if min(space.shape[1:]) < 16 else (500, 500)
+    model = AAE(space, Petals(data.spaces["y"].levels), hidden, labels=True, rng=rng)
+    return one_stage(model, three_phases(), steps=3000, batch_size=100)
+
+
+def three_phases():
+    """Optimizers of the three players. The adversary and its opponent move more slowly than reconstruction does."""
+    return {"autoencoder": adam(cosine_decay(1e-3)), "D": adam(cosine_decay(2e-4), betas=(0.5, 0.999)),
+            "encoder": adam(cosine_decay(2e-4), betas=(0.5, 0.999))}
+
+
+@recipe("Wasserstein autoencoder: codes near a Gaussian by their MMD", "Tolstikhin et al. 2018", data="mnist10k")
+def wae_mmd(data, rng):
+    model = WAEMMD(data.spaces["x"], Normal(8), weight=300.0, rng=rng)
+    return one_stage(model, adam(cosine_decay(2e-3)), steps=1500, batch_size=100)
+
+
+@recipe("Wasserstein autoencoder: codes near a Gaussian by an adversary", "Tolstikhin et al. 2018", data="mnist10k")
+def wae_gan(data, rng):
+    model = WAEGAN(data.spaces["x"], Normal(8), weight=10.0, rng=rng)
+    optimizers = {"D": adam(cosine_decay(5e-4), betas=(0.5, 0.999)), "autoencoder": adam(cosine_decay(1e-3))}
+    return one_stage(model, optimizers, steps=1500, batch_size=100)
+
+
+@recipe("VAE with the label as a latent: classifies from 100 labels", "Kingma et al. 2014", data="mnist10k",
+        accepts=LABELLED)
+def m2(data, rng):
+    view, labels = hundred_labels(data, rng)
+    model = M2(data.spaces["x"], data.spaces["y"].levels, share=labels / len(data), rng=rng)
+    return one_stage(model, adam(cosine_decay(1e-3)), steps=4000, batch_size=labels, view=view)
+
+
+@recipe("the same on the codes of a VAE", "Kingma et al. 2014", data="mnist10k", accepts=LABELLED,
+        needs={"features": "vae"})
+def m1_m2(data, rng, features):
+    view, labels = hundred_labels(data, rng)
+    model = M1M2(features, data.spaces["x"], data.spaces["y"].levels, share=labels / len(data), rng=rng)
+    return one_stage(model, adam(cosine_decay(1e-3)), steps=4000, batch_size=labels, view=view)
+
+
+def hundred_labels(data, rng):
+    """(a Stage's view in which about 100 examples have labels, how many)."""
+    view = partial(few_labels, n=100, seed=int(rng.integers(2**31)))
+    return view, len(view(data).sets["labelled"])
+
+
+@recipe("molecules as points in a space, and their properties", "Gomez-Bombarelli et al. 2018", data="qm9",
+        accepts=TEXTS)
+def molecule_vae(data, rng):
+    model = MoleculeVAE(data.spaces["x"], data["properties"],
+                        beta=0.1,  # at 1 no code says anything: the decoder is a language model of its own
+                        rng=rng)
+    return one_stage(model, adam(linear_warmup(cosine_decay(3e-3), 0.05)), steps=1200, batch_size=256, clip=5.0,
+                     ema=0.99)

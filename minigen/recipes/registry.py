@@ -20,12 +20,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..data.catalog import TEXT_SETS
 from ..data.images import IMAGE_SETS
 from ..data.toys import TOYS
 
-IMAGES, POINTS = tuple(IMAGE_SETS), tuple(TOYS)  # what a recipe may accept
+IMAGES, POINTS, TEXTS = tuple(IMAGE_SETS), tuple(TOYS), TEXT_SETS  # what a recipe may accept
 LABELLED = tuple(name for name, images in IMAGE_SETS.items() if images.classes)
-FAMILIES = ("basics", "autoencoders", "codes", "autoregressive", "flows", "adversarial", "diffusion",
+FAMILIES = ("basics", "autoencoders", "codes", "autoregressive", "flows", "adversarial", "energy", "diffusion",
             "classifiers")  # the course's order
 
 _known = {}  # name -> Recipe, of the families that have been imported
@@ -59,6 +60,11 @@ def recipe(summary, paper, data="digits", accepts=IMAGES, needs=None):
         return _known[name]
 
     return register
+
+
+def few_levels(space) -> bool:
+    """Whether a probability for each gray level is affordable, and soon learned."""
+    return 2 < space.levels < 32
 
 
 def alike(dataset) -> tuple:

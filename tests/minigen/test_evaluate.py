@@ -1,10 +1,12 @@
 """Evaluation: what a model is told when it is judged, and when its samples are to be shown."""
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from minigen import data
 from minigen.data import Space, Unpaired
-from minigen.evaluate import columns, default_count, draw_samples, evaluate, output_space, spread
+from minigen.data.molecules import decode
+from minigen.evaluate import columns, default_count, draw_samples, evaluate, output_space, spread, structure
 from minigen.models.classifiers import pretrained
 from minigen.nn import Module
 
@@ -45,6 +47,29 @@ def test_a_model_that_draws_nothing_has_only_its_own_measures():
     train, test = data.load("digits"), data.load("digits", "test")
     names = [measure.name for measure in evaluate(pretrained("digits"), test, rng(), train)]
     assert names == ["accuracy", "cross entropy"]
+
+
+class Codes(Remembers):
+    """It has codes, and reconstructs the images that it is given, or their negative."""
+
+    codes = Space((1, 2, 2), 3)
+
+    def __init__(self, negative):
+        super().__init__()
+        self.negative = negative
+
+    def reconstruct(self, x):
+        x = np.float32(x) / 16
+        return 1 - x if self.negative else x
+
+
+def test_reconstructions_of_a_model_with_codes_are_judged():
+    train, test = data.load("digits"), data.load("digits", "test")
+    name = "reconstruction Frechet distance"
+    good, bad = ({measure.name: measure.value for measure in evaluate(Codes(negative), test, rng(), train)}
+                 for negative in (False, True))
+    assert good[name] < 1e-6 < 1 < bad[name]
+    assert name not in {measure.name for measure in evaluate(Remembers(), test, rng(), train)}
 
 
 # What is shown
@@ -123,3 +148,18 @@ def test_a_picture_without_conditions_is_a_square_or_lies_over_the_data(shown):
     draw_samples(Draws((), (2,)), 30, rng(), "unused.png", data.load("ring"))
     assert shown["points"].shape == (30, 2)
     np.testing.assert_array_equal(shown["data"], data.load("ring")["x"][:2000])
+
+
+def test_texts_are_drawn_as_molecules_and_returned_as_lines(tmp_path):
+    molecules = data.load("qm9", "valid")
+
+    class First(Module):
+        def sample(self, n, rng):
+            return molecules["x"][:n]
+
+    lines = draw_samples(First(), None, rng(), tmp_path / "samples.png", molecules)
+    assert len(lines) == default_count(First(), molecules) == 24 and lines == decode(molecules["x"][:24])
+    assert imread(tmp_path / "samples.png")[..., :3].std() > 0.01
+    assert structure("CC1")[1].shape == (0, 2)
+    text, places, names, bonds = structure("C[NH3+]")
+    assert (text, places.shape, names, bonds) == ("C[NH3+]", (2, 2), ["C", "N+"], {(0, 1): 1})

@@ -4,8 +4,10 @@ import pytest
 
 from minigen import data
 from minigen.data import EIGHT_CENTRES, EIGHT_SIGMA
-from minigen.judges import LEAST, distance_measure, image_measures, judge, mode_measures
+from minigen.data.molecules import encode
+from minigen.judges import LEAST, distance_measure, image_measures, judge, judge_reconstructions, mode_measures
 from minigen.metrics import frechet_distance
+from minigen.models.classifiers import pretrained
 
 
 def rng(seed=0):
@@ -118,3 +120,43 @@ def test_each_set_has_its_judges():
     assert names["two_moons", 50] == names["digits", LEAST - 1] == ["energy distance"]
     assert names["digits", LEAST] == ["Frechet distance", "kernel distance", "precision", "recall", "density",
                                       "coverage", "legibility", "classes", "energy distance"]
+
+
+def test_reconstructions_are_held_against_the_images_that_they_are_of():
+    """0 for the images themselves, more the more they are blurred; nothing where no classifier is shipped."""
+    train, test = data.load("digits"), data.load("digits", "test").first(200)
+    x = test.spaces["x"].drawn(test["x"])
+    (perfect,) = judge_reconstructions(x, train, test)
+    assert perfect.value == pytest.approx(0, abs=1e-6) and "N = 200 against the same images" in perfect.detail
+    blur = (x + np.roll(x, 1, axis=3) + np.roll(x, 1, axis=2)) / 3
+    (some,), (more,) = (judge_reconstructions(part, train, test) for part in ((x + blur) / 2, blur))
+    assert 0 < 2 * some.value < more.value
+    see = lambda images: pretrained("digits").judge(images)[0]
+    assert more.value == pytest.approx(frechet_distance(see(blur), see(x)))
+    seen = train.spaces["x"].drawn(train["x"][:200])
+    assert f"{frechet_distance(see(seen), see(x)):.4g}" in more.detail
+    assert judge_reconstructions(x[:LEAST - 1], train, test) == []
+    assert judge_reconstructions(x, data.load("kinds"), test) == []
+
+
+# Molecules
+
+
+def molecule_figures(texts):
+    train, test = data.load("qm9"), data.load("qm9", "test")
+    measures = judge(encode(texts), train, test, {})
+    assert all("n-grams of 4, 7, 11 characters" in measure.detail for measure in measures)
+    return {measure.name: measure.value for measure in measures}
+
+
+@pytest.mark.slow
+def test_molecules_are_judged_by_all_three_at_once():
+    """Each can be had alone: copies are valid, the training set is unique, noise is new; and a molecule that is written
+    in another way is no new one."""
+    train = data.load("qm9")
+    copies = judge(train["x"][:50], train, data.load("qm9", "test"), {})
+    assert [measure.value for measure in copies] == [1, 1, 0]
+    assert molecule_figures(["CC(C)O", "OC(C)C", "C(O)(C)C", "C(C", "C("]) == pytest.approx(
+        {"valid": 3 / 5, "unique": 1 / 3, "novel": 0}, abs=1e-9)
+    assert molecule_figures(["CCCCCCCCCCCC", "FFF"]) == {"valid": 0.5, "unique": 1, "novel": 1}
+    assert molecule_figures(["((", "1"]) == {"valid": 0, "unique": 0, "novel": 0}

@@ -13,15 +13,19 @@ from scipy.stats import norm
 from autograd import Tensor
 from minigen.metrics import (
     Measure,
+    auroc,
     class_histogram,
     density_coverage,
     energy_distance,
     frechet_distance,
+    gradient_energy,
     kernel_distance,
     legible,
     mean_interval,
+    mmd,
     modes,
     precision_recall,
+    ratio_interval,
 )
 
 
@@ -241,3 +245,55 @@ def test_samples_between_near_modes_are_counted_once():
     centres = np.array([[0.0, 0], [1, 0]])
     _, covered = modes(np.full((100, 2), [0.4, 0]), centres, sigma=1.0)
     assert list(covered) == [True, False]
+
+
+def test_mmd_from_tables_of_a_kernel():
+    a, b = normal(6, seed=1), normal(4, seed=2)
+    k = lambda x, y: np.exp(-((x[:, None] - y) ** 2).sum(axis=2))
+    pairs = lambda x: np.mean([np.exp(-((p - q) ** 2).sum()) for i, p in enumerate(x) for j, q in enumerate(x) if i != j])
+    expected = pairs(a) + pairs(b) - 2 * k(a, b).mean()
+    assert mmd(k(a, a), k(b, b), k(a, b)).item() == pytest.approx(expected)
+    for tables in ((k(a, a), k(b, b), k(b, a)), (k(a[:1], a[:1]), k(b, b), k(a[:1], b))):
+        with pytest.raises(ValueError, match=r"mmd: kernels have shapes .*, expected \(N, N\), \(M, M\), \(N, M\) with N"):
+            mmd(*tables)
+
+
+# Images by themselves, and ratios
+
+
+def test_gradient_energy_in_loops():
+    x = np.random.default_rng(0).random((3, 2, 4, 5))
+    expected = [sum((x[n, c, i + 1, j] - x[n, c, i, j]) ** 2 for c in range(2) for i in range(3) for j in range(5)) / 30
+                + sum((x[n, c, i, j + 1] - x[n, c, i, j]) ** 2 for c in range(2) for i in range(4) for j in range(4)) / 32
+                for n in range(3)]
+    np.testing.assert_allclose(gradient_energy(x), expected)
+
+
+def test_gradient_energy_of_a_sine_and_of_its_blurred_self():
+    """A wave of k periods over W pixels: neighbours differ by 2 sin(pi k / W) at most, squared on average half of it.
+    The mean of two neighbours has cos(pi k / W) of its amplitude."""
+    W, k = 64, 5
+    wave = np.tile(np.sin(2 * np.pi * k * np.arange(W + 2) / W), (1, 1, 3, 1))
+    energy = gradient_energy(wave[..., : W + 1])[0]
+    assert energy == pytest.approx(2 * np.sin(np.pi * k / W) ** 2)
+    blurred = (wave[..., 1:] + wave[..., :-1]) / 2
+    assert gradient_energy(blurred)[0] / energy == pytest.approx(np.cos(np.pi * k / W) ** 2)
+
+
+def test_the_interval_of_a_ratio_holds_it_as_often_as_it_claims():
+    rng, held = np.random.default_rng(0), []
+    for _ in range(400):
+        b = rng.gamma(4.0, size=100)
+        ratio, half_width = ratio_interval(0.7 * b + 0.3 * rng.standard_normal(100), b)
+        held.append(abs(ratio - 0.7) <= half_width)
+    assert abs(np.mean(held) - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 400)
+    assert ratio_interval(2 * np.arange(1, 5), np.arange(1, 5)) == (2.0, 0.0)
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order():
+    a, b = rng(0).integers(0, 9, 40), rng(1).integers(2, 11, 30)  # with ties
+    pairs = [(x > y) + 0.5 * (x == y) for x in a for y in b]
+    assert auroc(a, b) == pytest.approx(np.mean(pairs)) == pytest.approx(1 - auroc(b, a))
+    assert auroc([2, 3], [0, 1]) == 1 and auroc([1, 1], [1]) == 0.5
+    with pytest.raises(ValueError, match=r"auroc: scores have shapes \(2, 1\) and \(1,\)"):
+        auroc([[1], [2]], [1])

@@ -128,3 +128,16 @@ def test_what_is_no_image_is_refused_and_not_drawn_white_or_black(images, messag
         with pytest.raises(ValueError, match=f"grid: {message}"):
             draw(images, tmp_path / "grid.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_molecules_have_a_line_for_each_bond_and_letters_for_what_is_no_carbon(drawn, tmp_path):
+    places = np.float64([[0, 0], [1, 0], [2, 0]])
+    plot.molecules([("C=NC", places, ["C", "N", "C"], {(0, 1): 2, (1, 2): 1}), ("C(", np.zeros((0, 2)), [], {})],
+                   tmp_path / "two.png")
+    good, bad = drawn[0].axes
+    assert len(good.lines) == 3 and [text.get_text() for text in good.texts] == ["N"]
+    assert good.get_title() == "C=NC" and bad.get_title() == "C(" and not bad.lines
+    double = sorted(line.get_ydata()[0] for line in good.lines[:2])
+    assert double[0] < 0 < double[1] and good.lines[2].get_ydata()[0] == 0
+    with pytest.raises(ValueError, match="molecules: structures is empty"):
+        plot.molecules([], tmp_path / "none.png")

@@ -1,6 +1,15 @@
 """Autoencoders, from the linear one to the VAE. Read linear_ae.py, ae.py, denoising_ae.py, vae.py, in turn;
-their networks, convolutions among them, are in nn/autoencoder.py."""
+their networks, convolutions among them, are in nn/autoencoder.py. Many units of which few are active: sparse_ae.py.
+Codes that follow a prior: aae.py, wae.py. Few labels: m2.py. Molecules, as text: molecule_vae.py."""
+from .aae import AAE as AAE
 from .ae import Autoencoder as Autoencoder
 from .denoising_ae import DenoisingAutoencoder as DenoisingAutoencoder
 from .linear_ae import LinearAutoencoder as LinearAutoencoder
+from .m2 import M1M2 as M1M2
+from .m2 import M2 as M2
+from .molecule_vae import MoleculeVAE as MoleculeVAE
+from .sparse_ae import KSparseAutoencoder as KSparseAutoencoder
+from .sparse_ae import SparseAutoencoder as SparseAutoencoder
 from .vae import VAE as VAE
+from .wae import WAEGAN as WAEGAN
+from .wae import WAEMMD as WAEMMD

@@ -17,13 +17,14 @@ pixels in it that are still to come. So the work is shared out (figures 1 and 2)
                         whole: it may look left and right, with no mask but for what is below
     horizontal stack    looks left along row i, and nowhere else; it hears from the vertical stack of all rows above
 
-    v_2p = n x n(v)                    h_2p = 1 x n mask B(h) + 1 x 1(v_2p)          2p channels, p = `width`
-    v = gate(v_2p + V s)               h = h + 1 x 1(gate(h_2p + V' s))              the residual is horizontal only
+    v_2p = n x n(v) + V s              h_2p = 1 x n mask B(h) + 1 x 1(v_2p)          2p channels, p = `width`
+    v = gate(v_2p)                     h = h + 1 x 1(gate(h_2p))                     the residual is horizontal only
 
 The other way, from the horizontal stack to the vertical, nothing may be handed over: the vertical stack looks to the
-right, and a pixel would see itself on a detour. What is handed over is v_2p, before its gate. In the first layer the
-filters are 7 wide, the horizontal mask is A, and there is no residual: with it a pixel would see itself. (The paper
-moves what is handed over down by a row, and not the image: the same rows are seen.)
+right, and a pixel would see itself on a detour. What is handed over is v_2p, before its gate, and V s in it, so that s
+reaches both gates. In the first layer the filters are 7 wide, the horizontal mask is A, and there is no residual: with
+it a pixel would see itself. (The paper moves what is handed over down by a row, and not the image: the same rows are
+seen.)
 
 Symbols: N examples, K levels, C H W image, p width, n size of a filter, s what is told. Read before this: pixelcnn.py.
 Read next: nothing; examples/6_autoregressive/53_gated_pixelcnn.py draws with it.
@@ -54,27 +55,26 @@ class GatedPixelCNN(ImageModel):
         self.head = MaskedConv2d(causal_mask("B", outputs, features, (1, 1)), rng=rng)
 
     def network(self, x, s=None):
-        return self.horizontal(x, self.vertical(moved_down(x), s), s)
+        return self.horizontal(x, self.vertical(moved_down(x), s))
 
     def vertical(self, v, s=None, cache=None):
         """The vertical stack: what it hands to each layer of the horizontal one, (N, 2p, h, w) each."""
         handed = []
         for layer in self.layers:
-            v, v_2p = layer.vertical(v, s, cache)
-            handed.append(layer.hand_over(v_2p))
+            v, from_above = layer.vertical(v, s, cache)
+            handed.append(from_above)
         return handed
 
-    def horizontal(self, h, handed, s=None, cache=None):
+    def horizontal(self, h, handed, cache=None):
         """The horizontal stack, and what it ends in: (N, C K, h, w)."""
         for layer, from_above in zip(self.layers, handed):
-            h = layer.horizontal(h, from_above, s, cache)
+            h = layer.horizontal(h, from_above, cache)
         return self.head(relu(self.hidden(relu(h))))
 
     def predictor(self, n, **condition):
         """The vertical stack at one row whenever a row begins; the horizontal one at one pixel."""
         C, H, W = self.space.shape
         cache, s, handed = Cache(H, W), self.told_everywhere(n, condition), []
-        told_at = lambda place: None if s is None else s[place]
 
         def predict(i, x):
             image, before, now = self.from_sequence(x), self.place(max(i - 1, 0)), self.place(i)
@@ -82,11 +82,11 @@ class GatedPixelCNN(ImageModel):
             if i % (W * C) == 0:
                 two_rows = moved_down(self.embed(image[:, :, max(rows.start - 1, 0) : rows.stop]))  # or the first row
                 cache.place = (*now[:3], slice(0, W))
-                handed[:] = self.vertical(two_rows[:, :, -1:], told_at(cache.place), cache)
+                handed[:] = self.vertical(two_rows[:, :, -1:], None if s is None else s[cache.place], cache)
             cache.put(self.layers[0].row_conv, self.embed(image[before]), before)  # which is whole now
             cache.place = now
-            from_above = [v_2p[:, :, :, columns] for v_2p in handed]
-            y = self.horizontal(self.embed(image[now]), from_above, told_at(now), cache)  # (n, C K, 1, 1)
+            above_here = [from_above[:, :, :, columns] for from_above in handed]
+            y = self.horizontal(self.embed(image[now]), above_here, cache)  # (n, C K, 1, 1)
             return self.in_order(y).data[:, i % C]
         return predict
 
@@ -101,26 +101,26 @@ class GatedLayer(Module):
         self.row_conv = MaskedConv2d(causal_mask(kind, np.tile(features, 2), input_colours, (1, size)), rng=rng)
         self.hand_over = Conv2d(2 * width, 2 * width, 1, rng=rng)  # rows above are whole: no mask
         self.out = MaskedConv2d(causal_mask("B", features, features, (1, 1)), rng=rng)
-        self.told_above = Conv2d(told, 2 * width, 1, bias=False, rng=rng) if told else None  # V
-        self.told = Conv2d(told, 2 * width, 1, bias=False, rng=rng) if told else None  # V'
+        self.told = Conv2d(told, 2 * width, 1, bias=False, rng=rng) if told else None  # V
         self.dropout = Dropout(dropout, rng=rng)
         self.residual = kind == "B"
 
     def vertical(self, v, s=None, cache=None):
-        """(v of the next layer (N, p, h, w), v_2p of this one (N, 2p, h, w))."""
+        """v of the next layer (N, p, h, w), and what is handed over in this one (N, 2p, h, w)."""
         v_2p = self.rows_conv(v, cache)
-        return gate(v_2p, self.told_above(s) if self.told_above else None), v_2p
+        if self.told:
+            v_2p = v_2p + self.told(s)
+        return gate(v_2p), self.hand_over(v_2p)
 
-    def horizontal(self, h, from_above, s=None, cache=None):
+    def horizontal(self, h, from_above, cache=None):
         """h of the next layer, (N, p, h, w)."""
-        h_2p = self.row_conv(h, cache) + from_above
-        y = self.out(self.dropout(gate(h_2p, self.told(s) if self.told else None)))
+        y = self.out(self.dropout(gate(self.row_conv(h, cache) + from_above)))
         return h + y if self.residual else y
 
 
-def gate(x, told=None):
-    """tanh(x_f + V_f s) . sigma(x_g + V_g s) of x (N, 2p, h, w) and told = V s: (N, p, h, w); eqs. 2 and 4."""
-    f, g = split(x if told is None else x + told, 2, axis=1)
+def gate(x):
+    """tanh . sigma of the halves of x (N, 2p, h, w): (N, p, h, w), eq. 2."""
+    f, g = split(x, 2, axis=1)
     return tanh(f) * sigmoid(g)
 
 

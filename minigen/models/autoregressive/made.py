@@ -87,7 +87,7 @@ class InOrder(Autoregressive):
 
     def __init__(self, made, r):
         super().__init__(made.space, made.K)
-        self.made, self.order = made, to_numpy(made.orders[r])
+        self.made, self.order = made, to_numpy(made.orders[r]).tolist()
         inputs = input_degrees(self.order)
         hidden = np.split(to_numpy(made.degrees[r]), np.cumsum(made.widths)[:-1])
         masks = [*degree_masks([inputs, *hidden]), output_mask(inputs, inputs)]
@@ -99,7 +99,7 @@ class InOrder(Autoregressive):
         return super().to_sequence(x)[:, self.order]
 
     def from_sequence(self, x):
-        return super().from_sequence(x[:, np.argsort(self.order)])
+        return super().from_sequence(x[:, np.argsort(self.order).tolist()])
 
     def logits(self, x):
         v = self.inputs(super().to_sequence(asarray(x)))

@@ -10,7 +10,8 @@ Uria, Murray & Larochelle, "RNADE: The real-valued neural autoregressive density
 
 a_d grows with d, as more is added to it; rho_d, one learned number for each d, takes that back. Narrow components have
 large gradients, as d log p / d mu is responsibility times (x - mu) / sigma^2: so the paper multiplies the gradient of
-mu by sigma (algorithm 1: "move tighter components slower, allows higher learning rates"), which changes no optimum.
+mu by sigma (algorithm 1), and can take larger steps. What is followed is then no gradient, but its mean is 0 as well
+where the conditionals are those of the data: there E[d log p / d mu | x_<d] = 0, and sigma depends on x_<d alone.
 
 Images are integers, and a density that is fitted to integers themselves grows without bound on them: it is refused.
 They get uniform noise, v = (x + u) / levels, and log p(v) - D log levels bounds log P(x) (flows/dequantization.py).
@@ -71,7 +72,11 @@ class RNADE(Autoregressive):
     def standardize(self, x, rng):
         """Takes each number's mean and standard deviation from the training data x. Returns the model."""
         v = self.to_sequence(self.observe(x, rng))
-        self.mean[...], self.std[...] = v.mean(axis=0), v.std(axis=0)
+        mean, std = v.mean(axis=0), v.std(axis=0)
+        if not bool((std > 0).all()):
+            raise ValueError(f"RNADE.standardize: number {int(std.argmin())} of {self.D} is the same in all {len(v)} "
+                             "examples, which have no density then; leave it out")
+        self.mean[...], self.std[...] = mean, std
         return self
 
     def observe(self, x, rng):

@@ -13,16 +13,16 @@ pixels, Esser, Rombach & Ommer, "Taming Transformers", CVPR 2021 (VQ-GAN), eqs. 
 The sequence is shifted by one: input i is the number drawn last, and the place of the one that is to be drawn. So the
 first has an input too, the start token, which holds the class where there is one; without it s_0 would have to be
 predicted from nothing, or from itself. A place is the sum of a trained code for its row, one for its column and, in
-colour, one for the channel: D places of an image from H + W + C codes. A coarser grid is a second sequence, not shifted,
-that every block looks at by cross-attention.
+colour, one for the channel: D places of an image from H + W + C codes. A coarser grid is a second sequence, not
+shifted, at which every block looks by cross-attention.
 
-All D conditionals take one pass in training. In sampling each number costs one token's work, thanks to the cache of keys
-and values (nn/transformer.py); `recompute` of chain.py, its twin, takes the whole pass anew for every number.
+All D conditionals take one pass in training. In sampling each number costs one token's work, thanks to the cache of
+keys and values (nn/transformer.py); `recompute` of chain.py, its twin, takes the whole pass anew for every number.
 
 Deviations: places by row and column, where image GPT has a code for each; dropout and small widths, for small data.
 
-Symbols: N examples, D numbers of an example, K levels of a number, S numbers of a source, C H W image. Read before this:
-autoregressive/chain.py, nn/transformer.py. Read next: recipes/autoregressive.py.
+Symbols: N examples, D numbers of an example, K levels of a number, S numbers of a source, C H W image. Read before
+this: autoregressive/chain.py, nn/transformer.py. Read next: recipes/autoregressive.py.
 """
 from autograd import concatenate
 from autograd.backend import asarray, xp
@@ -48,9 +48,10 @@ class ImageTransformer(Autoregressive):
         source = self.conditions.get("source")
         self.start = Embedding(self.conditions["y"].levels if "y" in self.conditions else 1, width, rng=rng)
         self.token = Embedding(self.K, width, rng=rng)
-        self.places = Places(space, width, rng=rng)
+        as_drawn = (*space.shape[1:], space.shape[0]) if space.is_image else space.shape  # (H, W, C)
+        self.places = Places(as_drawn, width, rng=rng)
         self.source_token = Embedding(source.levels, width, rng=rng) if source else None
-        self.source_places = Places(source, width, rng=rng) if source else None
+        self.source_places = Places(source.shape, width, rng=rng) if source else None
         self.dropout = Dropout(dropout, rng=rng)
         self.transformer = Transformer(width, blocks, heads, causal=True, context=width if source else None,
                                        dropout=dropout, rng=rng)
@@ -62,6 +63,10 @@ class ImageTransformer(Autoregressive):
         """Of integers x (N, *shape): Tensor (N, D, K)."""
         h = self.inputs(self.to_sequence(x), y)  # (N, D, width)
         return self.head(self.transformer(h, self.context(source)))
+
+    @property
+    def held(self):
+        return self.D * max(self.K, 8 * self.transformer.width)  # a block's hidden numbers, before and after gelu
 
     def predictor(self, n, y=None, source=None):
         """Takes each number as it is drawn, one step of the transformer, and keeps keys and values."""
@@ -90,17 +95,16 @@ class ImageTransformer(Autoregressive):
         """The tokens of a source (N, *its shape), (N, S, width); None if there is none."""
         if source is None:
             return None
-        s = in_order(asarray(source), self.conditions["source"])  # (N, S)
-        return self.dropout(self.source_token(s) + self.source_places())
+        tokens = self.source_token(asarray(source).reshape(len(source), self.conditions["source"].size))
+        return self.dropout(tokens + self.source_places())
 
 
 class Places(Module):
-    """A trained code for each number of a space in the order of drawing: the sum of one for its row, one for its column
-    and, if there are several channels, one for its channel. Returns (D, width)."""
+    """A trained code for each number of an array of this shape, row after row: the sum of one for its index along each
+    axis. Returns (D, width)."""
 
-    def __init__(self, space, width, *, rng):
-        sizes = (*space.shape[1:], space.shape[0]) if space.is_image else space.shape
-        sizes = [size for size in sizes if size > 1] or [1]
+    def __init__(self, shape, width, *, rng):
+        sizes = [size for size in shape if size > 1] or [1]
         self.codes = ModuleList(Embedding(size, width, rng=rng) for size in sizes)
         initialize(self, rng)
 
@@ -109,8 +113,3 @@ class Places(Module):
         spread = [code.weight.reshape(*(len(code.weight) if a == axis else 1 for a in range(n)), -1)
                   for axis, code in enumerate(self.codes)]  # (H, 1, width), (1, W, width)
         return sum(spread[1:], spread[0]).reshape(-1, spread[0].shape[-1])
-
-
-def in_order(x, space):
-    """Integers x (N, *shape) of a space as sequences (N, D): of an image row by row, pixel by pixel, its channels."""
-    return (x.transpose(0, 2, 3, 1) if space.is_image else x).reshape(len(x), space.size)

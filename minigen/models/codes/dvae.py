@@ -22,22 +22,23 @@ The KL is analytic and summed over latents, as log p(x | z) is over pixels; both
 scales beta is another beta.
 
 Symbols: N examples, D pixels, L latents, K codes, h w grid, m draws of z, tau temperature. Read before this:
-quantize/gumbel.py, models/autoencoders/vae.py, likelihoods.py. Read next: recipes/codes.py.
+quantize/gumbel.py, likelihoods.py, ../autoencoders/vae.py, nn/grid.py. Read next: recipes/codes.py.
 """
-import itertools
 import math
 
 from tqdm import tqdm
 
-from autograd import broadcast_to, log_softmax, logsumexp, no_grad, parameter, relu, take_along_axis
+from autograd import broadcast_to, log_softmax, logsumexp, no_grad, parameter, take_along_axis
 from autograd.backend import asarray, default_dtype, to_numpy, xp
 
 from ...densities import kl_categorical
 from ...likelihoods import LIKELIHOODS
 from ...metrics import Measure, mean_interval
-from ...nn import Conv2d, ConvTranspose2d, Module, Sequential
-from ...nn.autoencoder import HALVING, mlp_pair, sizes
+from ...nn import Conv2d, Module, init
+from ...nn.autoencoder import mlp_pair
 from ...nn.chunks import in_chunks
+from ...nn.conv import halved
+from ...nn.grid import GridDecoder, GridEncoder
 from ...player import Player
 from ...quantize.gumbel import gumbel_max, gumbel_softmax, one_hot
 
@@ -48,67 +49,67 @@ EXAMPLES = 1000  # that are encoded or decoded at a time
 # The networks: encoder rows (N, D) -> logits (N, L K), decoder z (..., L K) -> h (..., D outputs)
 
 
-def flat_pair(shape, hidden, codes, outputs=1, *, rng):
-    """Linear layers with relu between them. hidden: widths of the encoder's; the decoder has them in reverse."""
+def flat_pair(shape, codes, outputs=1, hidden=(200,), *, rng):
+    """Linear layers with relu between them. hidden: widths of the encoder's; the decoder has them in reverse.
+
+    Of the decoder's L K inputs all but L are 0, so its first weights have a variance of 2 / L (He et al. 2015). With
+    that of L K inputs it would begin as good as blind to z, and learn slowly.
+    """
     size = codes.size * codes.levels
-    return mlp_pair(shape, hidden, size, size, outputs, rng=rng)
+    encoder, decoder = mlp_pair(shape, hidden, size, size, outputs, rng=rng)
+    first = decoder[0].weight
+    first.assign(init.normal(first.shape, std=math.sqrt(2 / codes.size), rng=rng))
+    return encoder, decoder
 
 
-def grid_pair(shape, hidden, codes, outputs=1, *, rng):
-    """Convolutions. hidden: channels after each halving of the image, at the end of which it has the codes' h x w."""
-    *_, (h, w) = sizes("grid_pair", shape, hidden)
-    if codes.shape != (1, h, w):
-        raise ValueError(f"grid_pair: codes has shape {codes.shape}, and images of {shape[1]} x {shape[2]} halved "
-                         f"{len(hidden)} times have {(1, h, w)}; pass that, or more or fewer hidden")
-    return GridEncoder(shape, hidden, codes, rng=rng), GridDecoder(shape, hidden[::-1], codes, outputs, rng=rng)
+def grid_pair(shape, codes, outputs=1, width=32, *, rng):
+    """Convolutions, which halve the image until it has the codes' h x w."""
+    sizes = halved(shape[1:], 8)
+    if len(shape) != 3 or len(codes.shape) != 3 or codes.shape[0] != 1 or codes.shape[1:] not in sizes[1:]:
+        raise ValueError(f"grid_pair: codes has shape {codes.shape}, expected (1, h, w) with h w a size that images of "
+                         f"shape {tuple(shape)} have when they are halved, once or more")
+    halvings = sizes.index(codes.shape[1:])
+    return ToGrid(shape, codes, width, halvings, rng=rng), FromGrid(shape, codes, outputs, width, halvings, rng=rng)
 
 
-class GridEncoder(Module):
-    """A convolution of 1 x 1 ends it, and one begins the decoder: they are to see no further around the relaxation, for
-    its bound to be near the true one (DALL-E, appendix A.2)."""
-
-    def __init__(self, shape, hidden, codes, *, rng):
+class ToGrid(Module):
+    def __init__(self, shape, codes, width, halvings, *, rng):
         self.shape = tuple(shape)
-        self.convolutions = Sequential()
-        for C_in, C_out in itertools.pairwise((shape[0], *hidden)):
-            self.convolutions.append(Conv2d(C_in, C_out, **HALVING, rng=rng)).append(relu)
-        self.convolutions.append(Conv2d(hidden[-1], codes.levels, 1, rng=rng))
+        self.network = GridEncoder(shape, codes.levels, width, halvings, rng=rng)
 
     def forward(self, x):
-        h = self.convolutions(x.reshape(len(x), *self.shape))  # (N, K, h, w)
+        h = self.network(x.reshape(len(x), *self.shape))  # (N, K, h, w)
         return h.transpose(0, 2, 3, 1).reshape(len(h), -1)  # (N, L K)
 
 
-class GridDecoder(Module):
-    """hidden: channels before each doubling."""
+class FromGrid(Module):
+    """Its first layer, of 1 x 1 as the encoder's last one is, gives each code a vector: a VQ-VAE's codebook. DALL-E,
+    appendix A.2, found that layers which see no further around the relaxation keep its bound near the true one."""
 
-    def __init__(self, shape, hidden, codes, outputs, *, rng):
+    def __init__(self, shape, codes, outputs, width, halvings, *, rng):
         self.shape, self.codes, self.outputs = tuple(shape), codes, outputs
-        self.convolutions = Sequential(Conv2d(codes.levels, hidden[0], 1, rng=rng))
-        larger = sizes("GridDecoder", shape, hidden)[-2::-1]
-        for C_in, C_out, (H, W) in zip(hidden, (*hidden[1:], shape[0] * outputs), larger):
-            self.convolutions.append(relu)
-            self.convolutions.append(ConvTranspose2d(C_in, C_out, **HALVING, output_padding=(H % 2, W % 2), rng=rng))
+        self.vectors = Conv2d(codes.levels, width, 1, bias=False, rng=rng)
+        self.network = GridDecoder(width, (shape[0] * outputs, *shape[1:]), width, halvings, rng=rng)
 
     def forward(self, z):
         batch, (_, h, w), (C, H, W) = z.shape[:-1], self.codes.shape, self.shape
         grid = z.reshape(math.prod(batch), h, w, self.codes.levels).transpose(0, 3, 1, 2)  # (N, K, h, w)
-        images = self.convolutions(grid).reshape(-1, C, self.outputs, H * W).swapaxes(2, 3)  # (N, C, H W, outputs)
-        return images.reshape(*batch, C * H * W * self.outputs)
+        h = self.network(self.vectors(grid)).reshape(-1, C, self.outputs, H * W)
+        return h.swapaxes(2, 3).reshape(*batch, C * H * W * self.outputs)
 
 
 class DVAE(Module):
     """space: of images. codes: Space of the code, (L,) with K levels for `flat_pair`, (1, h, w) for `grid_pair`.
 
-    decoder: "bernoulli" or "categorical". hidden, networks: as in VAE. tau, beta: temperature and weight of the KL,
-    numbers, or functions from how much of the training is over, 0 to 1. relax: how y is drawn, (logits, tau, rng) ->
-    (N, L, K), `gumbel_softmax` or `straight_through_gumbel`. prior: "learned" or "uniform". measured: for how many
-    examples, the first, `measure` draws m codes each; None for all.
+    decoder: "bernoulli" or "categorical". networks: makes the two networks, (shape, codes, outputs, rng=rng). tau,
+    beta: temperature and weight of the KL, numbers, or functions from how much of the training is over, 0 to 1. relax:
+    how y is drawn, (logits, tau, rng) -> (N, L, K), `gumbel_softmax` or `straight_through_gumbel`. prior: "learned" or
+    "uniform". measured: for how many examples, the first, `measure` draws m codes each; None for all.
     """
 
     done = 1.0  # how much of the training is over: set by the loop
 
-    def __init__(self, space, codes, decoder="bernoulli", hidden=(200,), networks=flat_pair, tau=1.0, beta=1.0,
+    def __init__(self, space, codes, decoder="bernoulli", networks=flat_pair, tau=1.0, beta=1.0,
                  relax=gumbel_softmax, prior="learned", measured=None, *, rng):
         if decoder not in LIKELIHOODS or space.levels is None or decoder == "gaussian":
             raise ValueError(f"DVAE: decoder is {decoder!r} for x of {space.levels or 'no'} levels, expected bernoulli "
@@ -121,7 +122,7 @@ class DVAE(Module):
         self.space, self.codes, self.L, self.K = space, codes, codes.size, codes.levels
         self.tau, self.beta, self.relax, self.measured = tau, beta, relax, measured
         self.likelihood = LIKELIHOODS[decoder](space)
-        self.encoder, self.decoder = networks(space.shape, hidden, codes, self.likelihood.size, rng=rng)
+        self.encoder, self.decoder = networks(space.shape, codes, self.likelihood.size, rng=rng)
         zeros = xp.zeros((self.L, self.K), default_dtype)  # logits of the prior
         self.prior = parameter(zeros) if prior == "learned" else zeros
 

@@ -70,10 +70,12 @@ def test_splits_have_their_sizes(name, sizes):
 
 def test_shipped_files_are_small_and_attributed():
     files = {path.name: path for path in images.SHIPPED.iterdir()}
-    assert set(files) == {"digits.npz", "mnist10k.npz", "critters.npz", "kinds.npz", "faces.npz", "ATTRIBUTION.md"}
+    assert set(files) == {"digits.npz", "mnist10k.npz", "critters.npz", "kinds.npz", "faces.npz", "qm9.npz",
+                          "ATTRIBUTION.md"}
     assert all(path.stat().st_size < 2e6 for path in files.values())
     assert all(name in files["ATTRIBUTION.md"].read_text() for name in files if name.endswith("npz"))
     assert "CC BY 4.0" in files["ATTRIBUTION.md"].read_text()
+    assert "Copyright (c) 2024 Raghu" in files["ATTRIBUTION.md"].read_text()  # the notice that MIT asks for
 
 
 def test_shipped_sets_load_without_any_socket():
@@ -81,10 +83,10 @@ def test_shipped_sets_load_without_any_socket():
             "def refuse(*a, **k): raise AssertionError('network touched')\n"
             "socket.socket.connect = socket.getaddrinfo = refuse\n"
             "from minigen import data\n"
-            "print(len(data.load('digits')), len(data.load('mnist10k')), len(data.load('ring')))")
+            "print(*(len(data.load(name)) for name in ('digits', 'mnist10k', 'qm9', 'ring')))")
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                          cwd=images.SHIPPED.parents[2])
-    assert run.stdout.split() == ["1000", "8000", "20000"], run.stderr
+    assert run.stdout.split() == ["1000", "8000", "65831", "20000"], run.stderr
 
 
 def test_note_and_repr_name_split_size_and_source():
@@ -110,7 +112,7 @@ def test_toys_are_not_what_a_user_gets_with_a_small_seed():
 
 def test_names_lists_everything():
     assert set(data.names()) == {
-        "digits", "mnist10k", "mnist", "fashion_mnist", "binarized_mnist", "cifar10", "critters", "kinds", "faces",
+        "digits", "mnist10k", "mnist", "fashion_mnist", "binarized_mnist", "cifar10", "critters", "kinds", "faces", "qm9",
         "two_moons", "eight_gaussians", "pinwheel", "checkerboard", "swiss_roll", "ring", "u1", "u2", "u3", "u4"}
 
 

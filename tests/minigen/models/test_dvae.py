@@ -1,4 +1,6 @@
 """The dVAE against sums over all of its codes: log p, the bounds' order, the KL; and what the known mistakes would do."""
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.special
@@ -22,9 +24,12 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def tiny(seed=0, kind=DVAE, codes=Space((2,), 3), space=BITS, decoder="bernoulli", hidden=(8,), **settings):
+FLAT, GRID = partial(flat_pair, hidden=(8,)), partial(grid_pair, width=6)
+
+
+def tiny(seed=0, codes=Space((2,), 3), space=BITS, decoder="bernoulli", networks=FLAT, **settings):
     """A model of so few codes that they can be counted, with weights and a prior that differ from 0."""
-    model = kind(space, codes, decoder, hidden, rng=rng(seed), **settings)
+    model = DVAE(space, codes, decoder, networks, rng=rng(seed), **settings)
     for p in model.parameters():
         p.data[...] = rng(seed + 1).standard_normal(p.shape)
     return model
@@ -88,8 +93,8 @@ def trained(model, x, steps, lr=0.02):
 
 @pytest.mark.parametrize("settings", [
     dict(), dict(prior="uniform"), dict(decoder="categorical", space=Space((1, 1, 4), 3)),
-    dict(space=Space((1, 2, 4), 2), codes=Space((1, 1, 2), 3), networks=grid_pair),
-    dict(space=Space((1, 2, 3), 3), codes=Space((1, 1, 1), 3), networks=grid_pair, decoder="categorical"),
+    dict(space=Space((1, 2, 4), 2), codes=Space((1, 1, 2), 3), networks=GRID),
+    dict(space=Space((1, 2, 3), 3), codes=Space((1, 1, 1), 3), networks=GRID, decoder="categorical"),
 ])
 def test_probabilities_of_all_images_sum_to_one(settings):
     model = tiny(**settings)
@@ -97,7 +102,7 @@ def test_probabilities_of_all_images_sum_to_one(settings):
 
 
 @pytest.mark.parametrize("prior", ["learned", "uniform"])
-@pytest.mark.parametrize("networks, codes", [(flat_pair, Space((2,), 3)), (grid_pair, Space((1, 1, 2), 3))])
+@pytest.mark.parametrize("networks, codes", [(FLAT, Space((2,), 3)), (GRID, Space((1, 1, 2), 3))])
 def test_elbo_below_the_bound_of_m_draws_below_log_p(networks, codes, prior):
     model = tiny(space=Space((1, 2, 4), 2), codes=codes, networks=networks, prior=prior)
     for p in model.encoder.parameters():
@@ -108,7 +113,10 @@ def test_elbo_below_the_bound_of_m_draws_below_log_p(networks, codes, prior):
     log_p = log_likelihood(model, x).mean()
     assert elbo + 0.1 < of_20 < -of_2000[1].value - 0.01 and -of_2000[1].value < log_p + 0.01
     assert -of_2000[1].value == pytest.approx(log_p, abs=0.05)
-    assert -of_2000[0].value == pytest.approx(bound(model, x).mean(), abs=0.05)
+    log_p, log_q = exactly(model, x)
+    variance = (np.exp(log_q) * (log_p - log_q) ** 2).sum(axis=1) - bound(model, x) ** 2  # of log w, over draws of z
+    error = 4 * np.sqrt(variance.mean() / (2000 * len(x)))
+    assert -of_2000[0].value == pytest.approx(bound(model, x).mean(), abs=error) and error < 0.2
 
 
 def test_in_eval_mode_the_loss_is_an_unbiased_estimate_of_minus_the_elbo():
@@ -131,7 +139,7 @@ def test_the_relaxed_bound_is_none():
     x = np.uint8([[[[0, 0, 0]]], [[[0, 0, 1]]], [[[0, 1, 1]]], [[[1, 1, 1]]]]).repeat(16, axis=0)
     x = np.concatenate([x, x, x, x], axis=3)  # four kinds of image, of 12 pixels each
     space, codes = Space((1, 1, 12), 2), Space((1,), 2)
-    model = trained(DVAE(space, codes, hidden=(32,), tau=1.0, rng=rng()), x, 400)
+    model = trained(DVAE(space, codes, networks=partial(flat_pair, hidden=(32,)), tau=1.0, rng=rng()), x, 400)
     log_p = log_likelihood(model, x).mean()
     soft, error = mean_loss(model.train(), x)
     assert -soft > log_p + 0.2 + error
@@ -139,7 +147,7 @@ def test_the_relaxed_bound_is_none():
     assert -hard < log_p + error
     elbo, of_m = model.measure({"x": x}, rng(), m=100)[:2]
     assert -elbo.value <= -of_m.value <= log_p + 0.01
-    mutant = Relaxed(space, codes, hidden=(32,), rng=rng())
+    mutant = Relaxed(space, codes, networks=partial(flat_pair, hidden=(32,)), rng=rng())
     mutant.load_state_dict(model.state_dict())
     hard, error = mean_loss(mutant.eval(), x)
     assert -hard > log_p + error
@@ -250,9 +258,11 @@ def test_what_the_decoder_is_shown(relax, corners):
 
 
 def test_every_parameter_is_trained():
-    for networks, codes, relax in ((flat_pair, Space((3,), 4), gumbel_softmax),
-                                   (grid_pair, Space((1, 4, 4), 6), straight_through_gumbel)):
-        model = DVAE(DIGITS, codes, "categorical", (8,), networks, relax=relax, rng=rng())
+    for networks, codes, relax in ((FLAT, Space((3,), 4), gumbel_softmax),
+                                   (GRID, Space((1, 4, 4), 6), straight_through_gumbel)):
+        model = DVAE(DIGITS, codes, "categorical", networks, relax=relax, rng=rng())
+        for p in model.parameters():  # a residual branch starts as 0, and stops gradients
+            p.data += 0.1 * rng(1).standard_normal(p.shape, dtype=np.float32)
         (player,) = model.players()
         assert [id(p) for p in player.params] == [id(p) for p in model.parameters()]
         gradients = grad(player.loss({"x": data.load("digits")["x"][:10]}, rng())["loss"], player.params)
@@ -272,13 +282,12 @@ def test_samples_have_codes_of_the_prior(monkeypatch):
     assert scipy.stats.chisquare(counts).pvalue < 1e-9  # uniform ones would be others
 
 
-@pytest.mark.parametrize("shape, levels, codes, hidden, networks", [
-    ((1, 8, 8), 17, (6,), (8,), flat_pair), ((1, 8, 8), 17, (1, 4, 4), (8,), grid_pair),
-    ((3, 10, 7), 5, (1, 2, 1), (4, 6), grid_pair),
+@pytest.mark.parametrize("shape, levels, codes, networks", [
+    ((1, 8, 8), 17, (6,), FLAT), ((1, 8, 8), 17, (1, 4, 4), GRID), ((3, 10, 7), 256, (1, 2, 1), GRID),
 ])
-def test_images_and_codes_travel_both_ways(shape, levels, codes, hidden, networks):
+def test_images_and_codes_travel_both_ways(shape, levels, codes, networks):
     decoder = "categorical" if levels < 20 else "bernoulli"
-    model = DVAE(Space(shape, levels), Space(codes, 5), decoder, hidden, networks, rng=rng())
+    model = DVAE(Space(shape, levels), Space(codes, 5), decoder, networks, rng=rng())
     x = rng(1).integers(0, levels, (7, *shape)).astype(np.uint8)
     z = model.encode(x)
     assert isinstance(z, np.ndarray) and z.shape == (7, *codes) and z.dtype.kind == "i" and model.codes.levels == 5
@@ -294,24 +303,23 @@ def test_images_and_codes_travel_both_ways(shape, levels, codes, hidden, network
 
 def test_a_code_of_the_grid_stands_where_its_patch_is():
     """Other pixels, another code, in the same place: rows and columns, and the K channels, are not mixed up."""
-    model = DVAE(Space((1, 8, 12), 2), Space((1, 2, 3), 5), hidden=(6, 6), networks=grid_pair, rng=rng())
-    x = np.zeros((2, 1, 8, 12), np.uint8)
-    x[1, 0, 7, 11] = 1  # the last pixel of the last of 2 x 3 patches
+    model = DVAE(Space((1, 16, 20), 2), Space((1, 8, 10), 5), networks=GRID, rng=rng())
+    x = np.zeros((2, 1, 16, 20), np.uint8)
+    x[1, 0, 15, 19] = 1  # the last pixel of the last of 8 x 10 patches
     logits = model.posterior(model.space.rows(x)).numpy()
-    changed = np.abs(logits[0] - logits[1]).max(axis=-1).reshape(2, 3) > 1e-7
-    np.testing.assert_array_equal(changed, [[False, False, False], [False, False, True]])
-    codes = np.zeros((2, 1, 2, 3), np.int64)
-    codes[1, 0, 0, 2] = 3
-    changed = np.abs(np.subtract(*model.decode(codes)))[0] > 1e-7
-    rows, columns = np.nonzero(changed)
-    assert rows.max() <= 6 and columns.min() >= 5 and changed[:4, 8:].all()
+    changed = np.abs(logits[0] - logits[1]).max(axis=-1).reshape(8, 10) > 1e-7
+    assert changed[6:, 8:].all() and changed.sum() == 4  # a convolution of 3 x 3 sees it
+    codes = np.zeros((2, 1, 8, 10), np.int64)
+    codes[1, 0, 0, 9] = 3
+    rows, columns = np.nonzero(np.abs(np.subtract(*model.decode(codes)))[0] > 1e-7)
+    assert set(rows) == {0, 1, 2, 3, 4} and set(columns) == {15, 16, 17, 18, 19}
 
 
 # Evaluation
 
 
 def test_evaluation_does_not_depend_on_the_size_of_its_chunks(monkeypatch):
-    model, x = DVAE(DIGITS, Space((3,), 4), "categorical", (8,), rng=rng()), data.load("digits", "test")["x"][:30]
+    model, x = DVAE(DIGITS, Space((3,), 4), "categorical", FLAT, rng=rng()), data.load("digits", "test")["x"][:30]
     whole = model.measure({"x": x}, rng(1), m=100)
     monkeypatch.setattr(dvae, "CHUNK", 1)
     single = model.measure({"x": x}, rng(1), m=100)
@@ -337,10 +345,10 @@ def test_codes_in_use_are_counted_over_all_examples():
 def test_trained_it_beats_independent_pixels():
     digits, noise = data.load("digits"), rng()
     model = DVAE(DIGITS, Space((20,), 10), "categorical", tau=annealed(1.0, 0.5), rng=noise)
-    run = train(Run(one_stage(model, adam(cosine_decay(3e-3)), 500, 100), digits, rng=noise))
+    run = train(Run(one_stage(model, adam(cosine_decay(3e-3)), 300, 100), digits, rng=noise))
     with run.evaluating():
-        measures = model.measure(data.load("digits", "test").columns, rng(), m=50)
-    assert measures[1].value < measures[0].value < 106.37 and measures[2].value > 2
+        measures = model.measure(data.load("digits", "test").columns, rng(), m=20)
+    assert measures[1].value < 106.37 and measures[1].value < measures[0].value < 115 and measures[2].value > 2
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -349,9 +357,10 @@ def test_trained_it_beats_independent_pixels():
     (dict(codes=Space((4,), 1)), r"DVAE: codes has shape \(4,\) and 1 levels, expected at least one number with at least 2"),
     (dict(codes=Space((4,))), "and no levels"),
     (dict(prior="flat"), "DVAE: prior is 'flat', expected learned or uniform"),
-    (dict(networks=grid_pair, codes=Space((1, 2, 2), 9)), r"codes has shape \(1, 2, 2\), and images of 8 x 8 halved 1 "
-     r"times have \(1, 4, 4\)"),
-    (dict(networks=grid_pair, space=Space((5,), 2)), r"grid_pair: shape is \(5,\), expected that of an image"),
+    (dict(networks=GRID, codes=Space((1, 3, 2), 9)), r"grid_pair: codes has shape \(1, 3, 2\), expected \(1, h, w\) "
+     r"with h w a size that images of shape \(1, 8, 8\) have when they are halved, once or more"),
+    (dict(networks=GRID, codes=Space((16,), 9)), r"grid_pair: codes has shape \(16,\)"),
+    (dict(networks=GRID, space=Space((5,), 2), codes=Space((1, 1, 1), 9)), r"images of shape \(5,\)"),
 ])
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -270,6 +270,17 @@ def test_learns_what_is_there_to_be_learnt():
     assert {tuple(each.ravel()) for each in drawn[:150]} >= {tuple(each.ravel()) for each in x[:4]}
 
 
+def test_is_measured_in_little_memory(monkeypatch):
+    """D K = 8 logits of an example are little beside 4 tokens with 32 hidden numbers, twice."""
+    monkeypatch.setattr("minigen.autoregressive.chain.MEASURED", 5 * 4 * 64)
+    model, seen = build(), []
+    logits = model.logits
+    model.logits = lambda x: seen.append(len(x)) or logits(x)
+    value = model.measure({"x": every(BITS)}, rng())[0].value
+    assert seen == [5, 5, 5, 1]
+    assert value == pytest.approx(-build().log_prob(every(BITS)).numpy().mean(), rel=1e-5)
+
+
 def test_gray_levels_as_bits():
     digits = data.load("digits")
     model = build(digits.spaces["x"], levels=2)

@@ -259,5 +259,7 @@ def test_bad_input():
         model.loss({"x": np.zeros((3, 4))}, rng())
     with pytest.raises(ValueError, match=r"RNADE: v has shape \(3, 4\)"):
         model.log_prob(np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="standardize: number 1 of 2 is the same in all 9 examples"):
+        model.standardize(np.float32(np.stack([np.arange(9), np.ones(9)], axis=1)), rng())
     with pytest.raises(ValueError, match="known is 3, expected at most D = 2"):
         model.complete(np.zeros((3, 2)), 3, rng())

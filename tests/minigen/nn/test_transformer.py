@@ -278,3 +278,5 @@ def test_a_cache_is_of_one_batch():
     model(x, cache=cache)
     with pytest.raises(ValueError, match="the cache is of 2 sequences, and was given 1"):
         model(x[:1], cache=cache)
+    with pytest.raises(ValueError, match="the cache holds no tokens yet, and was given none"):
+        model.layers[0].self_attn(x, None, None, cache=KeysValues())

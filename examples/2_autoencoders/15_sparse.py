@@ -1,0 +1,41 @@
+"""What single units look for: a dense code, one whose units are rarely active, and one of the 25 largest.
+
+Each small picture is the pattern that one unit adds to an image where it is active. Where all units may be active at
+once, a pattern alone means nothing. Where few may, each must be worth having alone: strokes appear. Sparse is not
+success in itself: a unit that is never active is sparsest, so the share of dead ones and of units that do the same is
+printed beside the error. Writes 15_sparse.png.
+"""
+import matplotlib.pyplot as plt
+import numpy as np
+
+from autograd.backend import rng
+from minigen import data
+from minigen.models.autoencoders import KSparseAutoencoder, SparseAutoencoder
+from minigen.optim import adam, cosine_decay
+from minigen.train import Run, one_stage, train
+
+STEPS, UNITS = 1500, 256
+
+digits, test = data.load("mnist10k"), data.load("mnist10k", "test")
+space = digits.spaces["x"]
+models = {"dense: no penalty": (SparseAutoencoder(space, UNITS, beta=0.0, rng=rng(0)), 3e-3),
+          "KL penalty, rho = 0.05": (SparseAutoencoder(space, UNITS, rng=rng(0)), 3e-3),
+          "k-sparse, k = 25": (KSparseAutoencoder(space, UNITS, k=25, rng=rng(0)), 1e-3)}
+print(test.note)
+figure, panels = plt.subplots(1, 3, figsize=(15, 5.6), layout="constrained")
+for axes, (name, (model, lr)) in zip(panels, models.items()):
+    noise = rng(1)
+    train(Run(one_stage(model, adam(cosine_decay(lr)), STEPS, batch_size=100), digits, rng=noise))
+    measures = model.eval().measure(test.columns, noise)
+    print(name, *measures, sep="\n    ")
+
+    weights = model.encoder.weight if name.startswith("k") else model.decoder_of.weight.T
+    patterns = weights.numpy()[:100].reshape(10, 10, 28, 28)
+    patterns = patterns / np.abs(patterns).max(axis=(2, 3), keepdims=True)
+    framed = np.pad(patterns, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1.0)
+    axes.imshow(framed.transpose(0, 2, 1, 3).reshape(300, 300), cmap="RdBu_r", vmin=-1, vmax=1)
+    error, active, dead, alike = (measure.value for measure in measures)
+    axes.set_title(f"{name}\nsquared error {error:.1f}, active {active:.0%}, dead {dead:.0%}, alike {alike:.0%}")
+    axes.set_axis_off()
+figure.savefig("15_sparse.png", dpi=100)
+print("wrote 15_sparse.png")

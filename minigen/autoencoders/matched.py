@@ -1,0 +1,109 @@
+"""Autoencoders whose codes, taken together, are to follow a prior; and how one measures whether they do.
+
+    z = f(x),  x_hat = g(z)             as in ae.py: encoder and decoder are functions, nothing is drawn
+    q(z) = E_data[q(z | x)]             the aggregated posterior: how the codes of all examples are distributed
+    q(z) = p(z)                         what is asked for; then x = g(z) with z ~ p(z) are samples
+
+A VAE asks more, that q(z | x) be near p(z) for every single x, so that the codes of different images overlap and their
+reconstructions blur. Tolstikhin et al. 2018 (theorem 1): for a g without noise, the least cost of transporting the
+data to g's samples is the least E |x - g(z)|^2 over all encoders with q(z) = p(z). So these models are two terms,
+
+    E |x - g(f(x))|^2  +  lambda D(q(z), p(z))                                                     (their eq. 4)
+
+and differ in D: an adversary (models/autoencoders/aae.py, wae.py), or the maximum mean discrepancy below. Neither an
+adversary's loss nor a small D in training says that q(z) is p(z): a discriminator that learned nothing has the loss of
+one that has nothing to tell. So `measure` compares the codes themselves with draws from the prior.
+
+    MMD^2 = E k(z, z') + E k(y, y') - 2 E k(z, y)        z, z' codes; y, y' draws from the prior; 0 only if q = p
+    k(z, y) = sum_s C_s / (C_s + |z - y|^2)              inverse multiquadrics, C_s = s E |y - y'|^2 = 2 s Z sigma^2
+
+Sources: Makhzani et al. 2015; Tolstikhin et al., "Wasserstein Auto-Encoders", ICLR 2018, section 4, and their code for
+the scales s. Symbols: N examples, D pixels, Z latent. Read before this: priors.py, models/autoencoders/ae.py.
+Read next: models/autoencoders/aae.py, wae.py.
+"""
+import numpy as np
+
+from autograd import as_tensor, no_grad
+from autograd.backend import asarray, default_dtype
+
+from ..metrics import Measure, mean_interval, mmd
+from ..nn import Module
+from ..nn.autoencoder import mlp_pair
+from ..nn.chunks import in_chunks
+
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # s
+EXAMPLES = 1000  # that are decoded at a time
+SETS = 5  # of draws from the prior: how far their distances from each other are from 0 by chance
+COMPARED = 2000  # codes, at most
+
+
+class MatchedAutoencoder(Module):
+    """space: of an image, scaled to [0, 1], or of points. prior: as in priors.py. hidden: widths of the encoder's
+    hidden layers; the decoder has them in reverse. networks: makes f and g of these, `mlp_pair` or `conv_pair`."""
+
+    def __init__(self, space, prior, hidden=(500, 500), networks=mlp_pair, *, rng):
+        self.space, self.prior, self.latent = space, prior, prior.latent
+        self.encoder, self.decoder = networks(space.shape, hidden, code=self.latent, latent=self.latent, rng=rng)
+
+    def codes_and_error(self, x):
+        """z (N, Z) of examples x in their own units, and the mean of |x - x_hat|^2 over them, a sum over pixels."""
+        x = self.space.rows(x)  # (N, D)
+        z = self.encoder(x)  # (N, Z)
+        return z, ((x - self.decoder(z)) ** 2).sum(axis=1).mean()
+
+    def encode(self, x):
+        """The codes z (N, Z) of images or points x, a NumPy array."""
+        with no_grad():
+            return in_chunks(lambda x: self.encoder(self.space.rows(x)).data, x, EXAMPLES)
+
+    def decode(self, z):
+        """g(z) for codes z (N, Z), as images in [0, 1] or points."""
+        with no_grad():
+            return in_chunks(lambda z: self.space.from_unit(self.decoder(z).data), asarray(z, default_dtype), EXAMPLES)
+
+    def reconstruct(self, x):
+        """g(f(x)), as images in [0, 1] or points."""
+        return self.decode(self.encode(x))
+
+    def sample(self, n, rng):
+        """g(z) of z from the prior."""
+        return self.decode(self.prior.draw(n, rng))
+
+    def measure(self, batch, rng):
+        x = batch["x"]
+        error = ((self.space.drawn(x) - self.reconstruct(x)) ** 2).reshape(len(x), -1).sum(axis=1)
+        return [Measure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, codes of {self.latent} numbers"),
+                distance_of_codes(self.encode(x), self.prior, rng)]
+
+
+def distance_of_codes(z, prior, rng) -> Measure:
+    """MMD^2 between codes z (N, Z) and as many draws from the prior, the first 2,000; beside it that between two sets
+    of draws, which is 0 but for chance."""
+    z = asarray(z[:COMPARED], default_dtype)
+    k = lambda x, y: imq(x, y, prior.apart)
+    with no_grad():
+        draws = [prior.draw(len(z), rng) for _ in range(SETS)]
+        within = [k(y, y) for y in draws]
+        distance = mmd(k(z, z), within[0], k(z, draws[0])).item()
+        by_chance = [mmd(within[i], within[j], k(draws[i], draws[j])).item() for j in range(SETS) for i in range(j)]
+    return Measure("MMD^2 of codes", distance, None, "",
+                   f"N = {len(z):,} against the prior; the prior against itself: 0 ± {1.96 * np.std(by_chance):.2g}")
+
+
+def imq_mmd(x, y, apart):
+    """The unbiased MMD^2 of x (N, Z) and y (M, Z), Tensors or arrays, for the kernel above: a scalar Tensor.
+
+    apart: E |y - y'|^2 of the prior. It may be negative, and must not be cut off at 0 where it is a loss: its gradient
+    would be lost in half of the batches near the goal, and the other half would pull too far.
+    """
+    return mmd(imq(x, x, apart), imq(y, y, apart), imq(x, y, apart))
+
+
+def imq(x, y, apart):
+    """k(x_i, y_j), (N, M): Tolstikhin et al. 2018, section 4, summed over scales."""
+    x, y = as_tensor(x), as_tensor(y)
+    square = (x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1) - 2.0 * (x @ y.T)  # |x_i - y_j|^2, (N, M)
+    k = 0.0
+    for s in SCALES:
+        k = k + s * apart / (s * apart + square)
+    return k

@@ -1,0 +1,4 @@
+"""Energy-based models. Read ebm.py."""
+from .ebm import EBM as EBM
+from .ebm import ConvEnergy as ConvEnergy
+from .ebm import MLPEnergy as MLPEnergy
