@@ -19,8 +19,8 @@ from minigen.train import Run, one_stage, train
 STEPS = 1500
 PRIORS = {"none": None, "Gaussian": Normal(2), "ten petals, told the class": Petals(),
           "swiss roll, told the class": SwissRoll()}
-MOVES = {"autoencoder": adam(cosine_decay(1e-3)), "D": adam(cosine_decay(5e-4), betas=(0.5, 0.999)),
-         "encoder": adam(cosine_decay(2e-4), betas=(0.5, 0.999))}
+MOVES = {"autoencoder": adam(cosine_decay(1e-3), betas=(0.5, 0.999)),
+         "D": adam(cosine_decay(5e-4), betas=(0.5, 0.999)), "encoder": adam(cosine_decay(1e-3), betas=(0.5, 0.999))}
 
 digits, test = data.load("mnist10k"), data.load("mnist10k", "test")
 print(test.note)

@@ -23,7 +23,7 @@ Read next: models/autoencoders/aae.py, wae.py.
 """
 import numpy as np
 
-from autograd import as_tensor, no_grad
+from autograd import as_tensor, no_grad, sigmoid
 from autograd.backend import asarray, default_dtype
 
 from ..metrics import Measure, mean_interval, mmd
@@ -49,7 +49,12 @@ class MatchedAutoencoder(Module):
         """z (N, Z) of examples x in their own units, and the mean of |x - x_hat|^2 over them, a sum over pixels."""
         x = self.space.rows(x)  # (N, D)
         z = self.encoder(x)  # (N, Z)
-        return z, ((x - self.decoder(z)) ** 2).sum(axis=1).mean()
+        return z, ((x - self.generate(z)) ** 2).sum(axis=1).mean()
+
+    def generate(self, z):
+        """g(z), rows (N, D): points, or pixels between 0 and 1."""
+        h = self.decoder(z)
+        return h if self.space.levels is None else sigmoid(h)
 
     def encode(self, x):
         """The codes z (N, Z) of images or points x, a NumPy array."""
@@ -59,7 +64,7 @@ class MatchedAutoencoder(Module):
     def decode(self, z):
         """g(z) for codes z (N, Z), as images in [0, 1] or points."""
         with no_grad():
-            return in_chunks(lambda z: self.space.from_unit(self.decoder(z).data), asarray(z, default_dtype), EXAMPLES)
+            return in_chunks(lambda z: self.space.from_unit(self.generate(z).data), asarray(z, default_dtype), EXAMPLES)
 
     def reconstruct(self, x):
         """g(f(x)), as images in [0, 1] or points."""

@@ -61,7 +61,7 @@ def denoising_ae(data, rng):
 
 @recipe("sparse autoencoder: each unit active for few images", "Ng 2011", data="mnist10k")
 def sparse_ae(data, rng):
-    return one_stage(SparseAutoencoder(data.spaces["x"], units=256, rng=rng), adam(cosine_decay(3e-3)), steps=3000,
+    return one_stage(SparseAutoencoder(data.spaces["x"], units=256, rng=rng), adam(cosine_decay(5e-3)), steps=6000,
                      batch_size=100)
 
 
@@ -120,22 +120,24 @@ def labelled_aae(data, rng):
 
 
 def three_phases():
-    """Optimizers of the three players. The adversary and its opponent move more slowly than reconstruction does."""
-    return {"autoencoder": adam(cosine_decay(1e-3)), "D": adam(cosine_decay(2e-4), betas=(0.5, 0.999)),
-            "encoder": adam(cosine_decay(2e-4), betas=(0.5, 0.999))}
+    """Optimizers of the three players of an AAE. With beta_1 = 0.9 players who oppose each other overshoot."""
+    move = adam(cosine_decay(1e-3), betas=(0.5, 0.999))
+    return {"autoencoder": move, "encoder": move, "D": adam(cosine_decay(5e-4), betas=(0.5, 0.999))}
 
 
 @recipe("Wasserstein autoencoder: codes near a Gaussian by their MMD", "Tolstikhin et al. 2018", data="mnist10k")
 def wae_mmd(data, rng):
+    # the paper's lambda is 10, with which codes stay further from the prior
     model = WAEMMD(data.spaces["x"], Normal(8), weight=300.0, rng=rng)
-    return one_stage(model, adam(cosine_decay(2e-3)), steps=1500, batch_size=100)
+    return one_stage(model, adam(cosine_decay(3e-3)), steps=2500, batch_size=200)
 
 
 @recipe("Wasserstein autoencoder: codes near a Gaussian by an adversary", "Tolstikhin et al. 2018", data="mnist10k")
 def wae_gan(data, rng):
     model = WAEGAN(data.spaces["x"], Normal(8), weight=10.0, rng=rng)
-    optimizers = {"D": adam(cosine_decay(5e-4), betas=(0.5, 0.999)), "autoencoder": adam(cosine_decay(1e-3))}
-    return one_stage(model, optimizers, steps=1500, batch_size=100)
+    optimizers = {"D": adam(cosine_decay(5e-4), betas=(0.5, 0.999)),
+                  "autoencoder": adam(cosine_decay(1e-3), betas=(0.5, 0.999))}
+    return one_stage(model, optimizers, steps=4000, batch_size=100)
 
 
 @recipe("VAE with the label as a latent: classifies from 100 labels", "Kingma et al. 2014", data="mnist10k",

@@ -123,7 +123,8 @@ def test_an_autoencoder_and_its_prior():
     np.testing.assert_array_equal(samples, model.decode(to_numpy(model.prior.draw(9, rng(2)))))
     codes, error = model.codes_and_error(x)
     np.testing.assert_allclose(codes.numpy(), z, atol=1e-6)
-    x_hat = model.decoder(codes).numpy().reshape(x.shape)
+    x_hat = 1 / (1 + np.exp(-model.decoder(codes).numpy().reshape(x.shape)))
+    np.testing.assert_allclose(model.reconstruct(x), x_hat, atol=1e-6)
     assert error.item() == pytest.approx(((x / 16 - x_hat) ** 2).sum() / 30, rel=1e-5)  # a sum over pixels
     assert [measure.name for measure in model.measure({"x": x}, rng(0))] == ["squared error", "MMD^2 of codes"]
     with pytest.raises(ValueError, match=r"x has shape \(4, 2\), expected \(N, 1, 4, 4\)"):
