@@ -25,7 +25,7 @@ def trained(name, steps):
     return train(Run(recipes.find("ebm").plan(dataset, noise), dataset, rng=noise, steps=steps))
 
 
-figure, panels = plt.subplots(1, 4, figsize=(19, 4.6), layout="constrained", width_ratios=[4, 4, 4.2, 5.5])
+figure, panels = plt.subplots(1, 4, figsize=(19, 3.9), layout="constrained", width_ratios=[4, 4, 4.2, 5.5])
 run, grid = trained("two_moons", STEPS), Grid(edge=4.0, cells=200)
 truth = data.log_density("two_moons")(grid.points)
 with run.evaluating():
