@@ -2,8 +2,8 @@
 
 In the plane Z is a sum over a grid, so the model's density stands beside that of the data, with the divergence between
 them. On digits nobody knows Z. But walks downhill from noise end in digits, and the energy tells digits from what are
-none: with noise in them, upside down, with their pixels in another order. What comes out of walks that are longer than
-those of training is lower than digits are: exp(-E) is no density that anybody checked. Writes 90_energy.png.
+none: with noise in them, upside down, with their pixels in another order; the less they are like digits, the higher it
+is. Writes 90_energy.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np
