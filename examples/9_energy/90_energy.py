@@ -2,8 +2,8 @@
 
 In the plane Z is a sum over a grid, so the model's density stands beside that of the data, with the divergence between
 them. On digits nobody knows Z. But walks downhill from noise end in digits, and the energy tells digits from what are
-none: with noise in them, upside down, with their pixels in another order. What comes out of walks that are longer than
-those of training is lower than digits are: exp(-E) is no density that anybody checked. Writes 90_energy.png.
+none: with noise in them, upside down, with their pixels in another order; the less they are like digits, the higher it
+is. Writes 90_energy.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,7 +25,7 @@ def trained(name, steps):
     return train(Run(recipes.find("ebm").plan(dataset, noise), dataset, rng=noise, steps=steps))
 
 
-figure, panels = plt.subplots(1, 4, figsize=(19, 4.6), layout="constrained", width_ratios=[4, 4, 4.2, 5.5])
+figure, panels = plt.subplots(1, 4, figsize=(19, 3.9), layout="constrained", width_ratios=[4, 4, 4.2, 5.5])
 run, grid = trained("two_moons", STEPS), Grid(edge=4.0, cells=200)
 truth = data.log_density("two_moons")(grid.points)
 with run.evaluating():

@@ -25,4 +25,4 @@ class Grid:
 
     def log_integral(self, log_f):
         """log int f(x) dx of log f at the points, (M,): log Z for -E."""
-        return float(logsumexp(np.float64(log_f))) + np.log(self.area)
+        return float(logsumexp(np.float64(log_f)) + np.log(self.area))
