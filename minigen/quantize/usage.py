@@ -25,8 +25,8 @@ def code_counts(codes, K):
 def entropy(counts) -> float:
     """H in nats, of counts (K,), or of weights that are not negative. 0 where nothing was counted.
 
-    >>> entropy(np.array([5, 5])) == np.log(2)
-    True
+    >>> round(entropy([5, 5]), 4)
+    0.6931
     """
     p = np.float64(to_numpy(counts))
     p = p[p > 0] / max(p.sum(), 1e-300)
