@@ -79,8 +79,10 @@ def _errors_among(x, y, classes, decay):
 
 
 def _fit(x, y, classes, decay):
-    """W (D, K) and b (K,) of the least loss."""
-    D = x.shape[1]
+    """W (D, K) and b (K,) of the least loss. Each column of W is a sum of rows of x, as all else would only add to
+    |W|^2: so it is looked for in their span, which has n dimensions where the features have many more."""
+    V = np.linalg.svd(x, full_matrices=False)[2]  # (min(n, D), D), orthonormal rows
+    x, D = x @ V.T, len(V)
 
     def loss_and_gradient(w):
         w = parameter(asarray(w.reshape(D + 1, classes)))
@@ -88,7 +90,7 @@ def _fit(x, y, classes, decay):
         return loss.item(), np.float64(to_numpy(grad(loss, w).data)).ravel()
 
     w = minimize(loss_and_gradient, np.zeros((D + 1) * classes), jac=True, method="L-BFGS-B").x.reshape(D + 1, classes)
-    return w[:-1], w[-1]
+    return V.T @ w[:-1], w[-1]
 
 
 def fine_tune(network, x, y, steps=200, lr=1e-3):

@@ -2,7 +2,7 @@
 
 Each small picture is the pattern that one unit adds to an image where it is active. Where all units may be active at
 once, a pattern alone means nothing. Where few may, each must be worth having alone: strokes appear. Sparse is not
-success in itself: a unit that is never active is sparsest, so the share of dead ones and of units that do the same is
+success in itself: a unit that is never active is sparsest, so the share of dead ones and of pairs that do the same is
 printed beside the error. Writes 15_sparse.png.
 """
 import matplotlib.pyplot as plt
@@ -35,7 +35,7 @@ for axes, (name, (model, lr)) in zip(panels, models.items()):
     framed = np.pad(patterns, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1.0)
     axes.imshow(framed.transpose(0, 2, 1, 3).reshape(300, 300), cmap="RdBu_r", vmin=-1, vmax=1)
     error, active, dead, alike = (measure.value for measure in measures)
-    axes.set_title(f"{name}\nsquared error {error:.1f}, active {active:.0%}, dead {dead:.0%}, alike {alike:.0%}")
+    axes.set_title(f"{name}\nsquared error {error:.1f}, active {active:.0%}, dead {dead:.0%}, alike {alike:.1%}")
     axes.set_axis_off()
 figure.savefig("15_sparse.png", dpi=100)
 print("wrote 15_sparse.png")

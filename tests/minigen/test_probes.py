@@ -19,9 +19,10 @@ def clouds(n, seed=0, D=20, classes=4):
     return x.astype(np.float32), y
 
 
-def test_the_fit_is_the_minimum():
-    """Its gradient, by the formula X^T (p - onehot) / n + decay W, is 0."""
-    x, y = clouds(60)
+@pytest.mark.parametrize("D", [20, 200])
+def test_the_fit_is_the_minimum(D):
+    """Its gradient, by the formula X^T (p - onehot) / n + decay W, is 0; also with more features than examples."""
+    x, y = clouds(60, D=D)
     x = np.float64(x)
     W, b = _fit(x, y, 4, 0.1)
     p = softmax(x @ W + b, axis=1) - np.eye(4)[y]

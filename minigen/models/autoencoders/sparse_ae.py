@@ -71,12 +71,13 @@ class _Sparse(Module):
         a = self.encode(x)  # (N, J)
         error = ((self.space.drawn(x) - self.decode(a)) ** 2).reshape(len(x), -1).sum(axis=1)
         on = np.abs(a) > ON
-        dead, alike = ~on.any(axis=0), largest_correlations(a)
+        dead, correlation = ~on.any(axis=0), correlations(a)
+        pairs = max(1, self.latent * (self.latent - 1))
         return [Measure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, {self.latent} units"),
                 Measure("active units", *mean_interval(on.mean(axis=1)), "", f"share for an image, activity > {ON:g}"),
                 Measure("dead units", float(dead.mean()), None, "", f"share active for none of {len(x):,} images"),
-                Measure("units alike", float((alike > 0.5).mean()), None, "",
-                        f"share with a correlation above 0.5 to another; median of the largest {np.median(alike):.2f}")]
+                Measure("units alike", float((correlation > 0.5).sum() / pairs), None, "",
+                        f"share of pairs with a correlation above 0.5; the mean is {correlation.sum() / pairs:.2f}")]
 
 
 class SparseAutoencoder(_Sparse):
@@ -155,12 +156,12 @@ def kl_of_rates(rho, rho_hat):
     return rho * log(rho / rho_hat) + (1 - rho) * log((1 - rho) / (1 - rho_hat))
 
 
-def largest_correlations(a):
-    """For each unit the largest correlation with another over the rows of a (N, J): (J,). 0 for one that never
-    changes."""
+def correlations(a):
+    """The correlation of each unit with each over the rows of a (N, J): (J, J). 0 for one that never changes, and on
+    the diagonal."""
     a = np.float64(a) - a.mean(axis=0)
     norm = np.sqrt((a * a).sum(axis=0))
     a = a / np.where(norm > 0, norm, 1.0)
     correlation = a.T @ a
     np.fill_diagonal(correlation, 0.0)
-    return correlation.max(axis=1, initial=0.0)
+    return correlation
