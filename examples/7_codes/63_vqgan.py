@@ -2,10 +2,10 @@
 
 A VQ-VAE has the least squared error in mind: where its 64 codes leave open how an edge runs, it draws the mean of all
 ways, a blur. A VQ-VAE-2 spends the same bits at two levels. A VQ-GAN is asked for something else: an image that a
-classifier and a discriminator of patches take for the right one. Its edges are as sharp as those of the data, if not
-always where they were. So no single number says which is best: L1 punishes an edge that has moved, the Frechet distance
-(how far the reconstructions, as a set, are from the images) one that is blurred. The classifier that VQ-GAN learns from
-is not the one that judges it. Writes 63_vqgan.png.
+classifier and a discriminator of patches take for the right one. Its edges are sharper, if not always where they were,
+and in so short a time the dislike of blurs also leaves specks. So no single number says which is best: L1 punishes an
+edge that has moved, the Frechet distance (how far the reconstructions, as a set, are from the images) one that is
+blurred. The classifier that VQ-GAN learns from is not the one that judges it. Writes 63_vqgan.png.
 """
 import time
 

@@ -14,10 +14,10 @@ of all those that it may stand for: a blurred one. To D a blurred patch gives it
 side, as the image as a whole is L_rec's matter. With d and D the same bits draw an image that is sharp, with an edge
 here and there where none was asked for: L1 rises a little, the distance of the distributions falls.
 
-It is trained in two stages. A D that knows nothing has nothing to teach, and knows any x_hat of the beginning for what
-it is. So first there is a VQ-VAE, learned from pixels alone, which costs a quarter of what comes after. Then d and D
-join it, and L_GAN enters when D knows its trade: at `enters` of the second stage, and in full only RISE later. Before,
-lambda would be large and would jump about; it is clamped, too.
+It is trained in two stages. The blots of the beginning are told from data at a glance, and a D that knows nothing else
+has nothing to teach. So first there is a VQ-VAE, learned from pixels alone, a step of which costs a third of what comes
+after. Then d and D join it, and L_GAN enters when D knows its trade: at `enters` of the second stage, and in full only
+RISE later. Where it enters at once lambda is large and jumps about, as others report; so it is clamped, too.
 
 The gradient of L_GAN reaches the encoder as all others do: at z_q, straight through to z_e. A transformer as the prior
 of the codes (eqs. 8-9) is prior.py with ../autoregressive/transformer.py.
