@@ -22,24 +22,20 @@ Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016 (th
 to the right with k. `measure` takes k = 500 draws and computes both sides from the same ones.
 
 Symbols: N examples, D pixels, Z latent, k draws of z; h what the decoder network puts out for a pixel. Read
-before this: ae.py, nn/autoencoder.py, likelihoods.py. Read next: latents.py, for pictures of the code; train.py.
+before this: ae.py, nn/autoencoder.py, likelihoods.py, importance.py. Read next: latents.py, for pictures of the code; train.py.
 """
-import math
-
-from tqdm import tqdm
-
-from autograd import exp, logsumexp, no_grad, split
-from autograd.backend import asarray, default_dtype, normal, xp
+from autograd import exp, no_grad, split
+from autograd.backend import asarray, default_dtype, normal
 
 from ...densities import kl_standard_normal, log_normal, log_standard_normal
+from ...importance import bounds
 from ...likelihoods import LIKELIHOODS
-from ...metrics import Measure, mean_interval
+from ...metrics import Measure
 from ...nn import Module
 from ...nn.autoencoder import mlp_pair
 from ...nn.chunks import in_chunks
 from ...player import Player
 
-CHUNK = 2**20  # numbers h that evaluation holds at a time
 EXAMPLES = 1000  # that are decoded at a time
 
 
@@ -105,19 +101,10 @@ class VAE(Module):
         return self.decode(self.encode(x))
 
     def measure(self, batch, rng, k=500):
-        """-ELBO and the importance-weighted bound of k draws over the examples x, in little memory."""
+        """-ELBO and the importance-weighted bound of k draws over the examples x."""
         x = batch["x"]
-        size = max(1, CHUNK // (k * self.space.size * self.likelihood.size))
-        elbo, bound = [], []
-        with no_grad():
-            for i in tqdm(range(0, len(x), size), desc="evaluating", unit="chunk", disable=None, leave=False):
-                log_w = self.log_weights(x[i : i + size], k, rng)  # (n, k)
-                elbo.append(log_w.mean(axis=1).data)
-                bound.append(logsumexp(log_w, axis=1).data - math.log(k))
-        detail = self.likelihood.detail
         used = int((self.encode(x).var(axis=0) > 0.01).sum())  # the "active units" of Burda et al.
-        return [Measure("-ELBO", *mean_interval(-xp.concatenate(elbo)), "nats", f"{detail}; {k} draws of z"),
-                Measure("-IW bound", *mean_interval(-xp.concatenate(bound)), "nats", f"{detail}; k = {k}"),
+        return [*bounds(self.log_weights, x, k, self.likelihood, rng),
                 Measure("latents in use", used, None, "", f"of {self.latent}: variance of mu above 0.01")]
 
     def log_weights(self, x, k, rng):

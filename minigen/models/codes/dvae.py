@@ -26,14 +26,13 @@ quantize/gumbel.py, likelihoods.py, ../autoencoders/vae.py, nn/grid.py. Read nex
 """
 import math
 
-from tqdm import tqdm
-
-from autograd import broadcast_to, log_softmax, logsumexp, no_grad, parameter, take_along_axis
+from autograd import broadcast_to, log_softmax, no_grad, parameter, take_along_axis
 from autograd.backend import asarray, default_dtype, to_numpy, xp
 
 from ...densities import kl_categorical
+from ...importance import bounds
 from ...likelihoods import LIKELIHOODS
-from ...metrics import Measure, mean_interval
+from ...metrics import Measure
 from ...nn import Conv2d, Module, init
 from ...nn.autoencoder import mlp_pair
 from ...nn.chunks import in_chunks
@@ -42,7 +41,6 @@ from ...nn.grid import GridDecoder, GridEncoder
 from ...player import Player
 from ...quantize.gumbel import gumbel_max, gumbel_softmax, one_hot
 
-CHUNK = 2**20  # numbers that the decoder puts out at a time in evaluation
 EXAMPLES = 1000  # that are encoded or decoded at a time
 
 
@@ -180,18 +178,10 @@ class DVAE(Module):
     def measure(self, batch, rng, m=1000):
         """-ELBO and the bound of m draws, z always categories, over the first `measured` examples; codes in use."""
         x = batch["x"][:self.measured]
-        size = max(1, CHUNK // (m * self.space.size * self.likelihood.size))
-        elbo, bound = [], []
-        with no_grad():
-            for i in tqdm(range(0, len(x), size), desc="evaluating", unit="chunk", disable=None, leave=False):
-                log_w = self.log_weights(x[i : i + size], m, rng)  # (n, m)
-                elbo.append(log_w.mean(axis=1).data)
-                bound.append(logsumexp(log_w, axis=1).data - math.log(m))
-        detail = self.likelihood.detail + ("" if len(x) == len(batch["x"]) else f"; the first {len(x):,} examples")
+        detail = "" if len(x) == len(batch["x"]) else f"; the first {len(x):,} examples"
         codes = self.encode(batch["x"]).reshape(-1, self.L)
         used = sum(len(set(column)) for column in codes.T.tolist()) / self.L
-        return [Measure("-ELBO", *mean_interval(-xp.concatenate(elbo)), "nats", f"{detail}; {m} draws of z"),
-                Measure("-IW bound", *mean_interval(-xp.concatenate(bound)), "nats", f"{detail}; m = {m}"),
+        return [*bounds(self.log_weights, x, m, self.likelihood, rng, detail),
                 Measure("codes in use", used, None, "", f"of {self.K} at each of {self.L} places, on average")]
 
     def log_weights(self, x, m, rng):

@@ -321,7 +321,7 @@ def test_a_code_of_the_grid_stands_where_its_patch_is():
 def test_evaluation_does_not_depend_on_the_size_of_its_chunks(monkeypatch):
     model, x = DVAE(DIGITS, Space((3,), 4), "categorical", FLAT, rng=rng()), data.load("digits", "test")["x"][:30]
     whole = model.measure({"x": x}, rng(1), m=100)
-    monkeypatch.setattr(dvae, "CHUNK", 1)
+    monkeypatch.setattr("minigen.importance.HELD", 1)
     single = model.measure({"x": x}, rng(1), m=100)
     assert [f.value for f in whole] == pytest.approx([f.value for f in single], rel=1e-5)
 
@@ -333,7 +333,7 @@ def test_what_is_measured_on_a_part_says_so():
     assert [measure.name for measure in whole] == ["-ELBO", "-IW bound", "codes in use"]
     assert part[0].value == models[0].measure({"x": x[:10]}, rng(1), m=4)[0].value != whole[0].value
     assert "the first 10 examples" in part[1].detail and "first" not in whole[0].detail + more[0].detail
-    assert part[2] == whole[2] and "m = 4" in whole[1].detail
+    assert part[2] == whole[2] and "k = 4" in whole[1].detail
 
 
 def test_codes_in_use_are_counted_over_all_examples():

@@ -165,7 +165,7 @@ def test_every_parameter_is_trained():
 def test_evaluation_does_not_depend_on_the_size_of_its_chunks(monkeypatch):
     model, x = VAE(DIGITS, "categorical", 2, (8,), rng=rng()), data.load("digits", "test")["x"][:30]
     whole = model.measure({"x": x}, rng(1), k=400)
-    monkeypatch.setattr("minigen.models.autoencoders.vae.CHUNK", 1)
+    monkeypatch.setattr("minigen.importance.HELD", 1)
     single = model.measure({"x": x}, rng(1), k=400)
     assert [f.value for f in whole] == pytest.approx([f.value for f in single], rel=2e-3)
 
