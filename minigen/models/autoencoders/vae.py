@@ -22,7 +22,8 @@ Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016 (th
 to the right with k. `measure` takes k = 500 draws and computes both sides from the same ones.
 
 Symbols: N examples, D pixels, Z latent, k draws of z; h what the decoder network puts out for a pixel. Read
-before this: ae.py, nn/autoencoder.py, likelihoods.py, importance.py. Read next: latents.py, for pictures of the code; train.py.
+before this: ae.py, nn/autoencoder.py, likelihoods.py, importance.py. Read next: latents.py, for pictures of the code;
+train.py.
 """
 from autograd import exp, no_grad, split
 from autograd.backend import asarray, default_dtype, normal
