@@ -38,7 +38,7 @@ with run.evaluating():
         print(measure)
     for measure in judges.judge(model.sample(SAMPLES, rng(2)), molecules, test, {}):
         print(measure)
-    start = model.encode(test["x"][:SAMPLES])
+    start, origin = model.encode(test["x"][:SAMPLES]), test["properties"][:SAMPLES, GAP]
     direction = rng(3).standard_normal(start.shape).astype(np.float32)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     walks = {"uphill on the gap": lambda far: model.ascend(start, GAP, 10, far / 10),
@@ -51,7 +51,7 @@ figure = plt.figure(figsize=(15, 7), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=[1, 1.6])
 axes = left.subplots()
 for name, found in gaps.items():
-    moved = [(after - found[0])[np.isfinite(after - found[0])] / sd for after in found]
+    moved = [(after - origin)[np.isfinite(after)] / sd for after in found]
     means = np.array([mean_interval(values) if len(values) > 1 else (np.nan, 0) for values in moved])
     axes.errorbar(LENGTHS, means[:, 0], means[:, 1], marker="o", capsize=3, label=f"true gap, {name}")
     print(f"{name}: true gap moved by (sd)", *(f"{mean:.2f} ± {half:.2f}" for mean, half in means),
