@@ -22,7 +22,7 @@ models = {"dense: no penalty": (SparseAutoencoder(space, UNITS, beta=0.0, rng=rn
           "KL penalty, rho = 0.05": (SparseAutoencoder(space, UNITS, rng=rng(0)), 3e-3),
           "k-sparse, k = 25": (KSparseAutoencoder(space, UNITS, k=25, rng=rng(0)), 1e-3)}
 print(test.note)
-figure, panels = plt.subplots(1, 3, figsize=(15, 5.6), layout="constrained")
+figure, panels = plt.subplots(1, 3, figsize=(15, 6.2), layout="constrained")
 for axes, (name, (model, lr)) in zip(panels, models.items()):
     noise = rng(1)
     train(Run(one_stage(model, adam(cosine_decay(lr)), STEPS, batch_size=100), digits, rng=noise))
@@ -32,7 +32,7 @@ for axes, (name, (model, lr)) in zip(panels, models.items()):
     weights = model.encoder.weight if name.startswith("k") else model.decoder_of.weight.T
     patterns = weights.numpy()[:100].reshape(10, 10, 28, 28)
     patterns = patterns / np.abs(patterns).max(axis=(2, 3), keepdims=True)
-    framed = np.pad(patterns, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1.0)
+    framed = np.pad(patterns, ((0, 0), (0, 0), (1, 1), (1, 1)))
     axes.imshow(framed.transpose(0, 2, 1, 3).reshape(300, 300), cmap="RdBu_r", vmin=-1, vmax=1)
     error, active, dead, alike = (measure.value for measure in measures)
     axes.set_title(f"{name}\nsquared error {error:.1f}, active {active:.0%}, dead {dead:.0%}, alike {alike:.1%}")
