@@ -59,8 +59,13 @@ def test_the_catalogue_says_what_the_recipes_say():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def affordable(known, at):
+    """3,072 numbers of a picture, one after the other or walked over, take minutes: there on their own data only."""
+    return at != "critters" or known.data == at or known.family not in ("codes", "autoregressive", "energy")
+
+
 @pytest.mark.parametrize("name, at", [
-    (name, at) for name, known in RECIPES.items() for at in AT_HAND if at in known.accepts])
+    (name, at) for name, known in RECIPES.items() for at in AT_HAND if at in known.accepts and affordable(known, at)])
 def test_recipe_trains_resumes_samples_and_is_evaluated(name, at, tmp_path):
     run = begin(name, at, steps=2)
     if run.plan.stages:
