@@ -2,8 +2,9 @@
 
 A VAE and a plain autoencoder see all training images, and no label. Then a linear classifier is given the labels of
 some images, ten times others, and either their pixels or their codes. The same labels for all, so that differences are
-paired. And the encoder goes on learning: fine-tuned on the labels, it is compared with the same network from scratch.
-Writes 16_few_labels.png.
+paired. Pixels are hard to beat: codes of 8 or 16 numbers do about as well with 20 labels, and worse with more, as a
+line through so few numbers cannot part ten classes. But an encoder can go on learning: fine-tuned on the labels, it is
+compared with the same network from scratch. Writes 16_few_labels.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,8 +17,8 @@ from minigen.nn import Linear, Sequential
 from minigen.probes import few_label_errors, fine_tune
 from minigen.train import Run, train
 
-STEPS, DRAWS = 1500, 10
-COUNTS = 20, 50, 100, 300
+STEPS, DRAWS = 1000, 10
+COUNTS = 20, 100, 300
 
 digits, test = data.load("mnist10k"), data.load("mnist10k", "test")
 space, y, y_test = digits.spaces["x"], digits["y"], test["y"]
