@@ -1,10 +1,10 @@
 """What is a code good for? Classification with few labels, by codes that were learned without any.
 
 A VAE and a plain autoencoder see all training images, and no label. Then a linear classifier is given the labels of
-some images, in each draw others, and either their pixels or their codes. The same labels for all, so that differences are
-paired. Pixels are hard to beat: codes of 8 or 16 numbers do about as well with 20 labels, and worse with more, as a
-line through so few numbers cannot part ten classes. But an encoder can go on learning: fine-tuned on the labels, it is
-better than the same network from scratch. Writes 16_few_labels.png.
+some images, in each draw of others, and either their pixels or their codes. The same labels for all, so that
+differences are paired. Pixels are hard to beat: codes of 8 or 16 numbers do about as well with 20 labels, and worse
+with more, as so few numbers do not part ten classes by planes. But an encoder can go on learning: fine-tuned on the
+labels, it is better than the same network from scratch. Writes 16_few_labels.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np
