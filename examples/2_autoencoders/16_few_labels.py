@@ -1,9 +1,10 @@
 """What is a code good for? Classification with few labels, by codes that were learned without any.
 
 A VAE and a plain autoencoder see all training images, and no label. Then a linear classifier is given the labels of
-some images, ten times others, and either their pixels or their codes. The same labels for all, so that differences are
-paired. And the encoder goes on learning: fine-tuned on the labels, it is compared with the same network from scratch.
-Writes 16_few_labels.png.
+some images, in each draw of others, and either their pixels or their codes. The same labels for all, so that
+differences are paired. Pixels are hard to beat: codes of 8 or 16 numbers do about as well with 20 labels, and worse
+with more, as so few numbers do not part ten classes by planes. But an encoder can go on learning: fine-tuned on the
+labels, it is better than the same network from scratch. Writes 16_few_labels.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,8 +17,9 @@ from minigen.nn import Linear, Sequential
 from minigen.probes import few_label_errors, fine_tune
 from minigen.train import Run, train
 
-STEPS, DRAWS = 1500, 10
-COUNTS = 20, 50, 100, 300
+STEPS = 1000
+DRAWS = max(2, STEPS // 100)
+COUNTS = 20, 100, 300
 
 digits, test = data.load("mnist10k"), data.load("mnist10k", "test")
 space, y, y_test = digits.spaces["x"], digits["y"], test["y"]
@@ -45,15 +47,18 @@ for draw in range(DRAWS):
         if name != "from scratch":
             encoder.load_state_dict(model.encoder.state_dict())
         network = Sequential(*encoder.children()[:-1], Linear(500, 10, rng=rng(draw)))
-        values.append((fine_tune(network, pixels[0][rows], y[rows])(pixels[1]) != y_test).mean())
+        classify = fine_tune(network, pixels[0][rows], y[rows], steps=STEPS // 5)
+        values.append((classify(pixels[1]) != y_test).mean())
     print(*(f"{name} {values[-1]:.3f}" for name, values in tuned.items()), sep=", ")
+gain, half_width = mean_interval(np.subtract(tuned["from scratch"], tuned["the VAE's encoder"]))
+print(f"100 labels, the whole network: better from the VAE's encoder on by {gain:+.3f} ± {half_width:.3f}")
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained", width_ratios=[1.6, 1])
 for name in features:
     mean, half = np.array([mean_interval(errors[n][name]) for n in COUNTS]).T
     left.errorbar(COUNTS, mean, half, marker="o", capsize=3, label=name)
 left.set(xscale="log", xticks=COUNTS, xticklabels=COUNTS, xlabel="labels", ylabel="share of wrong classes",
-         ylim=(0, None), title="logistic regression, mean of ten draws of labels")
+         ylim=(0, None), title=f"logistic regression, mean of {DRAWS} draws of labels")
 left.minorticks_off()
 left.legend(frameon=False)
 for pair in zip(*tuned.values()):
