@@ -9,7 +9,7 @@ under a log, and no probability is formed only to take its logarithm. What is le
 limits: in float32, 1/sigma = exp(-logvar / 2) allows |logvar| < 170, 1/s = exp(-log_scale) |log_scale| < 80.
 
 Symbols: x data, mu mean, logvar = log sigma^2, logits = log p/(1 - p), or log p_k + constant, K classes or
-components, tau temperature; S the logistic function. Read before this: autograd/ops.py. Read next: models/.
+components; S the logistic function. Read before this: autograd/ops.py. Read next: models/.
 """
 import math
 
@@ -126,18 +126,6 @@ def log_normal_fixed(x, mu, sigma):
     x, mu, sigma = _floating(x, mu, sigma)
     z = (x - mu) / sigma
     return -0.5 * (LOG_2PI + z * z) - log(sigma)
-
-
-def log_concrete(y, logits, tau):
-    """log density of y = softmax((logits + Gumbel noise) / tau), a point inside the simplex: (..., K) -> (...).
-
-    log (K-1)! + (K-1) log tau + sum_k (logits_k - (tau+1) log y_k) - K log sum_k exp(logits_k - tau log y_k): a density
-    of K - 1 of the y_k, as they sum to one. Maddison, Mnih & Teh 2017, eq. 10; Jang, Gu & Poole 2017, appendix B.
-    """
-    y, logits, tau = _floating(y, logits, tau)
-    K, log_y = logits.shape[-1], log(y)
-    products = (logits - (tau + 1.0) * log_y).sum(axis=-1)
-    return math.lgamma(K) + (K - 1.0) * log(tau) + products - K * logsumexp(logits - tau * log_y, axis=-1)
 
 
 # Kullback-Leibler divergences KL(q || p) = E_q[log q - log p]: q's parameters come first

@@ -21,21 +21,17 @@ from .floor import QuantizedPCA
 EXAMPLES = 500  # that are encoded, or decoded, at a time
 
 
-class GridAutoencoder(Module):
-    """space: of images. codebook: a Codebook or EMACodebook. width: channels of the networks. halvings: of the image,
-    on the way to the grid. `codes` is the Space of a grid: (1, h, w), K levels."""
+class CodeAutoencoder(Module):
+    """What does not depend on how many grids there are: the scale on which the networks see images, and the floor. What
+    is built on it says how many `bits` the codes of an image hold. space: of images."""
 
-    def __init__(self, space, codebook, width=32, halvings=2, *, rng):
+    def __init__(self, space):
         if not space.is_image or space.levels is None:
             raise ValueError(f"{type(self).__name__}: is for images with gray levels, and the space has shape "
                              f"{space.shape}, levels {space.levels}")
-        self.space, self.codebook = space, codebook
-        self.encoder = GridEncoder(space.shape, codebook.D, width, halvings, rng=rng)
-        self.decoder = GridDecoder(codebook.D, space.shape, width, halvings, rng=rng)
-        self.codes = Space((1, *self.encoder.grid), codebook.K)
+        self.space, self.floor = space, None
         self.register_buffer("mean", xp.zeros((), default_dtype))
         self.register_buffer("std", xp.ones((), default_dtype))
-        self.floor = None
 
     def scaled_by(self, x):
         """Takes mean and variance of all pixels of the training images x (N, C, H, W), in their own units; what a PCA
@@ -45,14 +41,30 @@ class GridAutoencoder(Module):
         self.floor = QuantizedPCA(rows, round(self.bits))
         return self
 
+    def standard(self, x):
+        """Images x (N, C, H, W), in their own units, as the networks see them: of mean 0 and variance 1."""
+        return (self.space.unit(x) - self.mean) / self.std
+
+    def unit(self, x_hat):
+        """The way back: images of mean 0 and variance 1 on [0, 1], but for what a decoder puts outside."""
+        return self.mean + self.std * x_hat
+
+
+class GridAutoencoder(CodeAutoencoder):
+    """space: of images. codebook: a Codebook or EMACodebook. width: channels of the networks. halvings: of the image,
+    on the way to the grid. `codes` is the Space of a grid: (1, h, w), K levels."""
+
+    def __init__(self, space, codebook, width=32, halvings=2, *, rng):
+        super().__init__(space)
+        self.codebook = codebook
+        self.encoder = GridEncoder(space.shape, codebook.D, width, halvings, rng=rng)
+        self.decoder = GridDecoder(codebook.D, space.shape, width, halvings, rng=rng)
+        self.codes = Space((1, *self.encoder.grid), codebook.K)
+
     @property
     def bits(self) -> float:
         """That the codes of an image hold."""
         return self.codes.size * math.log2(self.codes.levels)
-
-    def standard(self, x):
-        """Images x as the networks see them: of mean 0 and variance 1."""
-        return (self.space.unit(x) - self.mean) / self.std
 
     def encode(self, x):
         """The codes of images x, integers (N, 1, h, w), a NumPy array. The codebook takes no note of them."""
@@ -69,8 +81,7 @@ class GridAutoencoder(Module):
             return in_chunks(self._decode, codes, EXAMPLES)
 
     def _decode(self, codes):
-        x_hat = self.decoder(self.codebook.lookup(asarray(codes)[:, 0])).data
-        return self.space.from_unit(self.mean + self.std * x_hat)
+        return self.space.from_unit(self.unit(self.decoder(self.codebook.lookup(asarray(codes)[:, 0])).data))
 
     def reconstruct(self, x):
         """decode(encode(x)), as images in [0, 1]."""

@@ -6,7 +6,7 @@
     z in the forward pass, dy in the backward one                 straight-through, section 2.2
 
 Equation numbers are those of Jang, Gu & Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017; the
-distribution of y is the concrete one of Maddison, Mnih & Teh, ICLR 2017 (`densities.log_concrete`). As with
+distribution of y is the concrete one of Maddison, Mnih & Teh, ICLR 2017. As with
 z = mu + sigma eps of a VAE, the noise is drawn first, and the draw is a function of it and of pi. An argmax has no
 slope; a softmax has, and goes over into the argmax as tau -> 0.
 

@@ -10,7 +10,7 @@ LARGE = "cifar10", "critters", "kinds"
 
 @recipe("each bit from a hidden layer that has seen those before it", "Larochelle & Murray 2011", data="mnist10k")
 def nade(data, rng):
-    """More than two gray levels are drawn as bits. Small batches: half the batch takes two thirds of the time."""
+    """More than two gray levels are drawn as bits."""
     space = data.spaces["x"]
     if min(space.shape[1:]) < 16:
         # a weight decay, as in those below, where there are few images, which the network could learn by heart

@@ -17,7 +17,6 @@ from minigen.densities import (
     kl_standard_normal,
     log_bernoulli,
     log_categorical,
-    log_concrete,
     log_discretized_logistic,
     log_discretized_logistic_mixture,
     log_normal,
@@ -238,31 +237,6 @@ def test_gaussians_far_out_in_float32():
     np.testing.assert_allclose(gradients(lambda x: log_normal_fixed(x, 0.0, 1e-3), x)[0], -1e6 * x, rtol=1e-6)
 
 
-# Concrete
-
-
-@pytest.mark.parametrize("tau", [0.3, 1.0, 2.5])
-def test_concrete_integrates_to_one(tau):
-    """For K = 2 over y_1, for K = 3 over the triangle: where tau is in the wrong place, it does not."""
-    s = np.linspace(-30 / tau, 30 / tau, 801)  # y = softmax(s, t, 0), whose Jacobian is the product of the y
-    y = scipy.special.softmax(np.stack([s, 0 * s], axis=-1), axis=-1)
-    density = np.exp(value(log_concrete(y, np.float64([0.5, -0.4]), tau))) * y.prod(axis=-1)
-    assert density.sum() * (s[1] - s[0]) == pytest.approx(1.0, abs=1e-6)
-    e = np.stack([*np.meshgrid(s, s), np.zeros((801, 801))], axis=-1)
-    y = scipy.special.softmax(e, axis=-1)
-    density = np.exp(value(log_concrete(y, np.float64([0.3, -1.0, 0.7]), tau))) * y.prod(axis=-1)
-    assert density.sum() * (s[1] - s[0]) ** 2 == pytest.approx(1.0, abs=1e-4)
-
-
-def test_concrete_of_two_is_a_logistic_variable():
-    """log(y_1 / y_2) tau - (logits_1 - logits_2) is a difference of Gumbel variables: logistic (Maddison et al., 3)."""
-    tau, logits, y = 0.7, np.float64([0.5, -0.4]), np.float64([0.01, 0.3, 0.9])
-    found = value(log_concrete(np.stack([y, 1 - y], axis=-1), logits, tau))
-    u = np.log(y / (1 - y))
-    expected = scipy.stats.logistic(loc=0.9 / tau, scale=1 / tau).logpdf(u) - np.log(y * (1 - y))
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
 # Divergences
 
 
@@ -352,7 +326,6 @@ CASES = {  # name -> (function, shapes of its floating arguments)
         lambda mu, s: log_discretized_logistic(np.array([[0], [9], [16]]), mu, s, 17), [(4,), ()]),
     "log_discretized_logistic_mixture": (
         lambda w, mu, s: log_discretized_logistic_mixture(np.array([0, 9, 16]), w, mu, s, 17), [(3, 4)] * 3),
-    "log_concrete": (lambda y, logits, tau: log_concrete(y * y + 0.1, logits, tau * tau + 0.5), [(2, 3), (2, 3), ()]),
     "log_normal": (log_normal, [(3, 4), (3, 4), (3, 4)]),
     "log_normal, broadcast": (log_normal, [(3, 1), (4,), ()]),
     "log_standard_normal": (log_standard_normal, [(3, 4)]),

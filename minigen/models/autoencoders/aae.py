@@ -14,8 +14,7 @@ Three phases a step, a player each (section 2, figure 1):
 The prior's density is never asked for, so it may be a swiss roll. Where it has classes (section 2.3, figure 4), D is
 told them too, by a one-hot vector beside the code: of a code drawn from the prior the class that it was drawn of, of an
 image's code the image's label. So each class of images goes to its own part of the prior, and a sample can be asked
-for by its class. The vector has one more place, for images whose label is not known; the code beside it is held against
-a draw from all of the prior.
+for by its class.
 
 A balanced loss proves nothing: a D that learned nothing has the loss 2 log 2 of one that is beaten, and the result is
 a plain autoencoder. `measure` looks at the codes.
@@ -24,8 +23,6 @@ Symbols: N examples, Z latent, K classes, a logit of D. Read before this: autoen
 autoencoders/matched.py, models/adversarial/gan.py. Read next: wae.py.
 """
 from functools import partial
-
-import numpy as np
 
 from autograd import concatenate, leaky_relu, no_grad, one_hot, sigmoid
 from autograd.backend import asarray
@@ -41,7 +38,7 @@ from ...player import Player
 class AAE(MatchedAutoencoder):
     """space, prior, hidden, networks: as in matched.py. adversary: widths of D's hidden layers; it has no batch norm,
     under which a code would be judged by its neighbours in the batch. labels: whether D is told classes; then data have
-    a column y, or, where most labels are not known, columns "labelled" and "labelled_y" beside x: data/labels.py."""
+    a column y."""
 
     def __init__(self, space, prior, hidden=(500, 500), adversary=(500, 500), labels=False, networks=mlp_pair, *, rng):
         super().__init__(space, prior, hidden, networks, rng=rng)
@@ -49,7 +46,7 @@ class AAE(MatchedAutoencoder):
             raise ValueError(f"AAE: labels is True, and {type(prior).__name__} has no classes; choose a prior that has")
         self.labels = Space((), prior.classes) if labels else None
         self.conditions = ("y",) if labels else ()
-        width = self.latent + (prior.classes + 1 if labels else 0)
+        width = self.latent + (prior.classes if labels else 0)
         self.discriminator = MLP((width, *adversary, 1), partial(leaky_relu, negative_slope=0.2), rng=rng)
 
     def players(self):
@@ -63,37 +60,31 @@ class AAE(MatchedAutoencoder):
         return {"squared error": error}
 
     def discriminator_loss(self, batch, rng):
-        x, y = self.seen(batch)
+        y = self.told(batch)
         with no_grad():
-            z = self.encoder(self.space.rows(x))  # a constant for D
-        of = None if y is None else np.where(y < self.prior.classes, y, rng.integers(self.prior.classes, size=len(y)))
-        a_prior, a_code = self.logit(self.prior.draw(len(z), rng, of), y), self.logit(z, y)
+            z = self.encoder(self.space.rows(batch["x"]))  # a constant for D
+        a_prior, a_code = self.logit(self.prior.draw(len(z), rng, y), y), self.logit(z, y)
         return {"-V": discriminator_loss(a_prior, a_code), "D(z), prior": sigmoid(a_prior.detach()).mean(),
                 "D(z), codes": sigmoid(a_code.detach()).mean()}
 
     def encoder_loss(self, batch, rng):
-        x, y = self.seen(batch)
-        return {"-log D(f(x))": nonsaturating(self.logit(self.encoder(self.space.rows(x)), y))}
+        y = self.told(batch)
+        return {"-log D(f(x))": nonsaturating(self.logit(self.encoder(self.space.rows(batch["x"])), y))}
 
     def logit(self, z, y=None):
-        """a (N,) of codes z (N, Z). y (N,): what D is told of each, a class or K for unknown; None if it is told
-        nothing."""
-        told = [] if y is None else [one_hot(asarray(y), self.prior.classes + 1)]
+        """a (N,) of codes z (N, Z). y (N,): the classes that D is told; None if it is told nothing."""
+        told = [] if y is None else [one_hot(asarray(y), self.prior.classes)]
         return self.discriminator(concatenate([z, *told], axis=1))[:, 0]
 
-    def seen(self, batch):
-        """The images of a batch, those with labels last, and what D is told of them, K standing for unknown."""
+    def told(self, batch):
+        """The classes y (N,) of a batch that D is told, None if it is told nothing."""
         if self.labels is None:
-            return batch["x"], None
-        if "labelled" in batch:
-            x, known = np.concatenate([batch["x"], batch["labelled"]]), batch["labelled_y"]
-        elif "y" in batch:
-            x, known = batch["x"], batch["y"]
-        else:
-            raise ValueError("AAE: labels is True, so it needs a column 'y', or 'labelled' and 'labelled_y', and the "
-                             f"data have only {', '.join(batch)}; pass labels=False")
-        self.labels.check(known, "y")
-        return x, np.concatenate([np.full(len(x) - len(known), self.prior.classes), known])
+            return None
+        if "y" not in batch:
+            raise ValueError("AAE: labels is True, so it needs a column 'y', and the data have only "
+                             f"{', '.join(batch)}; pass labels=False")
+        self.labels.check(batch["y"], "y")
+        return batch["y"]
 
     def sample(self, n, rng, y=None):
         """g(z) of z from the prior; y (n,): from the part of the prior that is this class's."""

@@ -20,13 +20,12 @@ stationary density for a small step delta is p_sigma, and at its end a jump to c
     x~ <- x~ + delta/2 score(x~) + sqrt(delta) eps          x = r(x~)
 
 The idea is of Vincent et al., ICML 2008, who corrupted images by blanking pixels, to learn features.
-Symbols: N examples, D pixels. Read before this: ae.py. Read next: models/diffusion/ddpm.py.
+Symbols: N examples, D pixels. Read before this: ae.py, energy/langevin.py. Read next: models/diffusion/ddpm.py.
 """
-import math
-
 from autograd import no_grad
 from autograd.backend import asarray, default_dtype, normal, xp
 
+from ...energy.langevin import langevin
 from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...player import Player
@@ -65,10 +64,7 @@ class DenoisingAutoencoder(Module):
     def walk(self, x, steps, rng):
         """Langevin's walk from rows x (N, D): rows distributed as p_sigma, if it was long enough. Its steps are so
         short that along directions in which the data do not vary, its variance is 1/15 too large."""
-        x, delta = asarray(x), 0.25 * self.sigma**2
-        for _ in range(steps):
-            x = x + 0.5 * delta * self.score(x) + math.sqrt(delta) * normal(rng, x.shape)
-        return x
+        return langevin(self.score, x, steps, 0.25 * self.sigma**2, rng=rng)
 
     def sample(self, n, rng):
         """Walks, from a corrupted nothing, and jumps."""

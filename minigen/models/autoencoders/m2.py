@@ -19,7 +19,8 @@ at once, whichever was better by chance. Here all is per example: eq. 9 divided 
 M1 is a classifier on the codes of a VAE (probes.py). M1+M2 is this model on such codes in the place of images, drawn
 from the VAE's q(z | x): the VAE is trained first, without labels, and frozen.
 
-Symbols: N examples, K classes, D pixels, Z latent. Read before this: vae.py, data/labels.py. Read next: probes.py.
+Symbols: N examples, K classes, D pixels, Z latent. Read before this: vae.py, likelihoods.py, data/labels.py.
+Read next: probes.py.
 """
 import numpy as np
 
@@ -31,16 +32,15 @@ from autograd import (
     log_softmax,
     no_grad,
     one_hot,
-    parameter,
     relu,
-    sigmoid,
     softmax,
     split,
 )
 from autograd.backend import asarray, default_dtype, normal, to_numpy, xp
 
-from ...data import Space, binarize
-from ...densities import kl_standard_normal, log_bernoulli, log_normal
+from ...data import Space
+from ...densities import kl_standard_normal
+from ...likelihoods import Bernoulli, Gaussian
 from ...metrics import Measure, mean_interval
 from ...nn import MLP, Module
 from ...nn.chunks import in_chunks
@@ -66,7 +66,7 @@ class M2(Module):
         self.classifier = MLP((D, *hidden, classes), relu, rng=rng)
         self.encoder = MLP((D + classes, *hidden, 2 * latent), relu, rng=rng)
         self.decoder = MLP((latent + classes, *hidden[::-1], D), relu, rng=rng)
-        self.logvar = None if space.levels else parameter(xp.zeros(1, default_dtype))
+        self.likelihood = Bernoulli(space) if space.levels else Gaussian(space)
 
     def players(self):
         return [Player("model", self.parameters(), self.loss)]
@@ -79,9 +79,9 @@ class M2(Module):
                              "through data.few_labels")
         self.labels.check(batch["labelled_y"], "labelled_y")
         y = asarray(batch["labelled_y"])
-        known = self.observe(batch["labelled"], rng)  # (n, D)
+        known, _ = self.likelihood.observe(batch["labelled"], rng)  # (n, D)
         L = self.with_label(known, one_hot(y, self.K), rng).mean()
-        U = self.without_label(self.observe(batch["x"], rng), rng).mean()
+        U = self.without_label(self.likelihood.observe(batch["x"], rng)[0], rng).mean()
         wrong = cross_entropy(self.classifier(known), y)
         return {"loss": self.share * L + (1 - self.share) * U + self.alpha * wrong, "L, with labels": L,
                 "U, without": U, "-log q(y | x)": wrong}
@@ -90,7 +90,7 @@ class M2(Module):
         """L(x, y) of one draw of z, (n,), for x (n, D) and one-hot y (n, K): eq. 6."""
         mu, logvar = split(self.encoder(concatenate([x, y], axis=1)), 2, axis=1)  # (n, Z)
         z = mu + exp(0.5 * logvar) * normal(rng, mu.shape)
-        reconstruction = self.log_prob(x, self.decoder(concatenate([z, y], axis=1))).sum(axis=1)
+        reconstruction = self.likelihood.log_prob(x, self.decoder(concatenate([z, y], axis=1))).sum(axis=1)
         return -reconstruction + np.log(self.K) + kl_standard_normal(mu, logvar).sum(axis=1)
 
     def without_label(self, x, rng):
@@ -99,17 +99,6 @@ class M2(Module):
         every_y = xp.tile(xp.eye(self.K, dtype=default_dtype), (len(x), 1))  # (n K, K)
         L = self.with_label(xp.repeat(x, self.K, axis=0), every_y, rng).reshape(len(x), self.K)
         return (exp(log_q) * (L + log_q)).sum(axis=1)  # sum_y q L - H
-
-    def observe(self, x, rng):
-        """x (n, *shape) as it is modelled, (n, D)."""
-        if self.space.levels is None:
-            return self.space.rows(x)
-        self.space.check(x)
-        return asarray(binarize(x, self.space.levels, rng)).reshape(len(x), self.space.size)
-
-    def log_prob(self, x, h):
-        """log p(x | y, z) per pixel of x (n, D) for the decoder's h (n, D)."""
-        return log_normal(x, h, self.logvar) if self.space.levels is None else log_bernoulli(x, h)
 
     def probabilities(self, x):
         """q(y | x), (N, K), of images or points x; gray levels are taken as they are."""
@@ -124,15 +113,14 @@ class M2(Module):
         with no_grad():
             h = self.decoder(concatenate([as_tensor(z), one_hot(asarray(y), self.K)], axis=1))
             if self.space.levels:
-                return self.space.from_unit(sigmoid(h).data)
-            return self.space.from_unit(h.data + xp.exp(0.5 * self.logvar.data) * normal(rng, h.shape))
+                return self.space.from_unit(self.likelihood.mean(h).data)
+            return self.space.from_unit(self.likelihood.draw(h, rng))
 
     def measure(self, batch, rng):
         x = batch["x"]
         with no_grad():
-            U = in_chunks(lambda x: self.without_label(self.observe(x, rng), rng).data, x, EXAMPLES)
-        detail = "density of points" if self.space.levels is None else "bits"
-        bound = Measure("U", *mean_interval(U), "nats", f"{detail}, one draw of z for each class")
+            U = in_chunks(lambda x: self.without_label(self.likelihood.observe(x, rng)[0], rng).data, x, EXAMPLES)
+        bound = Measure("U", *mean_interval(U), "nats", f"{self.likelihood.detail}; one draw of z for each class")
         return [*classified(self.probabilities(x), batch), bound]
 
 

@@ -16,7 +16,7 @@ that no more than one a is ever in memory. With g_i = dL/d(logit i), i from D do
 
     dL/db_i = g_i    dL/dV_i = g_i h_i    dL/da_i = g_i V_i h_i (1 - h_i)    dL/dW_i = x_i sum_{j>i} dL/da_j
 
-Two ways to compute them are below. The slow one has all a_i at once, (N, D, H): on a CPU it takes ten times as long,
+Two ways to compute them are below. The slow one has all a_i at once, (N, D, H): on a CPU it takes many times as long,
 and is what the other is tested against; on a GPU it is the one that runs.
 
 Symbols: N images, D pixels, H hidden units, i place in the order; W_j and V_i are rows here, (D, H) both. Read before

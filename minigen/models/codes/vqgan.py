@@ -15,9 +15,9 @@ side, as the image as a whole is L_rec's matter. With d and D the same bits draw
 here and there where none was asked for: L1 rises a little, the distance of the distributions falls.
 
 It is trained in two stages. The blots of the beginning are told from data at a glance, and a D that knows nothing else
-has nothing to teach. So first there is a VQ-VAE, learned from pixels alone, a step of which costs a third of what comes
-after. Then d and D join it, and L_GAN enters when D knows its trade: at `enters` of the second stage, and in full only
-RISE later. Where it enters at once lambda is large and jumps about, as others report; so it is clamped, too.
+has nothing to teach. So first there is a VQ-VAE, learned from pixels alone, whose steps cost less. Then d and D join
+it, and L_GAN enters when D knows its trade: at `enters` of the second stage, and in full only RISE later. Where it
+enters at once lambda is large and jumps about, as others report; so it is clamped, too.
 
 The gradient of L_GAN reaches the encoder as all others do: at z_q, straight through to z_e. A transformer as the prior
 of the codes (eqs. 8-9) is prior.py with ../autoregressive/transformer.py.
@@ -110,10 +110,6 @@ class VQGAN(GridAutoencoder):
     def fooled(self, x_hat):
         """What of L_GAN depends on the autoencoder."""
         return hinge_generator(self.discriminator(x_hat))
-
-    def unit(self, x):
-        """Images of mean 0 and variance 1 on [0, 1], but for what a decoder puts outside."""
-        return self.mean + self.std * x
 
     def ramp(self) -> float:
         """The weight of L_GAN beside lambda: 0 until it enters, then rising to w."""

@@ -24,30 +24,28 @@ import math
 import numpy as np
 
 from autograd import concatenate, no_grad
-from autograd.backend import asarray, default_dtype, to_numpy, xp
+from autograd.backend import asarray, xp
 
 from ...data import Space
 from ...metrics import Measure, mean_interval
-from ...nn import Conv2d, ConvTranspose2d, Module
+from ...nn import Conv2d, ConvTranspose2d
 from ...nn.autoencoder import HALVING
 from ...nn.chunks import in_chunks
 from ...nn.grid import GridDecoder, GridEncoder
 from ...player import Player
-from ...quantize.floor import QuantizedPCA
+from ...quantize.autoencoder import CodeAutoencoder
 from ...quantize.measures import reconstruction_error, usage_measures
 
 EXAMPLES = 500  # that are encoded, or decoded, at a time
 
 
-class VQVAE2(Module):
+class VQVAE2(CodeAutoencoder):
     """space: of images. top, bottom: a codebook for each level. halvings: of the image, on the way to the bottom grid;
     the top one has half its sides. `codes`: level -> the Space of its grids, (1, h, w), K levels."""
 
     def __init__(self, space, top, bottom, width=32, halvings=2, *, rng):
-        if not space.is_image or space.levels is None:
-            raise ValueError(f"VQVAE2: is for images with gray levels, and the space has shape {space.shape}, "
-                             f"levels {space.levels}")
-        self.space, self.top, self.bottom = space, top, bottom
+        super().__init__(space)
+        self.top, self.bottom = top, bottom
         self.bottom_encoder = GridEncoder(space.shape, width, width, halvings, rng=rng)
         features = (width, *self.bottom_encoder.grid)
         self.top_encoder = GridEncoder(features, top.D, width, halvings=1, rng=rng)
@@ -57,16 +55,6 @@ class VQVAE2(Module):
         self.up = ConvTranspose2d(top.D, width, **HALVING, output_padding=odd, rng=rng)
         self.decoder = GridDecoder(width + bottom.D, space.shape, width, halvings, rng=rng)
         self.codes = {"top": Space((1, *self.top_encoder.grid), top.K), "bottom": Space((1, *features[1:]), bottom.K)}
-        self.register_buffer("mean", xp.zeros((), default_dtype))
-        self.register_buffer("std", xp.ones((), default_dtype))
-        self.floor = None
-
-    def scaled_by(self, x):
-        """As in vqvae.py: takes mean and variance of the training images x, and a PCA of them as the floor."""
-        rows = to_numpy(self.space.rows(x))
-        self.mean[...], self.std[...] = rows.mean(), max(rows.std(), 1e-3)
-        self.floor = QuantizedPCA(rows, round(self.bits))
-        return self
 
     @property
     def bits(self) -> float:
@@ -85,10 +73,6 @@ class VQVAE2(Module):
         total = error + sum(top.values()) + sum(bottom.values())  # eq. 2
         return {"loss": total, "error / variance": error, "perplexity, top": self.top.perplexity(),
                 "perplexity, bottom": self.bottom.perplexity()}
-
-    def standard(self, x):
-        """Images x as the networks see them: of mean 0 and variance 1."""
-        return (self.space.unit(x) - self.mean) / self.std
 
     def told(self, h, e_top):
         """What becomes the bottom codes: the features, beside what the top codes say of them."""
@@ -123,7 +107,7 @@ class VQVAE2(Module):
 
     def _decode(self, top, bottom):
         e_top, e_bottom = self.top.lookup(asarray(top)[:, 0]), self.bottom.lookup(asarray(bottom)[:, 0])
-        return self.space.from_unit(self.mean + self.std * self.draw(e_top, e_bottom).data)
+        return self.space.from_unit(self.unit(self.draw(e_top, e_bottom).data))
 
     def reconstruct(self, x):
         """decode(*encode(x)), as images in [0, 1]."""

@@ -78,3 +78,19 @@ def arrays(layer):
     """Weight and bias of a layer, float64."""
     weight = np.float64(layer.weight.numpy())
     return weight, np.zeros(len(weight)) if layer.bias is None else np.float64(layer.bias.numpy())
+
+
+def assert_pixel_by_pixel(model):
+    """That its predictor gives the logits of the whole network, to rounding; and that with the same chance both draw the
+    same images, the part of them that is kept included."""
+    noise = rng(1)
+    x = noise.integers(0, model.K, (4, *model.space.shape))
+    told = {name: noise.integers(0, of.levels, (4, *of.shape)) for name, of in model.conditions.items()}
+    sequence, predict, slow = to_numpy(model.to_sequence(x)), model.predictor(4, **told), model.recompute(**told)
+    drawn = asarray(np.zeros_like(sequence))
+    for i in range(model.D):
+        np.testing.assert_allclose(to_numpy(predict(i, drawn)), to_numpy(slow(i, drawn)), atol=2e-5)
+        drawn[:, i] = asarray(sequence[:, i])
+    draw = lambda: model.draw(4, rng(2), given=x, known=3, **told)
+    fast, model.predictor = draw(), lambda n, **condition: model.recompute(**condition)
+    np.testing.assert_array_equal(fast, draw())

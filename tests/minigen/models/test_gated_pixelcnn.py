@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, concatenate, grad
-from autograd.backend import asarray, to_numpy
+from autograd.backend import asarray
 from minigen import data
 from minigen.autoregressive.masks import causal_mask, colours_of
 from minigen.data import Space
@@ -217,18 +217,7 @@ def test_probabilities_sum_to_one_under_each_condition(space):
     (Space((3, 3, 4), 5), {}), (Space((1, 4, 5), 5), {"levels": 2}), (Space((1, 4, 6), 7), {"conditions": TOLD}),
 ])
 def test_pixel_by_pixel_is_the_whole_network(space, options):
-    """Logits to rounding, and with the same chance the same images, the kept part of them included."""
-    model, noise = stirred(small(space, **options)), rng(1)
-    x = noise.integers(0, model.K, (4, *space.shape))
-    told = {name: noise.integers(0, of.levels, (4, *of.shape)) for name, of in model.conditions.items()}
-    sequence, predict, slow = to_numpy(model.to_sequence(x)), model.predictor(4, **told), model.recompute(**told)
-    drawn = asarray(np.zeros_like(sequence))
-    for i in range(model.D):
-        np.testing.assert_allclose(to_numpy(predict(i, drawn)), to_numpy(slow(i, drawn)), atol=2e-5)
-        drawn[:, i] = asarray(sequence[:, i])
-    draw = lambda: model.draw(4, rng(2), given=x, known=3, **told)
-    fast, model.predictor = draw(), lambda n, **condition: model.recompute(**condition)
-    np.testing.assert_array_equal(fast, draw())
+    TOOLS["assert_pixel_by_pixel"](stirred(small(space, **options)))
 
 
 def test_what_is_kept_is_scaled_as_in_training():
