@@ -22,7 +22,7 @@ from functools import partial
 
 import numpy as np
 
-from autograd import as_tensor, record, softmax
+from autograd import as_tensor, one_hot, record, softmax
 from autograd.backend import default_dtype, uniform, xp
 
 
@@ -53,13 +53,8 @@ def gumbel_softmax(logits, tau, rng):
 def straight_through_gumbel(logits, tau, rng):
     """The corners (..., K) that are nearest to the y of `gumbel_softmax`, with the gradient of y. Section 2.2."""
     y = gumbel_softmax(logits, tau, rng)
-    z = one_hot(y.data.argmax(axis=-1), y.shape[-1], y.dtype)
+    z = one_hot(y.data.argmax(axis=-1), y.shape[-1]).data.astype(y.dtype)
     return record(z, (y, lambda g: g))
-
-
-def one_hot(codes, K, dtype=default_dtype):
-    """Integers (...) as corners of the simplex, an array of floats (..., K)."""
-    return xp.eye(K, dtype=dtype)[codes]
 
 
 def annealed(rate, lowest):

@@ -19,7 +19,20 @@ data/smiles.py. Read next: examples/8_molecules/80_molecule_vae.py.
 """
 import numpy as np
 
-from autograd import Tensor, concatenate, exp, grad, no_grad, parameter, relu, split, stack, take_along_axis, tanh
+from autograd import (
+    Tensor,
+    concatenate,
+    exp,
+    grad,
+    no_grad,
+    one_hot,
+    parameter,
+    relu,
+    split,
+    stack,
+    take_along_axis,
+    tanh,
+)
 from autograd.backend import asarray, default_dtype, normal, to_numpy, xp
 
 from ...densities import kl_standard_normal, log_categorical
@@ -77,7 +90,7 @@ class MoleculeVAE(Module):
         lengths = np.maximum((x > 0).sum(axis=1), 1)
         ends = []
         for network, rows in (self.forwards, x), (self.backwards, backwards(x, lengths)):
-            states, _ = network(one_hot(rows[:, :lengths.max(initial=1)], self.K))
+            states, _ = network(one_hot(asarray(rows[:, :lengths.max(initial=1)]), self.K))
             last = asarray(lengths - 1).reshape(-1, 1, 1)
             ends.append(take_along_axis(states, xp.broadcast_to(last, (len(x), 1, states.shape[2])), axis=1)[:, 0])
         return split(self.posterior(concatenate(ends, axis=1)), 2, axis=-1)
@@ -88,7 +101,7 @@ class MoleculeVAE(Module):
         before = np.concatenate([np.zeros((len(x), 1), np.int64), x[:, :T - 1]], axis=1)
         h, states = tanh(self.first(z)), []
         for t in range(T):
-            h = self.decoder.step(concatenate([one_hot(before[:, t], self.K), z], axis=1), h)
+            h = self.decoder.step(concatenate([one_hot(asarray(before[:, t]), self.K), z], axis=1), h)
             states.append(h)
         log_p = log_categorical(asarray(x[:, :T]), self.logits(stack(states, axis=1)))  # (N, T)
         belongs = (before > 0) | (np.arange(T) == 0)  # no token follows an end
@@ -109,7 +122,7 @@ class MoleculeVAE(Module):
         x, h = np.zeros((len(z), *self.space.shape), np.int64), tanh(self.first(z))
         token = np.zeros(len(z), np.int64)
         for t in range(x.shape[1] - 1):  # the last is the end
-            h = self.decoder.step(concatenate([one_hot(token, self.K), Tensor(z)], axis=1), h)
+            h = self.decoder.step(concatenate([one_hot(asarray(token), self.K), Tensor(z)], axis=1), h)
             scores = self.logits(h).numpy()
             if rng is not None:
                 scores = scores + rng.gumbel(size=scores.shape)  # whose largest is a draw of softmax(scores)
@@ -170,11 +183,6 @@ class MoleculeVAE(Module):
         if "properties" not in batch:
             raise ValueError(f"MoleculeVAE: is trained with properties, and the data have only {', '.join(batch)}")
         return (asarray(batch["properties"], default_dtype) - self.mean) / self.spread
-
-
-def one_hot(x, K):
-    """Indicators (..., K) of tokens x."""
-    return Tensor(asarray(np.eye(K, dtype=default_dtype)[x]))
 
 
 def backwards(x, lengths):

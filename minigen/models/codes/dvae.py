@@ -26,7 +26,7 @@ quantize/gumbel.py, likelihoods.py, ../autoencoders/vae.py, nn/grid.py. Read nex
 """
 import math
 
-from autograd import broadcast_to, log_softmax, no_grad, parameter, take_along_axis
+from autograd import broadcast_to, log_softmax, no_grad, one_hot, parameter, take_along_axis
 from autograd.backend import asarray, default_dtype, to_numpy, xp
 
 from ...densities import kl_categorical
@@ -39,7 +39,7 @@ from ...nn.chunks import in_chunks
 from ...nn.conv import halved
 from ...nn.grid import GridDecoder, GridEncoder
 from ...player import Player
-from ...quantize.gumbel import gumbel_max, gumbel_softmax, one_hot
+from ...quantize.gumbel import gumbel_max, gumbel_softmax
 
 EXAMPLES = 1000  # that are encoded or decoded at a time
 
@@ -145,7 +145,7 @@ class DVAE(Module):
         return self.decoder(z.reshape(*z.shape[:-2], self.L * self.K))
 
     def draw(self, logits, rng):
-        """z, one-hot (..., L, K), of which each is drawn by its logits."""
+        """z, one-hot Tensor (..., L, K), of which each is drawn by its logits."""
         return one_hot(gumbel_max(logits, rng), self.K)
 
     # Images and codes

@@ -6,14 +6,14 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from autograd import grad, no_grad, softmax
+from autograd import grad, no_grad, one_hot, softmax
 from autograd.backend import to_numpy
 from minigen import data
 from minigen.data import Space
 from minigen.models.codes import DVAE, dvae
 from minigen.models.codes.dvae import flat_pair, grid_pair
 from minigen.optim import Adam, adam, cosine_decay
-from minigen.quantize.gumbel import annealed, gumbel_softmax, one_hot, straight_through_gumbel
+from minigen.quantize.gumbel import annealed, gumbel_softmax, straight_through_gumbel
 from minigen.train import Run, one_stage, train
 
 DIGITS = Space((1, 8, 8), 17)
