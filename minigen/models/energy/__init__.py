@@ -1,4 +1,3 @@
 """Energy-based models. Read ebm.py."""
 from .ebm import EBM as EBM
-from .ebm import ConvEnergy as ConvEnergy
 from .ebm import MLPEnergy as MLPEnergy

@@ -32,8 +32,7 @@ from autograd.backend import asarray, default_dtype, normal, to_numpy, uniform
 from ...data import dequantize
 from ...energy import Grid, ReplayBuffer, langevin, score_of
 from ...metrics import Measure, auroc, mean_interval
-from ...nn import MLP, Conv2d, Linear, Module, Sequential
-from ...nn.autoencoder import HALVING, sizes
+from ...nn import MLP, Module
 from ...nn.chunks import in_chunks
 from ...player import Player
 
@@ -139,17 +138,3 @@ class MLPEnergy(Module):
 
     def forward(self, x):
         return self.net(flatten(x, 1))[:, 0]
-
-
-class ConvEnergy(Module):
-    """Images (N, C, H, W) -> a number each (N,). hidden: channels of a first convolution and after each halving."""
-
-    def __init__(self, shape, hidden=(32, 64, 128), *, rng):
-        H, W = sizes("ConvEnergy", shape, hidden[1:])[-1]
-        self.net = Sequential(Conv2d(shape[0], hidden[0], 3, padding=1, rng=rng), silu)
-        for C_in, C_out in zip(hidden, hidden[1:]):
-            self.net.append(Conv2d(C_in, C_out, **HALVING, rng=rng)).append(silu)
-        self.last = Linear(hidden[-1] * H * W, 1, rng=rng)
-
-    def forward(self, x):
-        return self.last(flatten(self.net(x), 1))[:, 0]

@@ -8,7 +8,7 @@ from autograd.backend import asarray, default_dtype, to_numpy
 from minigen import data
 from minigen.data import Space
 from minigen.energy import Grid
-from minigen.models.energy import EBM, ConvEnergy, MLPEnergy
+from minigen.models.energy import EBM, MLPEnergy
 from minigen.nn import Module
 from minigen.optim import Adam, adam, cosine_decay
 from minigen.train import Run, one_stage
@@ -204,8 +204,8 @@ def test_samples_and_measures():
 
 
 def test_networks():
-    for network, shape in ((MLPEnergy((3, 9, 12), (8,), rng=rng()), (3, 9, 12)),
-                           (ConvEnergy((3, 9, 12), (4, 6), rng=rng()), (3, 9, 12)), (MLPEnergy((2,), rng=rng()), (2,))):
+    for shape in ((3, 9, 12), (2,)):
+        network = MLPEnergy(shape, (8,), rng=rng())
         x = np.float32(rng().random((5, *shape)))
         E = network(x).numpy()
         assert E.shape == (5,)
