@@ -14,6 +14,7 @@ A mistake of the user's is one line on stderr and exit status 2. Read before thi
 """
 import argparse
 import contextlib
+import math
 import os
 import shlex
 import signal
@@ -28,7 +29,7 @@ from . import checkpoint, data, recipes, runs
 from .conditions import asked_conditions
 from .evaluate import draw_samples, evaluate
 from .journal import CHECKPOINT, Journal, format_duration, parse_duration, say
-from .train import Run, train
+from .train import Run, expected_seconds, train
 
 
 def main(argv=None) -> int:
@@ -90,7 +91,9 @@ def train_recipe(args) -> int:
             say(f"'{runs.RUNS / recipe.name}' is taken: this run goes into '{out}' (--resume goes on with the latest)")
     try:
         with runs.locked(out):
-            return _train(recipe, out, settings, resume, _part_runs(recipe, args.part))
+            part_runs = _part_runs(recipe, args.part)
+            _announce(recipe, settings, runs.missing(recipe, settings, part_runs, out))
+            return _train(recipe, out, settings, resume, part_runs)
     finally:
         runs.forget_empty(out)  # of a run that was never begun
 
@@ -175,6 +178,25 @@ def _train(recipe, out, settings, resume, part_runs) -> int:
     return 0
 
 
+def _announce(recipe, settings, missing) -> None:
+    """Says how long all takes, where there is more to train than the recipe itself."""
+    if not missing:
+        return
+    say(f"'{recipe.name}' needs parts that are not trained yet: " + ", then ".join(f"'{part.name}'" for part in missing)
+        + "; timing a few steps of each")
+    dataset, total, told = data.load(settings["data"], size=settings["size"]), 0.0, []
+    for each in (*missing, recipe):
+        own = settings if each is recipe else runs.SETTINGS
+        seconds = own["budget"] or math.inf
+        if own["steps"] or not own["budget"]:
+            rng = backend.rng(0)
+            plan = runs.untrained_plan(each, dataset, rng)
+            seconds = min(seconds, expected_seconds(plan, dataset, rng, own["steps"]))
+        told.append(f"'{each.name}' about {format_duration(seconds)}")
+        total += seconds
+    say(", ".join(told) + f": {format_duration(total)} in all, and the time of the evaluations")
+
+
 def _prepare_parts(recipe, out, settings, part_runs) -> int:
     """Puts the parts that the recipe needs into the run's folder; trains those that nobody has trained yet."""
     for name, needed in recipe.needs.items():
@@ -184,8 +206,7 @@ def _prepare_parts(recipe, out, settings, part_runs) -> int:
         if folder is None:
             part = recipes.find(needed)
             folder = runs.claim(needed)
-            say(f"'{recipe.name}' needs a trained '{needed}': training it first, into '{folder}'; how long it takes is "
-                "said below")
+            say(f"'{recipe.name}' needs a trained '{needed}': training it first, into '{folder}'")
             with runs.locked(folder):
                 same = {key: settings[key] for key in ("data", "size")}
                 status = _train(part, folder, {**runs.SETTINGS, "recipe": needed, **same}, False, {})

@@ -22,7 +22,7 @@ from . import checkpoint, data, recipes
 from .ema import EMA, evaluating
 from .journal import CHECKPOINT, say
 from .nn import Frozen, Module
-from .train import load_weights, read_run
+from .resume import load_weights, read_run
 
 RUNS = Path("runs")
 SETTINGS = {"recipe": None, "data": None, "size": None, "seed": 0, "steps": None, "budget": None,
@@ -187,6 +187,25 @@ def store_part(trained, folder) -> None:
         shutil.copytree(trained.folder / "parts", folder / "parts", dirs_exist_ok=True)
     tensors = checkpoint.add_prefix("model", settled(trained).state_dict())
     checkpoint.save(folder / CHECKPOINT, tensors, trained.metadata)  # last, so that a part that is there is whole
+
+
+def missing(recipe, settings, given=(), folder=None) -> list:
+    """The recipes of parts that are to be trained before this one, in order: those that nobody has trained yet on the
+    data of these settings. given: names of parts that are at hand; folder: of a run, which may hold some."""
+    found = []
+    for name, needed in recipe.needs.items():
+        stored = folder and (Path(folder) / "parts" / name / CHECKPOINT).is_file()
+        if not stored and name not in given and finished_run(needed, settings) is None:
+            part = recipes.find(needed)
+            found += [each for each in (*missing(part, settings), part) if each not in found]
+    return found
+
+
+def untrained_plan(recipe, dataset, rng):
+    """The recipe's plan, on parts that nobody has trained: to see how large it is, and how long it takes."""
+    parts = {name: Frozen(untrained_plan(recipes.find(needed), dataset, backend.rng(1)).model)
+             for name, needed in recipe.needs.items()}
+    return recipe.plan(dataset, rng, **parts)
 
 
 def finished_run(name, settings) -> Path | None:

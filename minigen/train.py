@@ -23,7 +23,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,9 +31,10 @@ from autograd import backend, grad
 
 from . import checkpoint
 from .ema import EMA, evaluating
-from .journal import History, Journal
+from .journal import TIMED_STEPS, History, Journal
 from .nn import Module
 from .optim import clip_factor
+from .resume import load_weights, read_run, require_equal
 
 VALID_EXAMPLES = 500  # of a valid split, for the curves
 
@@ -298,7 +299,7 @@ class Run:
         where = meta["stage"]
         for number in range(1, where["number"] + 1 if where else 0):
             self._enter(number)
-        _require_equal(meta["settings"], self.settings())
+        require_equal(meta["settings"], self.settings())
         load_weights(self.model, self.ema, tensors)
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(checkpoint.with_prefix(f"optimizer.{name}", tensors))
@@ -310,33 +311,6 @@ class Run:
             self._share_limits()
             self.batches.load_state_dict(meta["loader"])
             self._capture()
-
-
-def read_run(path):
-    """A run's checkpoint: (tensors, metadata). ValueError if it is no run's, or holds numbers that are not finite."""
-    tensors, metadata = checkpoint.load(path)
-    where = metadata.get("stage")
-    wrong = [key for key, kind in (("step", int), ("seconds", (int, float)), ("terms", list), ("settings", dict))
-             if not isinstance(metadata.get(key), kind)]
-    wrong += [key for key in ("step", "seconds") if key not in wrong and metadata[key] < 0]
-    if where is not None:
-        keys = "number", "first_step", "first_second"
-        numbers = [where.get(key) for key in keys] if isinstance(where, dict) else [None]
-        wrong += ["stage"] * any(not isinstance(number, (int, float)) or number < 0 for number in numbers)
-    if wrong:
-        raise ValueError(f"'{path}' is damaged, or not a run's checkpoint: {wrong[0]} is "
-                         f"{str(metadata.get(wrong[0]))[:40]}; delete it and train again")
-    for name, array in tensors.items():
-        if array.dtype.kind == "f" and not name.startswith("history") and not np.isfinite(array).all():
-            raise ValueError(f"'{path}' is damaged: {name} holds numbers that are not finite; train again")
-    return tensors, metadata
-
-
-def load_weights(model, ema, tensors) -> None:
-    """Writes a checkpoint's weights into the model, and its averages into ema, an EMA or None."""
-    model.load_state_dict(checkpoint.with_prefix("model", tensors))
-    if ema:
-        ema.load_state_dict(checkpoint.with_prefix("ema", tensors))
 
 
 def train(run, journal=None) -> Run:
@@ -360,29 +334,25 @@ def train(run, journal=None) -> Run:
     return run
 
 
+def expected_seconds(plan, data, rng, steps=None) -> float:
+    """How long the plan takes here, by the median of TIMED_STEPS steps of each of its stages, which spend the plan.
+    steps: of the whole, default: the plan's own."""
+    short = Plan(plan.model, [replace(stage, steps=TIMED_STEPS) for stage in plan.stages])
+    run, seconds = Run(short, data, rng=rng, captured=False), [[] for _ in plan.stages]
+    plan.model.train()
+    while not run.over:
+        began = time.perf_counter()
+        run.advance()
+        seconds[run.number].append(time.perf_counter() - began)
+    share = 1 if steps is None else steps / max(1, plan.steps)
+    return share * sum(stage.steps * statistics.median(each) for stage, each in zip(plan.stages, seconds))
+
+
 def first_batches(data, batch_size) -> list:
     """All of data in batches, but for a rest that does not fill one."""
     size = min(batch_size, len(data))
     batches = data.batches(size, rng=None, shuffle=False)
     return [next(batches) for _ in range(len(batches))]
-
-
-def _require_equal(saved, here):
-    """ValueError that names the first setting that a saved run and this one do not share."""
-    def differences(name, a, b):
-        if isinstance(a, dict) and isinstance(b, dict):
-            for key in {**a, **b}:
-                yield from differences(f"{name} {key}".strip(), a.get(key), b.get(key))
-        elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-            for x, y in zip(a, b):
-                yield from differences(name, x, y)
-        elif a != b:
-            yield f"{name} {a}, this one has {b}"
-
-    found = next(differences("", saved, here), None)
-    if found:
-        raise ValueError(f"cannot resume: the saved run has {found}; go on with the same settings, or begin another "
-                         "run")
 
 
 def _means(rows: list) -> dict:

@@ -44,7 +44,7 @@ FLOORS = [
                                            "minigen/energy/"]),
     ("the noise-prediction loop as CUDA graphs", ["minigen/diffusion/captured/"]),
     ("the models, a paper per file; none imports another", ["minigen/models/"]),
-    ("training: stages, a plan, the one loop", ["minigen/journal", "minigen/train"]),
+    ("training: stages, a plan, the one loop", ["minigen/journal", "minigen/resume", "minigen/train"]),
     ("what is measured on samples, and on codes", ["minigen/judges", "minigen/evaluate", "minigen/probes"]),
     ("recipes: a name for each thing that can be trained", ["minigen/recipes/"]),
     ("runs in their folders, and the command line",

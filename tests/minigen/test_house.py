@@ -6,6 +6,7 @@ leads a sampler. Each trains, is cut and resumed bit for bit, draws, and is eval
 learnt.
 """
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -264,7 +265,9 @@ def call(*args, cwd, **environment):
 def test_a_part_is_trained_on_demand_kept_and_never_moved(tmp_path):
     result = call("train", "on_part", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "'on_part' needs a trained 'tiny': training it first, into 'runs/tiny'; how long it takes is said below" in result.stdout
+    assert "'on_part' needs parts that are not trained yet: 'tiny'; timing a few steps of each" in result.stdout
+    assert re.search(r"'tiny' about 1 s, 'on_part' about 1 s: \d s in all", result.stdout)
+    assert "'on_part' needs a trained 'tiny': training it first, into 'runs/tiny'" in result.stdout
     assert result.stdout.index("one step takes") < result.stdout.index("into 'runs/on_part'")
     tensors, _ = checkpoint.load(tmp_path / "runs/on_part" / CHECKPOINT)
     assert [name for name in tensors if name.startswith("model")] == ["model.gain"]
@@ -275,7 +278,8 @@ def test_a_part_is_trained_on_demand_kept_and_never_moved(tmp_path):
 
     (tmp_path / "runs/tiny").rename(tmp_path / "elsewhere")  # the run's folder is whole
     for command in (("sample", "runs/on_part", "-n", 4), ("train", "on_part", "--resume", "--steps", 30)):
-        assert call(*command, cwd=tmp_path).returncode == 0
+        went_on = call(*command, cwd=tmp_path)
+        assert went_on.returncode == 0 and "not trained yet" not in went_on.stdout
     assert checkpoint.load(tmp_path / "runs/on_part" / CHECKPOINT)[1]["step"] == 30
 
     named = call("train", "on_part", "--part", "mean=elsewhere", cwd=tmp_path)

@@ -14,8 +14,8 @@ from minigen import data
 from minigen.ema import EMA
 from minigen.evaluate import conditions, evaluate
 from minigen.journal import CHECKPOINT
-from minigen.nn import Frozen
 from minigen.recipes import IMAGES, POINTS, TEXTS, catalogue, find, recipe, registry
+from minigen.runs import untrained_plan
 from minigen.train import Run, train
 
 AT_HAND = ["digits", "mnist10k", "critters", POINTS[0], "u1", "qm9"]
@@ -25,13 +25,7 @@ RECIPES = {listed.name: find(listed.name) for listed in LISTED}
 
 def begin(name, at, steps):
     dataset, rng = data.load(at), backend.rng(0)
-    return Run(RECIPES[name].plan(dataset, rng, **parts(name, dataset)), dataset, rng=rng, steps=steps)
-
-
-def parts(name, dataset):
-    """What the recipe needs, untrained."""
-    return {part: Frozen(RECIPES[needed].plan(dataset, backend.rng(1), **parts(needed, dataset)).model)
-            for part, needed in RECIPES[name].needs.items()}
+    return Run(untrained_plan(RECIPES[name], dataset, rng), dataset, rng=rng, steps=steps)
 
 
 @pytest.mark.parametrize("name", RECIPES)

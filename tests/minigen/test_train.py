@@ -21,7 +21,7 @@ from minigen.journal import CHECKPOINT, History, Journal, format_duration, parse
 from minigen.nn import Module
 from minigen.optim import adam, cosine_decay, sgd
 from minigen.player import Player
-from minigen.train import NonFiniteLoss, Plan, Run, Stage, one_stage, train
+from minigen.train import NonFiniteLoss, Plan, Run, Stage, expected_seconds, one_stage, train
 
 RECIPES = runpy.run_path(str(Path(__file__).with_name("tiny_cli.py")))
 CURVES = minigen.journal.plot.curves
@@ -531,6 +531,16 @@ def test_it_says_how_long_the_run_will_take(monkeypatch, capsys):
     run = line_run(clock.model(), steps=1000, budget=61.0)
     assert "57 steps to go, about 57 s" in capsys.readouterr().out
     assert run.batches.count == run.step == 61  # the timed steps are steps of the run
+
+
+def test_how_long_a_plan_takes_is_measured_stage_by_stage(monkeypatch):
+    clock = Clock(monkeypatch)
+    model = clock.model()
+    plan = Plan(model, [Stage("a", model.players, sgd(0.1), 10, 10), Stage("b", model.players, sgd(0.1), 20, 10)])
+    assert expected_seconds(plan, Numbers(), backend.rng(0)) == pytest.approx(30)
+    assert expected_seconds(plan, Numbers(), backend.rng(0), steps=3000) == pytest.approx(3000)
+    assert [stage.steps for stage in plan.stages] == [10, 20]
+    assert expected_seconds(Plan(model), Numbers(), backend.rng(0)) == 0
 
 
 def test_a_model_without_players_has_no_steps(tmp_path):

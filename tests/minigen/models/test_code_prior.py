@@ -180,6 +180,7 @@ def test_in_an_empty_folder_it_trains_its_autoencoder_first(name, short, tmp_pat
     monkeypatch.chdir(tmp_path)
     assert cli.main(["train", name, "--data", "digits"]) == 0
     shown = capsys.readouterr().out
+    assert f"'vqvae' about 1 s, '{name}' about" in shown and " in all, and the time of the evaluations" in shown
     first, second = shown.index(f"'{name}' needs a trained 'vqvae': training it first"), shown.index(f"{name}: ")
     assert first < shown.index("vqvae: ") < second and shown.count("4 steps in") == 2
     assert "used codes" in shown[:second] and "nats/code" in shown[second:]
