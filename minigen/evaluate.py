@@ -74,8 +74,8 @@ def output_space(data):
 
 
 def draw_samples(model, n, rng, path, data, asked=None) -> list:
-    """Draws n samples (None: a good number): images as a grid, a row for each condition; points over those of data;
-    texts as the molecules that they are. Returns them as lines, where they are texts."""
+    """Draws n samples (None: a good number): images as a grid, a row for each condition, beside its words if it is a
+    text; points over those of data; texts as the molecules that they are. Returns them as lines, where they are texts."""
     n = n or default_count(model, data)
     condition = spread(model, data, n, asked)
     samples = model.sample(n, rng, **condition)
@@ -83,8 +83,20 @@ def draw_samples(model, n, rng, path, data, asked=None) -> list:
         return draw_molecules(decode(samples), path)
     if samples.ndim == 2:
         plot.scatter(samples, path, data=data["x"][:2000])
+    elif texts := _row_texts(condition, data, n):
+        plot.captioned(samples, texts, path)
     else:
         plot.grid(samples, path, columns=columns(condition, n))
+    return []
+
+
+def _row_texts(condition, data, n) -> list:
+    """What each row of pictures was told, where that is a text."""
+    for name, entries in condition.items():
+        each = columns(condition, n)
+        if data.spaces[name].is_text and each:
+            names = data.spaces[name].names
+            return [" ".join(names[token] for token in row if names[token]) for row in entries[::each]]
     return []
 
 

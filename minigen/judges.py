@@ -7,6 +7,7 @@ Measures:
                   legibility, classes; and where the model was told a class, how often the classifier sees it
     modes         eight_gaussians: how many modes are covered, how many samples are good
     molecules     qm9: how many lines are molecules, how many of these are different, how many are new
+    shapes        shapes16, shapes32: how often a caption is true of what was drawn for it, and more (shapes_judge.py)
     energy        every set of points or images: are the two alike at all?
 
 Read before this: metrics.py, models/classifiers/cnn.py. Read next: evaluate.py.
@@ -18,6 +19,7 @@ import numpy as np
 
 from . import data
 from .data import EIGHT_CENTRES, EIGHT_SIGMA
+from .data.catalog import CAPTIONED
 from .data.molecules import decode
 from .data.smiles import fingerprint, parse
 from .metrics import (
@@ -34,6 +36,7 @@ from .metrics import (
 )
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
+from .shapes_judge import shape_measures
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
 ORDERS = 4, 7, 11  # of the n-grams beside which drawn molecules are held
@@ -49,6 +52,8 @@ def judge(samples, train, test, condition) -> list:
         return molecule_measures(samples, train)
     x = test.spaces["x"].drawn(test["x"][:len(samples)])
     measures = []
+    if train.name in CAPTIONED:
+        measures += shape_measures(samples, x, test["text"][:len(samples)], condition.get("text"))
     if train.name == "eight_gaussians":
         measures += mode_measures(samples, x, EIGHT_CENTRES, EIGHT_SIGMA)
     if train.name in SHIPPED and min(len(samples), len(x)) >= LEAST:

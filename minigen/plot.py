@@ -45,6 +45,22 @@ def sheets(titled: dict, path) -> None:
     _write(figure, path)
 
 
+def captioned(images, texts, path) -> None:
+    """Draws images (N, C, H, W), values in [0, 1], in as many rows as there are texts, each beside its row."""
+    if not texts or len(images) % len(texts):
+        raise ValueError(f"captioned: {len(images)} images and {len(texts)} texts; give as many images to each text")
+    picture = sheet(images, len(images) // len(texts))
+    high, wide = picture.shape[:2]
+    inches = min(0.9, 9.0 / len(texts))  # of a row
+    figure = _figure(inches * len(texts) * wide / high + 0.07 * max(map(len, texts)), inches * len(texts) + 0.1)
+    axes = figure.add_subplot()
+    axes.imshow(picture, interpolation="nearest")
+    axes.set_yticks((np.arange(len(texts)) + 0.5) * high / len(texts), texts, fontsize=9)
+    axes.tick_params(length=0, bottom=False, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    _write(figure, path)
+
+
 def gif(frames, path, columns=None, seconds=5.0) -> None:
     """Writes a GIF that shows grids of images one after the other, in so many seconds, and the last one longer.
 

@@ -1,4 +1,5 @@
-"""Batches: an endless stream of minibatches over a Dataset, which can be resumed exactly. Together: several at once.
+"""Batches: an endless stream of minibatches over a Dataset, which can be resumed exactly. Drawn: one whose examples are
+made as they are needed. Together: several at once.
 
 Each epoch's order comes from one integer seed drawn from `rng`. So the position of the stream is three integers
 (epoch, position, seed) and not a permutation of the whole data set. Read before this: dataset.py.
@@ -67,6 +68,29 @@ class Batches:
             raise ValueError(f"cannot resume: shuffle={self.shuffle} differs from the saved run's")
         self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
         self._set_order()
+
+
+class Drawn:
+    """Endless iterator over batches that are drawn anew each time, draw(batch_size, rng) -> {column: array}, so that no
+    example is seen twice. All of its state is that of `rng`."""
+
+    def __init__(self, draw, batch_size, rng):
+        self.draw, self.batch_size, self.rng = draw, int(batch_size), rng
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.draw(self.batch_size, self.rng)
+
+    def state_dict(self):
+        return {"batch_size": self.batch_size}
+
+    def load_state_dict(self, state):
+        """ValueError if the state is that of another batch size, or of another kind of stream."""
+        if state != self.state_dict():
+            raise ValueError(f"cannot resume: the saved run's stream was {state}, this one is {self.state_dict()}; use "
+                             "the same data and batch size")
 
 
 class Together:

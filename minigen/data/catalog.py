@@ -8,15 +8,17 @@ import numpy as np
 from . import molecules, own, toys
 from .dataset import SPLITS, Dataset, check_split, describe
 from .images import IMAGE_SETS
+from .shapes.pairs import SIDES, load_shapes
 from .space import Space
 
 TEXT_SETS = ("qm9",)  # of tokens
+CAPTIONED = tuple(SIDES)  # images with captions
 TOY_SIZES = {"train": 20_000, "valid": 5_000, "test": 5_000}
 
 
 def names():
     """Every name that `load` knows, images first."""
-    return [*IMAGE_SETS, *TEXT_SETS, *toys.TOYS]
+    return [*IMAGE_SETS, *CAPTIONED, *TEXT_SETS, *toys.TOYS]
 
 
 def resolve(name) -> str:
@@ -38,8 +40,8 @@ def resolve(name) -> str:
 def load(name, split="train", root=None, size=None):
     """The `split` ("train", "valid", "test") of a data set as a Dataset. Splits are the same every time.
 
-    name: a known name, or the path of a user's own data: see own.py. `digits`, `mnist10k`, `qm9` and the 2-D toys need
-    no network. The others are looked for in the folder `root` (default: the environment variable MINIGEN_DATA), then in
+    name: a known name, or the path of a user's own data: see own.py. Those that are shipped or drawn need no
+    network. The others are looked for in the folder `root` (default: the environment variable MINIGEN_DATA), then in
     the cache, then downloaded once and checked. size: of a user's own images, 32 or "32x48" (height first); they are
     cut to the shape, and resized.
     Raises ValueError for an unknown name or split and for broken files, FileNotFoundError where a file
@@ -53,6 +55,8 @@ def load(name, split="train", root=None, size=None):
         raise ValueError(f"{name} has examples of one size: --size is for images of your own")
     if name in TEXT_SETS:
         return _molecules(name, split)
+    if name in CAPTIONED:
+        return load_shapes(name, split)
     parts = None
     if name in IMAGE_SETS:
         read, levels, source, classes, parts = IMAGE_SETS[name]

@@ -5,7 +5,7 @@ from ..train import one_stage
 from .registry import IMAGES, LABELLED, POINTS, few_levels, recipe
 
 # 3,072 numbers that all look at each other: 15 times the work of 28x28, itself at the limit
-LARGE = "cifar10", "critters", "kinds"
+LARGE = "cifar10", "critters", "kinds", "shapes32"
 
 
 @recipe("each bit from a hidden layer that has seen those before it", "Larochelle & Murray 2011", data="mnist10k")

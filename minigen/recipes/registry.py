@@ -20,11 +20,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..data.catalog import TEXT_SETS
+from ..data.catalog import CAPTIONED, TEXT_SETS
 from ..data.images import IMAGE_SETS
 from ..data.toys import TOYS
 
-IMAGES, POINTS, TEXTS = tuple(IMAGE_SETS), tuple(TOYS), TEXT_SETS  # what a recipe may accept
+IMAGES, POINTS, TEXTS = (*IMAGE_SETS, *CAPTIONED), tuple(TOYS), TEXT_SETS  # what a recipe may accept
 LABELLED = tuple(name for name, images in IMAGE_SETS.items() if images.classes)
 FAMILIES = ("basics", "autoencoders", "codes", "autoregressive", "flows", "adversarial", "energy", "diffusion",
             "classifiers")  # the course's order

@@ -103,6 +103,16 @@ def test_importing_plot_does_not_load_matplotlib():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_captioned_rows_have_their_text_beside_them(drawn, tmp_path):
+    plot.captioned(np.zeros((6, 3, 4, 4)), ["a red square", "two circles"], tmp_path / "rows.png")
+    axes = drawn[0].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a red square", "two circles"]
+    high = axes.images[0].get_array().shape[0]
+    np.testing.assert_allclose(axes.get_yticks(), [high / 4, 3 * high / 4])
+    with pytest.raises(ValueError, match="captioned: 5 images and 2 texts"):
+        plot.captioned(np.zeros((5, 3, 4, 4)), ["a", "b"], tmp_path / "rows.png")
+
+
 def test_gif_plays_every_frame(tmp_path):
     frames = np.random.default_rng(0).random((7, 4, 1, 5, 5))
     plot.gif(frames, tmp_path / "film.gif", seconds=1)

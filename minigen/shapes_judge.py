@@ -1,0 +1,86 @@
+"""What is measured on pictures of captioned shapes: does each show what its caption says?
+
+Every picture is read (data/shapes/reader.py), and a caption's truth is a formula of what was read: nothing is learned,
+so nothing is overlooked that a network would overlook. The columns are those of GenEval (Ghosh et al. 2023), whose
+judges are detectors:
+
+    single object   "a ..."                         colours       "a ..." that names a colour
+    two objects     "a ... a ..."                   position      a place, or a relation other than "and"
+    counting        "two ..."                       attribution   "a ... a ..." that names both shapes and both colours
+
+Beside them stand chance, each picture under the caption of the next, and how the first real pictures of the split do.
+Read before this: data/shapes/captions.py, data/shapes/reader.py. Used by: judges.py.
+"""
+import numpy as np
+
+from .data.shapes.captions import Caption, decode, parse
+from .data.shapes.drawing import COLOURS, SHAPES, SIZES
+from .data.shapes.reader import read
+from .metrics import Measure, mean_interval
+
+REAL = 200  # pictures of the split that are read for comparison
+
+COLUMNS = {  # name -> whether a Caption belongs to it
+    "single object": lambda c: c.form == "one",
+    "two objects": lambda c: c.form == "two",
+    "counting": lambda c: c.form == "many",
+    "colours": lambda c: c.form == "one" and c.kinds[0].colour is not None,
+    "position": lambda c: c.place is not None or c.relation not in (None, "and"),
+    "attribution": lambda c: c.form == "two" and all(None not in kind[:2] for kind in c.kinds)}
+
+
+def shape_measures(samples, x, tokens, told) -> list:
+    """The Measures of samples (N, 3, n, n) on [0, 1].
+
+    told: tokens (N, T) of the caption that each was drawn for; None of a model that is told nothing. x, tokens: real
+    pictures, on [0, 1], and their captions.
+    """
+    readings = [read(sample) for sample in samples]
+    real = [read(picture) for picture in x[:REAL]]
+    flagged, flagged_real = (np.array([bool(each.complaints) for each in some]) for some in (readings, real))
+    flags = Measure("flagged", *mean_interval(flagged), "",
+                    f"share of {len(samples):,} pictures that are no clean scene; real ones: {flagged_real.mean():.3f}")
+    if told is None:
+        return [flags]
+    captions, captions_real = ([parse(text) for text in decode(each)] for each in (told, tokens[:REAL]))
+    true, true_real, chance = (truth(some, all_) for some, all_ in (
+        (captions, readings), (captions_real, real), (captions[1:] + captions[:1], readings)))
+    seen = np.array([not caption.withheld for caption in captions])
+    floor = f"real pictures: {true_real.mean():.3f}, under the next one's caption: {chance.mean():.3f}"
+    measures = [_share("caption accuracy", true[seen], floor), flags,
+                _share("true and not flagged", (true & ~flagged)[seen])]
+    if not seen.all():
+        measures.append(_share("caption accuracy, withheld pairs", true[~seen], "shape and colour never trained on"))
+    for name, belongs in COLUMNS.items():
+        chosen = np.array([belongs(caption) for caption in captions]) & seen
+        if chosen.any():
+            measures.append(_share(name, true[chosen]))
+    return measures
+
+
+def truth(captions, readings) -> np.ndarray:
+    """(N,) bool: whether each Caption holds of the scene that was read beside it."""
+    return np.array([caption.holds(reading.scene, reading.side) for caption, reading in zip(captions, readings)], bool)
+
+
+def _share(name, true, detail=""):
+    return Measure(name, *mean_interval(true), "", f"of {len(true):,}" + (f"; {detail}" if detail else ""))
+
+
+def diversity(caption: Caption, readings) -> dict:
+    """What readings of pictures of one and the same caption do with what it leaves open: name -> entropy over the most
+    that there can be, from 0 (always the same) to 1 (all alike often), over the pictures of which the caption is true.
+
+    A real split's is a little below 1, as few pictures are unevenly spread by chance.
+    """
+    things = [thing for reading in readings if caption.holds(reading.scene, reading.side) for thing in reading.scene
+              if caption.kinds[0].fits(thing)]
+    open_ = [name for name, said in zip(("shape", "colour", "size"), caption.kinds[0]) if said is None]
+    names = {"shape": SHAPES, "colour": COLOURS, "size": SIZES}
+    return {name: _evenness([getattr(thing, name) for thing in things], len(names[name])) for name in open_}
+
+
+def _evenness(values, count):
+    """Entropy of the values' frequencies, over log count; NaN of none."""
+    p = np.bincount(values, minlength=count) / max(1, len(values))
+    return float(-(p[p > 0] * np.log(p[p > 0])).sum() / np.log(count)) if len(values) else float("nan")
