@@ -22,7 +22,7 @@ def evaluate(model, split, rng, train=None) -> list:
 
     train: the Dataset that the model was trained on, for the floor beside the judges' numbers. None leaves judges out,
     as does a model that draws nothing. Judges also see the reconstructions of a model with discrete codes, which are
-    about the best that a prior of these codes can draw.
+    about the best that a prior of these codes can draw, and how a model finds images and captions similar.
     """
     measures = model.measure(split.columns, rng)
     if train is not None and hasattr(model, "sample") and "x" in split.spaces and len(split) > 1:
@@ -31,6 +31,8 @@ def evaluate(model, split, rng, train=None) -> list:
         measures += judges.judge(model.sample(n, rng, **condition), train, split, condition)
     if train is not None and hasattr(model, "codes") and hasattr(model, "reconstruct"):
         measures += judges.judge_reconstructions(model.reconstruct(split["x"][:JUDGED]), train, split)
+    if train is not None and hasattr(model, "similarity"):
+        measures += judges.judge_similarity(model.similarity, split.first(JUDGED))
     return measures
 
 
@@ -75,7 +77,8 @@ def output_space(data):
 
 def draw_samples(model, n, rng, path, data, asked=None) -> list:
     """Draws n samples (None: a good number): images as a grid, a row for each condition, beside its words if it is a
-    text; points over those of data; texts as the molecules that they are. Returns them as lines, where they are texts."""
+    text; points over those of data; texts as the molecules that they are. Returns them as lines, where they are texts.
+    """
     n = n or default_count(model, data)
     condition = spread(model, data, n, asked)
     samples = model.sample(n, rng, **condition)

@@ -36,7 +36,7 @@ from .metrics import (
 )
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
-from .shapes_judge import shape_measures
+from .shapes_judge import retrieval_measures, shape_measures
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
 ORDERS = 4, 7, 11  # of the n-grams beside which drawn molecules are held
@@ -76,6 +76,14 @@ def judge_reconstructions(x_hat, train, test) -> list:
     return [Measure("reconstruction Frechet distance", frechet_distance(drawn, held), None, "",
                     f"N = {n:,} against the same images of the {test.split} split; the training set: "
                     f"{frechet_distance(seen, held):.4g}")]
+
+
+def judge_similarity(similarity, test) -> list:
+    """The Measures of similarity(x, text) -> (N, M) on a data set whose captions can be read off the images; none
+    elsewhere."""
+    if test.name not in CAPTIONED:
+        return []
+    return retrieval_measures(similarity, test["x"], test["text"], test.spaces["x"].drawn(test["x"]))
 
 
 def image_measures(judge, samples, train, test, y=None, split="test") -> list:

@@ -13,12 +13,13 @@ Read before this: data/shapes/captions.py, data/shapes/reader.py. Used by: judge
 """
 import numpy as np
 
-from .data.shapes.captions import Caption, decode, parse
+from .data.shapes.captions import Caption, decode, encode, exchanged, one_changed, parse
 from .data.shapes.drawing import COLOURS, SHAPES, SIZES
 from .data.shapes.reader import read
 from .metrics import Measure, mean_interval
 
 REAL = 200  # pictures of the split that are read for comparison
+AMONG = 100  # captions
 
 COLUMNS = {  # name -> whether a Caption belongs to it
     "single object": lambda c: c.form == "one",
@@ -58,13 +59,61 @@ def shape_measures(samples, x, tokens, told) -> list:
     return measures
 
 
+def retrieval_measures(similarity, x, tokens, pictures) -> list:
+    """The Measures of a model that says how well images and captions agree: similarity(x, tokens) -> (N, M).
+
+    x (N, 3, n, n) in its own units; pictures: the same on [0, 1]; tokens (N, T). Each image looks for its caption among
+    100, and there may be several that are true of it; and says whether its caption is the better of two: of itself and
+    one with a single thing changed, and of itself and one whose two shapes have changed places, a bag of the same
+    words.
+    """
+    captions = [parse(text) for text in decode(tokens)]
+    readings = [read(picture) for picture in pictures]
+    seen = np.array([not caption.withheld for caption in captions])
+    measures = []
+    for name, chosen in (("", seen), (", withheld pairs", ~seen)):
+        rows = np.flatnonzero(chosen)
+        rows = rows[:len(rows) // AMONG * AMONG]
+        own, true = [], []
+        for group in rows.reshape(-1, AMONG):
+            best = similarity(x[group], tokens[group]).argmax(axis=1)
+            own += [captions[i] == captions[group[j]] for i, j in zip(group, best)]
+            true += [captions[group[j]].holds(readings[i].scene, readings[i].side) for i, j in zip(group, best)]
+        if len(rows):
+            chance = f"; chance {1 / AMONG:.2f}"
+            measures += [_share(f"own caption of {AMONG}{name}", np.array(own), f"by cosine{chance}"),
+                         _share(f"true caption of {AMONG}{name}", np.array(true), "read off the image")]
+    better = lambda others: _preferred(similarity, x, tokens, captions, readings, others)
+    swaps = lambda caption: [exchanged(caption)] * bool(exchanged(caption))
+    for name, others, detail in (("one thing changed", one_changed, "the true caption is preferred"),
+                                 ("shapes exchanged", swaps, "preferred to the same words in another order")):
+        right = better(others)
+        if len(right):
+            measures.append(_share(name, right, f"{detail}; chance 0.5"))
+    return measures
+
+
+def _preferred(similarity, x, tokens, captions, readings, others):
+    """For each image and each other caption that is false of it: whether its own is nearer."""
+    right = []
+    for rows in np.array_split(np.arange(len(x)), max(1, len(x) // AMONG)):
+        false = [[other for other in others(captions[i]) if not other.holds(readings[i].scene, readings[i].side)]
+                 for i in rows]
+        told = np.concatenate([tokens[rows], encode([other for some in false for other in some])])
+        cosines = similarity(x[rows], told)  # (rows, rows and all that is false of one of them)
+        owner = np.repeat(np.arange(len(rows)), [len(some) for some in false])
+        right.append(cosines[owner, owner] > cosines[owner, len(rows) + np.arange(len(owner))])
+    return np.concatenate(right)
+
+
 def truth(captions, readings) -> np.ndarray:
     """(N,) bool: whether each Caption holds of the scene that was read beside it."""
     return np.array([caption.holds(reading.scene, reading.side) for caption, reading in zip(captions, readings)], bool)
 
 
 def _share(name, true, detail=""):
-    return Measure(name, *mean_interval(true), "", f"of {len(true):,}" + (f"; {detail}" if detail else ""))
+    share, half = mean_interval(true) if len(true) > 1 else (float(true[0]), None)
+    return Measure(name, share, half, "", f"of {len(true):,}" + (f"; {detail}" if detail else ""))
 
 
 def diversity(caption: Caption, readings) -> dict:

@@ -41,7 +41,7 @@ FLOORS = [
       ["minigen/likelihoods", "minigen/importance", "minigen/perceptual"]),
     ("what the models of a family share", ["minigen/autoencoders/", "minigen/diffusion/", "minigen/flows/",
                                            "minigen/adversarial/", "minigen/autoregressive/", "minigen/quantize/",
-                                           "minigen/energy/"]),
+                                           "minigen/energy/", "minigen/text_to_image/"]),
     ("the noise-prediction loop as CUDA graphs", ["minigen/diffusion/captured/"]),
     ("the models, a paper per file; none imports another", ["minigen/models/"]),
     ("training: stages, a plan, the one loop", ["minigen/journal", "minigen/resume", "minigen/train"]),

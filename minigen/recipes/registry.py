@@ -27,7 +27,7 @@ from ..data.toys import TOYS
 IMAGES, POINTS, TEXTS = (*IMAGE_SETS, *CAPTIONED), tuple(TOYS), TEXT_SETS  # what a recipe may accept
 LABELLED = tuple(name for name, images in IMAGE_SETS.items() if images.classes)
 FAMILIES = ("basics", "autoencoders", "codes", "autoregressive", "flows", "adversarial", "energy", "diffusion",
-            "classifiers")  # the course's order
+            "text_to_image", "classifiers")  # the course's order
 
 _known = {}  # name -> Recipe, of the families that have been imported
 

@@ -16,7 +16,7 @@ square. Who has learned what the words mean can draw one.
 Source: the forms of ShapeWorld (Kuhnle & Copestake 2017), whose captions are formulas too. Symbols: n side of the image
 in pixels, T tokens. Read before this: drawing.py.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +40,7 @@ WORDS = ("a", *NUMBERS.values(), *SIZES, *COLOURS, *SHAPES, "shape", *PLURALS, *
          "below", "and")
 VOCABULARY = ("", *WORDS)  # of the tokens 0, 1, ...; 0 is the rest of a shorter caption
 LONGEST = 10  # words
+T = LONGEST + 1  # tokens, so that every caption ends with a 0
 
 
 class Kind(NamedTuple):
@@ -133,8 +134,8 @@ def _kind(words, nouns):
 
 
 def encode(texts) -> np.ndarray:
-    """Captions as tokens, int64 (N, 10), the rest of each row 0."""
-    tokens = np.zeros((len(texts), LONGEST), np.int64)
+    """Captions as tokens, int64 (N, 11), the rest of each row 0."""
+    tokens = np.zeros((len(texts), T), np.int64)
     for row, text in zip(tokens, texts):
         words = str(text).split()
         row[:len(words)] = [VOCABULARY.index(word) for word in words]
@@ -144,6 +145,41 @@ def encode(texts) -> np.ndarray:
 def decode(tokens) -> list:
     """Tokens (N, T) as texts, whatever they say."""
     return [" ".join(VOCABULARY[token] for token in row if token) for row in np.asarray(tokens)]
+
+
+OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top", "left of": "right of",
+            "right of": "left of", "above": "below", "below": "above"}
+
+
+def one_changed(caption) -> list:
+    """The captions that say one thing otherwise: another shape, colour, size or number, or the opposite place."""
+    found = []
+    for i, kind in enumerate(caption.kinds):
+        for field, names in (("shape", SHAPES), ("colour", COLOURS), ("size", SIZES)):
+            said = getattr(kind, field)
+            for other in range(len(names)) if said is not None else ():
+                if other != said:
+                    kinds = [*caption.kinds]
+                    kinds[i] = kind._replace(**{field: other})
+                    found.append(replace(caption, kinds=tuple(kinds)))
+    if caption.number > 1:
+        found += [replace(caption, number=number) for number in NUMBERS if number != caption.number]
+    if caption.place:
+        found.append(replace(caption, place=OPPOSITE[caption.place]))
+    if caption.relation in OPPOSITE:
+        found.append(replace(caption, relation=OPPOSITE[caption.relation]))
+    return found
+
+
+def exchanged(caption) -> Caption | None:
+    """The caption of two objects whose shapes have changed places: the same words, another scene. None if it does not
+    name two different shapes and two different colours."""
+    if caption.form != "two":
+        return None
+    a, b = caption.kinds
+    if None in (a.shape, b.shape, a.colour, b.colour) or a.shape == b.shape or a.colour == b.colour:
+        return None
+    return replace(caption, kinds=(a._replace(shape=b.shape), b._replace(shape=a.shape)))
 
 
 def draw_pair(n, rng, withheld=False, form=None) -> tuple:

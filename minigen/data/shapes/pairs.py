@@ -1,7 +1,7 @@
 """Pairs of pictures and captions as data sets: shapes16 and shapes32, and a stream of them that never ends.
 
     x       (N, 3, n, n), values 0 .. 255
-    text    tokens (N, 10): the words of the caption, then 0
+    text    tokens (N, 11): the words of the caption, then 0
 
 Splits are drawn with fixed seeds. In the test split every third caption names a pair of shape and colour that is
 withheld from training. A model that sees the same 10,000 pairs again and again learns them by heart: `fresh` is the
@@ -9,6 +9,7 @@ view of a training split that draws every batch anew, at about 0.1 ms a pair.
 
 Read before this: captions.py, ../dataset.py. Used by: catalog.py, recipes/.
 """
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,23 +17,28 @@ import numpy as np
 from ..batches import Drawn
 from ..dataset import SPLITS, Dataset
 from ..space import Space
-from .captions import LONGEST, VOCABULARY, draw_pair, encode
+from .captions import VOCABULARY, T, draw_pair, encode
 from .drawing import render
 
 SIDES = {"shapes16": 16, "shapes32": 32}  # pixels
 SIZES = {"train": 10_000, "valid": 1000, "test": 1500}
-TEXT = Space((LONGEST,), len(VOCABULARY), VOCABULARY)
+TEXT = Space((T,), len(VOCABULARY), VOCABULARY)
 NOTE = "scenes and captions drawn at random"
 
 
 def load_shapes(name, split) -> Dataset:
     """The split of shapes16 or shapes32."""
-    n = SIDES[name]
-    rng = np.random.default_rng([SPLITS.index(split), *name.encode()])
-    pairs = [draw_pair(n, rng, withheld=split == "test" and i % 3 == 2) for i in range(SIZES[split])]
+    n, columns = SIDES[name], _columns_of(name, split)
     detail = "; every third names a pair of shape and colour that is withheld from training" * (split == "test")
-    note = f"{name} {split} split, {len(pairs):,} images 3x{n}x{n} with captions, 256 levels ({NOTE}{detail})"
-    return Dataset(name, split, _columns(pairs, n), {"x": Space((3, n, n), 256), "text": TEXT}, note)
+    note = f"{name} {split} split, {SIZES[split]:,} images 3x{n}x{n} with captions, 256 levels ({NOTE}{detail})"
+    return Dataset(name, split, columns, {"x": Space((3, n, n), 256), "text": TEXT}, note)
+
+
+@functools.cache
+def _columns_of(name, split):
+    rng = np.random.default_rng([SPLITS.index(split), *name.encode()])
+    pairs = [draw_pair(SIDES[name], rng, withheld=split == "test" and i % 3 == 2) for i in range(SIZES[split])]
+    return _columns(pairs, SIDES[name])
 
 
 def _columns(pairs, n):

@@ -1,0 +1,51 @@
+"""TextEncoder: a causal transformer that reads a caption, a vector for each of its words and one for all of it.
+
+    h_0 = token[s] + place                 s: the words, then 0, the end
+    h = transformer(h_0)                   word i has seen the words 0 .. i
+    h[end]                                 the place of the first 0: it has seen all of the caption, and nothing else
+
+Radford et al. 2021 (CLIP), section 2.4: "The activations of the highest layer of the transformer at the [EOS] token are
+treated as the feature representation of the text". What stands after the end is seen by no word before it; a model that
+looks at the words one by one is told by `padding` which they are.
+
+Symbols: N captions, T tokens, D width. Read before this: nn/transformer.py, data/space.py.
+"""
+from autograd.backend import asarray, xp
+
+from ..nn import Embedding, Module, Transformer
+from ..nn.transformer import initialize
+
+
+class TextEncoder(Module):
+    """space: Space of the tokens, (T,). width: D. The other arguments are Transformer's."""
+
+    def __init__(self, space, width=64, blocks=2, heads=4, dropout=0.0, *, rng):
+        if not space.is_text:
+            raise ValueError(f"TextEncoder: the space has shape {space.shape} and {space.levels or 'no'} levels, "
+                             "expected tokens (T,)")
+        self.space, self.width = space, width
+        self.token = Embedding(space.levels, width, rng=rng)
+        self.place = Embedding(space.size, width, rng=rng)
+        self.transformer = Transformer(width, blocks, heads, causal=True, dropout=dropout, rng=rng)
+        for layer in (self.token, self.place):
+            initialize(layer, rng)
+
+    def forward(self, text):
+        """Tokens (N, T) -> Tensor (N, T, D)."""
+        self.space.check(text, "text")
+        return self.transformer(self.token(asarray(text)) + self.place.weight)
+
+    def end(self, text):
+        """What is made of the whole caption: (N, D)."""
+        return self(text)[xp.arange(len(text)), asarray(end_of(text))]
+
+
+def end_of(text):
+    """The place of the first 0 of each row of tokens (N, T); the last place where there is none."""
+    ends = text == 0
+    return ends.argmax(axis=1) + (text.shape[1] - 1) * ~ends.any(axis=1)
+
+
+def padding(text):
+    """(N, T), True at tokens after the end, which are not to be looked at."""
+    return xp.arange(text.shape[1]) > asarray(end_of(text))[:, None]
