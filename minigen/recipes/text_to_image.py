@@ -1,7 +1,8 @@
 """Recipes of models of images and captions."""
-from ..data.shapes.pairs import fresh
-from ..models.text_to_image import CLIP
-from ..optim import adamw, cosine_decay, linear_warmup
+from ..data.shapes.pairs import contrasted, fresh
+from ..models.adversarial import ConvDiscriminator, ConvGenerator
+from ..models.text_to_image import CLIP, MatchingDiscriminator, TextGAN
+from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..train import one_stage
 from .registry import CAPTIONED, recipe
 
@@ -14,3 +15,15 @@ def clip(data, rng):
     return one_stage(model, adamw(linear_warmup(cosine_decay(5e-4), 0.05), weight_decay=0.05), steps=4000,
                      batch_size=128,  # the paper's is 32,768
                      view=fresh)  # no pair comes twice: 10,000 are soon known by heart
+
+
+@recipe("a GAN whose discriminator reads: it sees wrong captions too", "Reed et al. 2016", data="shapes16",
+        accepts=CAPTIONED, needs={"clip": "clip"})
+def text_gan(data, rng, clip):
+    space, D = data.spaces["x"], len(clip.W_t.weight)
+    generator = ConvGenerator(32 + D, space.shape, width=32, rng=rng)
+    discriminator = MatchingDiscriminator(ConvDiscriminator(space.shape, width=32, rng=rng), D, rng=rng)
+    optimizers = {"D": adam(2e-4, betas=(0.5, 0.999)),
+                  "G": adam(1e-3, betas=(0.5, 0.999))}  # the paper has 2e-4 for both, as dcgan's
+    return one_stage(TextGAN(generator, discriminator, space, clip), optimizers, steps=6000, batch_size=64,
+                     ema=(generator, 0.999), view=contrasted)

@@ -10,7 +10,7 @@ view of a training split that draws every batch anew, at about 0.1 ms a pair.
 Read before this: captions.py, ../dataset.py. Used by: catalog.py, recipes/.
 """
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,15 +35,30 @@ def load_shapes(name, split) -> Dataset:
 
 
 @functools.cache
-def _columns_of(name, split):
+def _pairs_of(name, split):
     rng = np.random.default_rng([SPLITS.index(split), *name.encode()])
-    pairs = [draw_pair(SIDES[name], rng, withheld=split == "test" and i % 3 == 2) for i in range(SIZES[split])]
-    return _columns(pairs, SIDES[name])
+    return [draw_pair(SIDES[name], rng, withheld=split == "test" and i % 3 == 2) for i in range(SIZES[split])]
+
+
+@functools.cache
+def _columns_of(name, split):
+    return _columns(_pairs_of(name, split), SIDES[name])
 
 
 def _columns(pairs, n):
     pictures = np.stack([render(scene, n) for _, scene in pairs])
     return {"x": np.rint(255 * pictures).astype(np.uint8), "text": encode([caption for caption, _ in pairs])}
+
+
+def _wrong(pairs, n, rng):
+    """Tokens (N, 11) of a caption for each pair that is false of its scene: that of another random pair."""
+    found = []
+    for _, scene in pairs:
+        caption, _ = draw_pair(n, rng)
+        while caption.holds(scene, n):
+            caption, _ = draw_pair(n, rng)
+        found.append(caption)
+    return encode(found)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -56,9 +71,17 @@ class Fresh(Dataset):
     def draw(self, n, rng) -> dict:
         """n pairs, as columns."""
         side = SIDES[self.name]
-        return _columns([draw_pair(side, rng) for _ in range(n)], side)
+        pairs = [draw_pair(side, rng) for _ in range(n)]
+        return _columns(pairs, side) | ({"wrong": _wrong(pairs, side, rng)} if "wrong" in self.columns else {})
 
 
 def fresh(data) -> Dataset:
     """The view of a Stage that is to see no pair twice. The valid split stays what it is."""
     return Fresh(data.name, data.split, data.columns, data.spaces, data.note) if data.split == "train" else data
+
+
+def contrasted(data) -> Dataset:
+    """`fresh`, with a further column: "wrong", tokens of a caption that is false of the picture."""
+    n, pairs = SIDES[data.name], _pairs_of(data.name, data.split)[:len(data)]
+    wrong = _wrong(pairs, n, np.random.default_rng(0))
+    return fresh(replace(data, columns={**data.columns, "wrong": wrong}, spaces={**data.spaces, "wrong": TEXT}))

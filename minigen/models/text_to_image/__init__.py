@@ -1,2 +1,4 @@
 """Models of images and their captions. Read clip.py first."""
 from .clip import CLIP as CLIP
+from .text_gan import MatchingDiscriminator as MatchingDiscriminator
+from .text_gan import TextGAN as TextGAN
