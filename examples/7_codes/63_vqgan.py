@@ -22,7 +22,7 @@ from minigen.quantize.measures import sharpness_measures
 from minigen.recipes import find
 from minigen.train import Run, one_stage, train
 
-STEPS = 1200  # of the VQ-VAE; the others make as many as take the same time
+STEPS = 3000  # of the VQ-VAE; the others make as many as take the same time
 COST = {"VQ-VAE": 1.0, "VQ-VAE-2": 1.3, "VQ-GAN": 1.0}  # of a step, in those of the VQ-VAE; its batches are the larger
 
 critters, test = data.load("critters"), data.load("critters", "test")
