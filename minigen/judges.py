@@ -8,6 +8,7 @@ Measures:
     modes         eight_gaussians: how many modes are covered, how many samples are good
     molecules     qm9: how many lines are molecules, how many of these are different, how many are new
     shapes        shapes16, shapes32: how often a caption is true of what was drawn for it, and more (shapes_judge.py)
+    slices        colour images: are the patches alike, on each scale (sliced.py)?
     energy        every set of points or images: are the two alike at all?
 
 Read before this: metrics.py, models/classifiers/cnn.py. Read next: evaluate.py.
@@ -37,10 +38,12 @@ from .metrics import (
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
 from .shapes_judge import retrieval_measures, shape_measures
+from .sliced import sliced_distances
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
 ORDERS = 4, 7, 11  # of the n-grams beside which drawn molecules are held
 LEAST = 100  # images from which a classifier's features can be compared: there are 64 of them
+SLICED = 1000  # images at most whose patches are compared
 
 
 def judge(samples, train, test, condition) -> list:
@@ -59,6 +62,8 @@ def judge(samples, train, test, condition) -> list:
     if train.name in SHIPPED and min(len(samples), len(x)) >= LEAST:
         seen = train.spaces["x"].drawn(train["x"][:len(samples)])
         measures += image_measures(pretrained(train.name).judge, samples, seen, x, condition.get("y"), test.split)
+    if train.spaces["x"].is_image and train.spaces["x"].shape[0] == 3 and min(len(samples), len(x)) >= LEAST:
+        measures += sliced_measures(samples, train.spaces["x"].drawn(train["x"][:len(samples)]), x)
     distance = distance_measure(samples, x)
     if train.spaces["x"].is_image and train.name not in SHIPPED:
         distance = replace(distance, detail=f"{distance.detail}; of pixels: no classifier is shipped for these images")
@@ -174,6 +179,14 @@ def _fingerprint(text):
 def known_molecules(name) -> frozenset:
     """The fingerprints of a data set's training split."""
     return frozenset(map(_fingerprint, decode(data.load(name)["x"])))
+
+
+def sliced_measures(samples, train, test) -> list:
+    """The sliced Wasserstein distances of images on [0, 1], level by level, beside those of as many real ones."""
+    n = min(len(samples), len(train), len(test), SLICED)
+    drawn, floor = (sliced_distances(images[:n], test[:n], np.random.default_rng(0)) for images in (samples, train))
+    return [Measure(f"sliced distance, {side} pixels", value, None, "",
+                    f"N = {n:,}; the training set: {floor[side]:.3g}") for side, value in drawn.items()]
 
 
 def distance_measure(samples, x) -> Measure:

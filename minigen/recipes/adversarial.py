@@ -1,8 +1,20 @@
 """Recipes of adversarial models: two players each."""
-from ..models.adversarial import GAN, WGANGP, ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
+from ..models.adversarial import (
+    GAN,
+    WGANGP,
+    ConvDiscriminator,
+    ConvGenerator,
+    MLPDiscriminator,
+    MLPGenerator,
+    ProDiscriminator,
+    ProGAN,
+    ProGenerator,
+)
 from ..optim import adam, cosine_decay
-from ..train import one_stage
+from ..train import Plan, Stage, one_stage
 from .registry import IMAGES, POINTS, recipe
+
+SQUARES = "digits", "faces", "critters", "kinds", "cifar10", "shapes16", "shapes32"  # of 2^k x 2^k pixels
 
 
 @recipe("generative adversarial networks, plain ones", "Goodfellow et al. 2014", data="eight_gaussians",
@@ -41,3 +53,24 @@ def wgan_gp(data, rng):
     generator = ConvGenerator(64, space.shape, width=32, rng=rng)
     return one_stage(WGANGP(generator, critic, space, penalty=10.0), adam(1e-3, betas=(0.0, 0.9)),
                      steps=1000 if data.name == "digits" else 10_000, batch_size=64, ema=(generator, 0.99))
+
+
+@recipe("networks that begin at 4x4 pixels, and grow", "Karras et al. 2018", data="critters", accepts=SQUARES)
+def progan(data, rng):
+    space = data.spaces["x"]
+    generator = ProGenerator(64, space.shape, width=64, rng=rng)  # the paper: 512 and 512
+    model = ProGAN(generator, ProDiscriminator(space.shape, width=64, rng=rng), space)
+    optimizers = adam(1e-3, betas=(0.0, 0.99))
+    return Plan(model, [Stage(name, model.players, optimizers, steps, batch_size=32, begin=begin, ema=(generator, 0.99))
+                        for name, steps, begin in growing(model, space.shape[1], steps=1000)])
+
+
+def growing(model, side, steps) -> list:
+    """(name, steps, begin) of each stage of a model that grows to images of this side: a fade to each resolution, and
+    as many steps at it."""
+    stages, reached = [("4 x 4", steps, None)], 4
+    while reached < side:
+        reached *= 2
+        size = f"{reached} x {reached}"
+        stages += [(f"fade to {size}", steps, model.grow), (size, steps, model.settle)]
+    return stages
