@@ -93,7 +93,7 @@ class ProGenerator(Growing):
 
     def forward(self, z):
         linear, conv = self.blocks[0]
-        h = linear(pixel_norm(as_tensor(z))).reshape(len(z), -1, FIRST, FIRST)
+        h = linear(pixel_norm(as_tensor(z))).reshape(len(z), channels(self.width, 0), FIRST, FIRST)
         h = pixel_norm(act(conv(pixel_norm(act(h)))))
         coarse = h
         for conv1, conv2 in self.blocks[1:]:
