@@ -9,6 +9,8 @@ from ..models.adversarial import (
     ProDiscriminator,
     ProGAN,
     ProGenerator,
+    StyleGAN,
+    StyleGenerator,
 )
 from ..optim import adam, cosine_decay
 from ..train import Plan, Stage, one_stage
@@ -74,3 +76,15 @@ def growing(model, side, steps) -> list:
         size = f"{reached} x {reached}"
         stages += [(f"fade to {size}", steps, model.grow), (size, steps, model.settle)]
     return stages
+
+
+@recipe("the latent sets the style of each layer", "Karras et al. 2019, 2020", data="critters", accepts=SQUARES)
+def stylegan(data, rng):
+    space = data.spaces["x"]
+    generator = StyleGenerator(64, space.shape, width=64, style=64, depth=4, rng=rng)  # the paper: 512, and 8 layers
+    discriminator = ProDiscriminator(space.shape, width=64, rng=rng)
+    while discriminator.side < space.shape[1]:
+        discriminator.grow()
+    # the paper's gamma is 10 at 256 pixels, and less with fewer; few images are soon known by heart
+    model = StyleGAN(generator, discriminator, space, gamma=1.0, augment=len(data) < 5000)
+    return one_stage(model, adam(1e-3, betas=(0.0, 0.99)), steps=3000, batch_size=32, ema=(generator, 0.995))

@@ -1,4 +1,4 @@
-"""Adversarial models. Read implicit.py, gan.py, dcgan.py, wgan_gp.py, progan.py, in this order."""
+"""Adversarial models. Read implicit.py, gan.py, dcgan.py, wgan_gp.py, progan.py, stylegan.py, in this order."""
 from .dcgan import ConvDiscriminator as ConvDiscriminator
 from .dcgan import ConvGenerator as ConvGenerator
 from .gan import GAN as GAN
@@ -7,4 +7,6 @@ from .gan import MLPGenerator as MLPGenerator
 from .progan import ProDiscriminator as ProDiscriminator
 from .progan import ProGAN as ProGAN
 from .progan import ProGenerator as ProGenerator
+from .stylegan import StyleGAN as StyleGAN
+from .stylegan import StyleGenerator as StyleGenerator
 from .wgan_gp import WGANGP as WGANGP
