@@ -1,4 +1,5 @@
 """Recipes of adversarial models: two players each."""
+from ..adversarial.styles import StyleGenerator
 from ..models.adversarial import (
     GAN,
     WGANGP,
@@ -10,7 +11,6 @@ from ..models.adversarial import (
     ProGAN,
     ProGenerator,
     StyleGAN,
-    StyleGenerator,
 )
 from ..optim import adam, cosine_decay
 from ..train import Plan, Stage, one_stage

@@ -8,5 +8,4 @@ from .progan import ProDiscriminator as ProDiscriminator
 from .progan import ProGAN as ProGAN
 from .progan import ProGenerator as ProGenerator
 from .stylegan import StyleGAN as StyleGAN
-from .stylegan import StyleGenerator as StyleGenerator
 from .wgan_gp import WGANGP as WGANGP

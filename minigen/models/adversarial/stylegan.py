@@ -4,16 +4,10 @@ Karras, Laine & Aila, "A Style-Based Generator Architecture for Generative Adver
 (arXiv:1812.04948), figure 1; equations 1 to 3 are its. Sections named 2020 are of "Analyzing and Improving the Image
 Quality of StyleGAN", CVPR 2020.
 
-    w = f(z)                                    mapping network: W need not be a ball, as Z must; rate x 0.01
-    h = a trained constant (w0, 4, 4)           no input at all
-    each layer:   h = conv(h) + B noise         noise: a number for each pixel, B one for each channel
-                  h = AdaIN(act(h), A w)        A: an affine map of w to a scale and a shift of each channel
+    w = f(z),   G(z) = g(w, .., w)              the networks, and eq. 1, are in adversarial/styles.py
 
-    AdaIN(h_i, y) = y_s,i (h_i - mu(h_i)) / sigma(h_i) + y_b,i                                              (eq. 1)
-
-Each AdaIN forgets the statistics that the one before has set: so a style rules one layer only, the coarse ones shape
-and pose, the fine ones colour; and what is random (hair, freckles) need not come from z, as the noise is there. Images
-may so be mixed: coarse styles of one, fine ones of another. In training a share of images is, from a random layer on.
+A style rules one layer only, the coarse ones shape and pose, the fine ones colour: so images may be mixed, the coarse
+styles of one, the fine ones of another. In training a share of the batches is, from a random layer on.
 
     L_D = -V + gamma / 2 E |grad D(x)|^2        V: that of gan.py; R1, at data, every 16th step times 16   (2020, 2.2)
     L_G = nonsaturating + 2 E (|J_w^T y| - a)^2           path lengths, every 4th step times 4             (2020, 3.2)
@@ -25,103 +19,27 @@ odd images and less variety. With few images D sees augmented ones (adversarial/
 
 Deviations: no growing; the images are of pixels, not features of VGG, where path lengths are measured.
 
-Symbols: N images, Z latent, W width of a style, L layers, psi truncation. Read before this: progan.py. Read next:
-latents.py.
+Symbols: N images, Z latent, W width of a style, L layers, psi truncation. Read before this: progan.py,
+adversarial/styles.py. Read next: latents.py.
 """
-import math
-
 import numpy as np
 
-from autograd import as_tensor, instance_norm, leaky_relu, no_grad, parameter, sigmoid, stack, where
-from autograd.backend import asarray, default_dtype, normal, to_numpy, xp
+from autograd import as_tensor, no_grad, sigmoid, where
+from autograd.backend import asarray, default_dtype, to_numpy, xp
 from autograd.backend import rng as new_rng
-from autograd.resample import interpolate
 
 from ...adversarial.augment import augmented
-from ...adversarial.equalized import EqualizedConv2d, EqualizedLinear, pixel_norm
 from ...adversarial.implicit import CHUNK, Implicit
 from ...adversarial.objectives import discriminator_loss, nonsaturating
 from ...adversarial.penalties import path_lengths, r1
 from ...latents import line, slerp
 from ...metrics import Measure, mean_interval
-from ...nn import Module, ModuleList
 from ...nn.chunks import in_chunks
 from ...player import Player
 
-FIRST = 4  # pixels
 LAZY_R1, LAZY_PATH = 16, 4  # every so many steps
 LENGTHS, STYLES = 0.01, 0.005  # how fast the running means of path lengths and of w follow
 STEP, PATHS = 1e-2, 200  # of a path, and how many are measured
-
-
-def act(x):
-    return leaky_relu(x, 0.2)
-
-
-class StyleLayer(Module):
-    """(N, C, H, W), w (N, W) -> (N, O, H, W): AdaIN(act(conv(h) + B noise), A w). conv: None for the first, which takes
-    the constant as it is."""
-
-    def __init__(self, in_channels, out_channels, style, conv=True, *, rng):
-        self.conv = EqualizedConv2d(in_channels, out_channels, 3, rng=rng) if conv else None
-        self.B = parameter(xp.zeros((1, out_channels, 1, 1), default_dtype))
-        self.A = EqualizedLinear(style, 2 * out_channels, gain=1.0, rng=rng)
-
-    def forward(self, h, w, rng):
-        h = self.conv(h) if self.conv else h
-        h = act(h + self.B * asarray(normal(rng, (len(w), 1, *h.shape[2:]))))
-        return self.styled(h, w)
-
-    def styled(self, h, w):
-        """Eq. 1; a style of 0 changes nothing."""
-        N, C = h.shape[:2]
-        y = self.A(w).reshape(N, 2, C, 1, 1)
-        return (1.0 + y[:, 0]) * instance_norm(h) + y[:, 1]
-
-
-class StyleGenerator(Module):
-    """latent: Z. shape: (C, H, W) of square images of 2^k pixels. width: channels at the first two resolutions. style:
-    W. depth: of the mapping network."""
-
-    def __init__(self, latent, shape, width=64, style=64, depth=4, *, rng):
-        C, H, W = shape
-        if H != W or H < 2 * FIRST or H & (H - 1):
-            raise ValueError(f"StyleGenerator: shape is {tuple(shape)}, expected square images whose side is a power "
-                             f"of 2, {2 * FIRST} at least")
-        self.latent, self.shape, self.style = latent, tuple(shape), style
-        sizes = [latent] + [style] * depth
-        self.mapping = ModuleList(EqualizedLinear(a, b, rate=0.01, rng=rng) for a, b in zip(sizes, sizes[1:]))
-        widths = [max(8, width >> max(0, i - 1)) for i in range(int(math.log2(H // FIRST)) + 1)]
-        self.constant = parameter(normal(rng, (1, widths[0], FIRST, FIRST)))
-        self.layers = ModuleList()
-        for number, (coarse, fine) in enumerate(zip([widths[0], *widths], widths)):
-            self.layers.append(StyleLayer(coarse, fine, style, conv=number > 0, rng=rng))
-            self.layers.append(StyleLayer(fine, fine, style, rng=rng))
-        self.to_rgb = EqualizedConv2d(widths[-1], C, 1, gain=1.0, rng=rng)
-        self.register_buffer("w_bar", np.zeros(style, np.float32))
-
-    def styles(self, z):
-        """w (N, W) of z (N, Z)."""
-        w = pixel_norm(as_tensor(z))
-        for layer in self.mapping:
-            w = act(layer(w))
-        return w
-
-    def every_layer(self, w):
-        """w (N, W) as the styles of all layers, (N, L, W)."""
-        return stack([w] * len(self.layers), axis=1)
-
-    def draw(self, w, rng):
-        """Images (N, C, H, W) of styles w (N, L, W), about in [-1, 1]."""
-        h = self.constant * xp.ones((w.shape[0], 1, 1, 1), default_dtype)
-        for i, layer in enumerate(self.layers):
-            if i and i % 2 == 0:
-                h = interpolate(h, scale_factor=2, mode="nearest")
-            h = layer(h, w[:, i], rng)
-        return self.to_rgb(h)
-
-    def forward(self, z, rng):
-        return self.draw(self.every_layer(self.styles(z)), rng)
 
 
 class StyleGAN(Implicit):

@@ -6,9 +6,10 @@ from autograd import Tensor, as_tensor, backend, grad, gradcheck, no_grad, param
 from autograd.backend import asarray, to_numpy
 from minigen.adversarial.augment import augmented, cutout, recoloured, translated
 from minigen.adversarial.penalties import path_lengths, r1
+from minigen.adversarial.styles import StyleGenerator, StyleLayer
 from minigen.data import Dataset, Space
-from minigen.models.adversarial import ProDiscriminator, StyleGAN, StyleGenerator
-from minigen.models.adversarial.stylegan import LAZY_PATH, LAZY_R1, StyleLayer
+from minigen.models.adversarial import ProDiscriminator, StyleGAN
+from minigen.models.adversarial.stylegan import LAZY_PATH, LAZY_R1
 from minigen.optim import adam
 from minigen.train import Run, one_stage, train
 
