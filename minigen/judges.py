@@ -5,6 +5,8 @@ Measures:
 
     classifier    digits, mnist, mnist10k: Frechet and kernel distance, precision and recall, density and coverage,
                   legibility, classes; and where the model was told a class, how often the classifier sees it
+    reader        faces: of which parts and colours a sample is composed, and how near to that it is; and where the
+                  model was told the colour of the hair, how often that is what it drew
     modes         eight_gaussians: how many modes are covered, how many samples are good
     molecules     qm9: how many lines are molecules, how many of these are different, how many are new
     energy        every set of points or images: are the two alike at all?
@@ -18,6 +20,8 @@ import numpy as np
 
 from . import data
 from .data import EIGHT_CENTRES, EIGHT_SIGMA
+from .data.face_reader import read, shows
+from .data.faces import HAIR_COLOURS
 from .data.molecules import decode
 from .data.smiles import fingerprint, parse
 from .metrics import (
@@ -37,6 +41,7 @@ from .models.classifiers.cnn import SHIPPED, pretrained
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
 ORDERS = 4, 7, 11  # of the n-grams beside which drawn molecules are held
+READ, NEAR = 500, 12.0  # faces that are read; a face is what is that near to a composition, root mean square, of 255
 LEAST = 100  # images from which a classifier's features can be compared: there are 64 of them
 
 
@@ -51,6 +56,8 @@ def judge(samples, train, test, condition) -> list:
     measures = []
     if train.name == "eight_gaussians":
         measures += mode_measures(samples, x, EIGHT_CENTRES, EIGHT_SIGMA)
+    if train.name == "faces":
+        measures += face_measures(samples, condition.get("y"))
     if train.name in SHIPPED and min(len(samples), len(x)) >= LEAST:
         seen = train.spaces["x"].drawn(train["x"][:len(samples)])
         measures += image_measures(pretrained(train.name).judge, samples, seen, x, condition.get("y"), test.split)
@@ -104,6 +111,26 @@ def image_measures(judge, samples, train, test, y=None, split="test") -> list:
     if y is not None:
         measures.append(Measure("class accuracy", *mean_interval(p.argmax(axis=1) == y[:n]), "",
                                 f"share in which the classifier sees the class asked for, N = {n:,}"))
+    return measures
+
+
+def face_measures(samples, y=None) -> list:
+    """Measures of drawn faces (N, 3, 16, 16) on [0, 1], by what their nearest compositions are; a real face is its own.
+    y: the colour of hair (N,) that each sample was to have."""
+    samples = 255 * samples[:READ]
+    found, error = read(samples, starts=2)
+    near = error <= NEAR
+    colours = np.bincount(found["hair colour"][near], minlength=len(HAIR_COLOURS))
+    measures = [
+        Measure("distance to a composition", *mean_interval(error), "",
+                f"root mean square, of 255; N = {len(error):,}; real faces: 0.2"),
+        Measure("faces", *mean_interval(near), "", f"share within {NEAR:g} of a composition; real faces: 1.000"),
+        Measure("hair colours", int((colours > 0).sum()), None, "",
+                f"of {len(colours)} among these; counts {' '.join(map(str, colours))}")]
+    if y is not None:
+        right = shows(samples, found, "hair colour", y[:READ])
+        measures.append(Measure("class accuracy", *mean_interval(right), "",
+                                f"share whose nearest composition has the hair asked for, N = {len(right):,}"))
     return measures
 
 
