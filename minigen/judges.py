@@ -9,6 +9,7 @@ Measures:
                   model was told the colour of the hair, how often that is what it drew
     modes         eight_gaussians: how many modes are covered, how many samples are good
     molecules     qm9: how many lines are molecules, how many of these are different, how many are new
+    spread        images of a model that was told a class: are they as different as examples of it?
     energy        every set of points or images: are the two alike at all?
 
 Read before this: metrics.py, models/classifiers/cnn.py. Read next: evaluate.py.
@@ -35,6 +36,7 @@ from .metrics import (
     mean_interval,
     modes,
     precision_recall,
+    spread_within,
 )
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
@@ -61,6 +63,8 @@ def judge(samples, train, test, condition) -> list:
     if train.name in SHIPPED and min(len(samples), len(x)) >= LEAST:
         seen = train.spaces["x"].drawn(train["x"][:len(samples)])
         measures += image_measures(pretrained(train.name).judge, samples, seen, x, condition.get("y"), test.split)
+    if "y" in condition and x.ndim == 4 and min(len(samples), len(x)) >= LEAST:
+        measures.append(spread_measure(samples, x, condition["y"]))
     distance = distance_measure(samples, x)
     if train.spaces["x"].is_image and train.name not in SHIPPED:
         distance = replace(distance, detail=f"{distance.detail}; of pixels: no classifier is shipped for these images")
@@ -112,6 +116,13 @@ def image_measures(judge, samples, train, test, y=None, split="test") -> list:
         measures.append(Measure("class accuracy", *mean_interval(p.argmax(axis=1) == y[:n]), "",
                                 f"share in which the classifier sees the class asked for, N = {n:,}"))
     return measures
+
+
+def spread_measure(samples, x, y) -> Measure:
+    """Whether a model that was told y (N,) draws a class in as many ways as the examples x (N, ...) of the same y."""
+    n = min(len(samples), len(x))
+    return Measure("spread within classes", *spread_within(samples[:n], x[:n], y[:n]), "",
+                   "squared distance of pixels from the mean of their class, over that of examples; 1 if they are alike")
 
 
 def face_measures(samples, y=None) -> list:

@@ -1,8 +1,19 @@
 """Recipes of adversarial models: two players each."""
-from ..models.adversarial import GAN, WGANGP, ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
+from ..models.adversarial import (
+    GAN,
+    WGANGP,
+    Concatenation,
+    ConditionalGAN,
+    ConvDiscriminator,
+    ConvGenerator,
+    InfoGAN,
+    MLPDiscriminator,
+    MLPGenerator,
+    Projection,
+)
 from ..optim import adam, cosine_decay
 from ..train import one_stage
-from .registry import IMAGES, POINTS, recipe
+from .registry import IMAGES, LABELLED, POINTS, recipe
 
 
 @recipe("generative adversarial networks, plain ones", "Goodfellow et al. 2014", data="eight_gaussians",
@@ -41,3 +52,36 @@ def wgan_gp(data, rng):
     generator = ConvGenerator(64, space.shape, width=32, rng=rng)
     return one_stage(WGANGP(generator, critic, space, penalty=10.0), adam(1e-3, betas=(0.0, 0.9)),
                      steps=1000 if data.name == "digits" else 10_000, batch_size=64, ema=(generator, 0.99))
+
+
+@recipe("both players are told the class", "Mirza & Osindero 2014", accepts=LABELLED)
+def conditional_gan(data, rng):
+    (C, *size), K = data.spaces["x"].shape, data.spaces["y"].levels
+    return _conditional(data, Concatenation(ConvDiscriminator((C + K, *size), width=32, rng=rng), K), rng)
+
+
+@recipe("the same, with the class as a direction among D's features", "Miyato & Koyama 2018", accepts=LABELLED)
+def projection_gan(data, rng):
+    network = ConvDiscriminator(data.spaces["x"].shape, width=32, rng=rng)
+    return _conditional(data, Projection(network, data.spaces["y"].levels, rng=rng), rng)
+
+
+def _conditional(data, discriminator, rng):
+    """Networks and learning rates as those of `dcgan`."""
+    space, K = data.spaces["x"], data.spaces["y"].levels
+    generator = ConvGenerator(64 + K, space.shape, width=32, rng=rng)
+    model = ConditionalGAN(generator, discriminator, space, K)
+    optimizers = {"D": adam(2e-4, betas=(0.5, 0.999)), "G": adam(1e-3, betas=(0.5, 0.999))}
+    return one_stage(model, optimizers, steps=3000 if data.name == "digits" else 20_000, batch_size=64,
+                     ema=(generator, 0.99))
+
+
+@recipe("some latents are codes that the images must show", "Chen et al. 2016")
+def infogan(data, rng):
+    """Ten categories and two uniform codes; learning rates as in the paper."""
+    space = data.spaces["x"]
+    generator = ConvGenerator(62 + 10 + 2, space.shape, width=32, rng=rng)
+    model = InfoGAN(generator, ConvDiscriminator(space.shape, width=32, rng=rng), space, rng=rng)
+    optimizers = {"D": adam(2e-4, betas=(0.5, 0.999)), "G": adam(1e-3, betas=(0.5, 0.999))}
+    return one_stage(model, optimizers, steps=3000 if data.name == "digits" else 20_000, batch_size=64,
+                     ema=(generator, 0.99))

@@ -1,7 +1,13 @@
-"""Adversarial models. Read implicit.py, gan.py, dcgan.py, wgan_gp.py, in this order."""
+"""Adversarial models. Read implicit.py, gan.py, dcgan.py, wgan_gp.py, conditional_gan.py,
+infogan.py, in this order."""
+from .conditional_gan import ACGAN as ACGAN
+from .conditional_gan import ConditionalGAN as ConditionalGAN
+from .conditional_gan import Concatenation as Concatenation
+from .conditional_gan import Projection as Projection
 from .dcgan import ConvDiscriminator as ConvDiscriminator
 from .dcgan import ConvGenerator as ConvGenerator
 from .gan import GAN as GAN
 from .gan import MLPDiscriminator as MLPDiscriminator
 from .gan import MLPGenerator as MLPGenerator
+from .infogan import InfoGAN as InfoGAN
 from .wgan_gp import WGANGP as WGANGP
