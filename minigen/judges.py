@@ -7,6 +7,7 @@ Measures:
                   legibility, classes; and where the model was told a class, how often the classifier sees it
     reader        faces: of which parts and colours a sample is composed, and how near to that it is; and where the
                   model was told the colour of the hair, how often that is what it drew
+    pairs         emoji, and others that were translated of a source: how near the sample is to the true picture
     modes         eight_gaussians: how many modes are covered, how many samples are good
     molecules     qm9: how many lines are molecules, how many of these are different, how many are new
     spread        images of a model that was told a class: are they as different as examples of it?
@@ -35,7 +36,10 @@ from .metrics import (
     legible,
     mean_interval,
     modes,
+    nearest_is_own,
     precision_recall,
+    ratio_interval,
+    saturation,
     spread_within,
 )
 from .models.basics import NGram
@@ -65,6 +69,8 @@ def judge(samples, train, test, condition) -> list:
         measures += image_measures(pretrained(train.name).judge, samples, seen, x, condition.get("y"), test.split)
     if "y" in condition and x.ndim == 4 and min(len(samples), len(x)) >= LEAST:
         measures.append(spread_measure(samples, x, condition["y"]))
+    if "source" in condition and len(x) > 1:
+        measures += pair_measures(samples, x, train.spaces["x"].drawn(train["x"]))
     distance = distance_measure(samples, x)
     if train.spaces["x"].is_image and train.name not in SHIPPED:
         distance = replace(distance, detail=f"{distance.detail}; of pixels: no classifier is shipped for these images")
@@ -118,15 +124,32 @@ def image_measures(judge, samples, train, test, y=None, split="test") -> list:
     return measures
 
 
+def pair_measures(samples, x, train) -> list:
+    """Measures of translated images (N, C, H, W) against the true ones x (N, C, H, W), all on [0, 1]. train: images of
+    the training set, whose median is the best guess without a source."""
+    n = min(len(samples), len(x))
+    samples, x = samples[:n], x[:n]
+    L1 = lambda guess: abs(x - guess).mean(axis=(1, 2, 3))
+    measures = [
+        Measure("L1", *mean_interval(L1(samples)), "", f"to the true image, of 1; white {L1(1.0).mean():.3f}, the "
+                f"median of the training set {L1(np.median(train, axis=0)).mean():.3f}"),
+        Measure("top-1", *mean_interval(nearest_is_own(samples, x)), "",
+                f"share nearer to its own true image than to all of the {n:,}; chance {1 / n:.3f}")]
+    if x.shape[1] == 3:
+        measures.append(Measure("saturation", *ratio_interval(saturation(samples), saturation(x)), "",
+                                f"over that of the true images, {saturation(x).mean():.3f}"))
+    return measures
+
+
 def spread_measure(samples, x, y) -> Measure:
     """Whether a model that was told y (N,) draws a class in as many ways as the examples x (N, ...) of the same y."""
     n = min(len(samples), len(x))
     return Measure("spread within classes", *spread_within(samples[:n], x[:n], y[:n]), "",
-                   "squared distance of pixels from the mean of their class, over that of examples; 1 if they are alike")
+                   "squared distance from the mean of the class, over that of examples; 1 if they are alike")
 
 
 def face_measures(samples, y=None) -> list:
-    """Measures of drawn faces (N, 3, 16, 16) on [0, 1], by what their nearest compositions are; a real face is its own.
+    """Measures of drawn faces (N, 3, 16, 16) on [0, 1], by their nearest compositions; that of a real face is itself.
     y: the colour of hair (N,) that each sample was to have."""
     samples = 255 * samples[:READ]
     found, error = read(samples, starts=2)

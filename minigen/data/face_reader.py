@@ -13,7 +13,7 @@ and the squared error of each variant in each colour comes from three sums over 
 
 The best of them is taken, and the next part has its turn, until nothing changes. That may be a place where two parts
 would have to change at once, glasses and the eyes behind them: a search that ends far from the face begins anew,
-somewhere else. (Hair and beard have one colour: then B and K depend on c too, which adds to W_v.)
+with other eyes. (Hair and beard have one colour: then B and K depend on c too, which adds to W_v.)
 
 A drawn face is read like a real one. How far it is from its nearest composition says how much of a face it is; and it
 shows what was asked for if a composition that has it is as near as the nearest: hair under a hat has any colour.
@@ -27,7 +27,7 @@ from .faces import COLOURS, PARTS, SIZE, compose, counts, draw_attributes, edite
 
 COLOUR_OF = {part: colour for colour, painted in COLOURS.items() for part in painted}
 ORDER = ("head", "clothes", "hair", "hat", "glasses", "eyes", "beard", "mouth", "accessories")  # of the search
-STARTS, SWEEPS = 6, 8  # of a search, and in it over all parts, at most
+STARTS, SWEEPS = 12, 8  # of a search, and in it over all parts, at most
 ENOUGH = 0.6  # root mean square, of 255: it is found; what is rounded to integers is 0.2 away
 CHUNK = 100  # faces that are read at a time
 
@@ -44,6 +44,7 @@ def read(x, starts=STARTS):
         left = np.flatnonzero(error > ENOUGH)
         for rows in (left[i : i + CHUNK] for i in range(0, len(left), CHUNK)):
             begin = draw_attributes(len(rows), rng)
+            begin["eyes"][:] = 1 + start % 12  # each in turn: the glasses are sought first, over these
             if start == 0:  # with nothing that not every face has
                 begin = edited(begin, **{part: 0 for part, share in PARTS.items() if share < 1})
             attributes, distance = _descend(x[rows].transpose(0, 2, 3, 1), begin)

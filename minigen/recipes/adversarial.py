@@ -1,4 +1,8 @@
 """Recipes of adversarial models: two players each."""
+from functools import partial
+
+from ..adversarial.patch import PatchDiscriminator
+from ..adversarial.translators import UNetTranslator
 from ..models.adversarial import (
     GAN,
     WGANGP,
@@ -9,8 +13,10 @@ from ..models.adversarial import (
     InfoGAN,
     MLPDiscriminator,
     MLPGenerator,
+    Pix2Pix,
     Projection,
 )
+from ..nn import GroupNorm
 from ..optim import adam, cosine_decay
 from ..train import one_stage
 from .registry import IMAGES, LABELLED, POINTS, recipe
@@ -85,3 +91,16 @@ def infogan(data, rng):
     optimizers = {"D": adam(2e-4, betas=(0.5, 0.999)), "G": adam(1e-3, betas=(0.5, 0.999))}
     return one_stage(model, optimizers, steps=3000 if data.name == "digits" else 20_000, batch_size=64,
                      ema=(generator, 0.99))
+
+
+@recipe("drawings into pictures, by a distance and a discriminator of patches", "Isola et al. 2017", data="emoji",
+        accepts=("emoji",))
+def pix2pix(data, rng):
+    source, space = data.spaces["source"], data.spaces["x"]
+    generator = UNetTranslator(source.shape, space.shape, width=32, rng=rng)
+    # normalized within an image, as G is; the paper has batches of one, for which that is the same
+    D = PatchDiscriminator((source.shape[0] + space.shape[0], *space.shape[1:]), width=32, halvings=1,
+                           norm=partial(GroupNorm, 8), rng=rng)
+    model = Pix2Pix(generator, D, source, space)
+    optimizers = {"D": adam(2e-4, betas=(0.5, 0.999)), "G": adam(cosine_decay(1e-3), betas=(0.5, 0.999))}
+    return one_stage(model, optimizers, steps=1000, batch_size=16)

@@ -23,8 +23,10 @@ from pathlib import Path
 from ..data.catalog import TEXT_SETS
 from ..data.images import IMAGE_SETS
 from ..data.toys import TOYS
+from ..data.translations import TRANSLATION_SETS
 
 IMAGES, POINTS, TEXTS = tuple(IMAGE_SETS), tuple(TOYS), TEXT_SETS  # what a recipe may accept
+TRANSLATIONS = tuple(TRANSLATION_SETS)
 LABELLED = tuple(name for name, images in IMAGE_SETS.items() if images.classes)
 FAMILIES = ("basics", "autoencoders", "codes", "autoregressive", "flows", "adversarial", "energy", "diffusion",
             "classifiers")  # the course's order

@@ -15,7 +15,7 @@ from minigen.ema import EMA
 from minigen.evaluate import conditions, evaluate
 from minigen.journal import CHECKPOINT
 from minigen.nn import Frozen
-from minigen.recipes import IMAGES, POINTS, TEXTS, catalogue, find, recipe, registry
+from minigen.recipes import IMAGES, POINTS, TEXTS, TRANSLATIONS, catalogue, find, recipe, registry
 from minigen.train import Run, train
 
 AT_HAND = ["digits", "mnist10k", "critters", POINTS[0], "u1", "qm9"]
@@ -38,7 +38,7 @@ def parts(name, dataset):
 def test_recipe(name):
     known = RECIPES[name]
     assert name == known.name and name.isidentifier()
-    assert known.data in known.accepts and set(known.accepts) <= {*IMAGES, *POINTS, *TEXTS}
+    assert known.data in known.accepts and set(known.accepts) <= {*IMAGES, *TRANSLATIONS, *POINTS, *TEXTS}
     assert known.summary and known.paper and known.family in registry.FAMILIES
     with pytest.raises(dataclasses.FrozenInstanceError):
         known.data = "digits"

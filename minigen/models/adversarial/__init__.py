@@ -1,8 +1,7 @@
-"""Adversarial models. Read implicit.py, gan.py, dcgan.py, wgan_gp.py, conditional_gan.py,
-infogan.py, in this order."""
+"""Adversarial models. Read gan.py, dcgan.py, wgan_gp.py, conditional_gan.py, infogan.py, pix2pix.py, in this order."""
 from .conditional_gan import ACGAN as ACGAN
-from .conditional_gan import ConditionalGAN as ConditionalGAN
 from .conditional_gan import Concatenation as Concatenation
+from .conditional_gan import ConditionalGAN as ConditionalGAN
 from .conditional_gan import Projection as Projection
 from .dcgan import ConvDiscriminator as ConvDiscriminator
 from .dcgan import ConvGenerator as ConvGenerator
@@ -10,4 +9,5 @@ from .gan import GAN as GAN
 from .gan import MLPDiscriminator as MLPDiscriminator
 from .gan import MLPGenerator as MLPGenerator
 from .infogan import InfoGAN as InfoGAN
+from .pix2pix import Pix2Pix as Pix2Pix
 from .wgan_gp import WGANGP as WGANGP

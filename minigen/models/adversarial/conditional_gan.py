@@ -4,11 +4,11 @@ Mirza & Osindero, "Conditional Generative Adversarial Nets", 2014 (arXiv:1411.17
 
     V(D, G) = E_data[log D(x | y)] + E_z[log(1 - D(G(z | y) | y))]                                         (eq. 2)
 
-D judges pairs: data is (x, its y), a sample (G(z | y), the same y). So G must not only draw what could be data, but what
-goes with y; if D were not told y, nothing would ask for that. How D is told makes a difference:
+D judges pairs: data is (x, its y), a sample (G(z | y), the same y). So G must not only draw what could be data, but
+what goes with y; if D were not told y, nothing would ask for that. How D is told makes a difference:
 
-    Concatenation    y is one more input: a map of ones among K maps of zeros, beside the image           (Mirza)
-    Projection       a(x, y) = V_y . phi(x) + psi(phi(x)),   phi: D's features          Miyato & Koyama, ICLR 2018, eq. 3
+    Concatenation    y is one more input: a map of ones among K maps of zeros, beside the image         (Mirza)
+    Projection       a(x, y) = V_y . phi(x) + psi(phi(x)),  phi: D's features         Miyato & Koyama, ICLR 2018, eq. 3
 
 The second follows from the optimal logit, log p(x | y) / q(x | y), if the log-probabilities of classes are linear in
 phi. The ACGAN (Odena, Olah & Shlens, ICML 2017) does not tell D, but has it name the class, and G draw what is named:
@@ -112,8 +112,8 @@ class Concatenation(Module):
 
 
 class Projection(Module):
-    """D(x | y) by eq. 3 of Miyato & Koyama. network: with `shape`, `features`, from examples to phi (N, D), and `logit`,
-    the Linear psi; classes: K."""
+    """D(x | y) by eq. 3 of Miyato & Koyama. network: with `shape`, `features`, from examples to phi (N, D), and
+    `logit`, the Linear psi. classes: K."""
 
     def __init__(self, network, classes, *, rng):
         self.network, self.shape = network, network.shape

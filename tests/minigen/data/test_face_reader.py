@@ -67,9 +67,9 @@ def test_what_is_no_face_is_far_from_all():
 
 def test_a_search_that_begins_once_gets_caught():
     """The trap: one start ends, now and then, at glasses that are none; the starts that follow find the face."""
-    _, x = real(250, seed=8)
+    _, x = real(200, seed=8)
     once = read(x, starts=1)[1]
-    assert 0.3 < once.max() and 0.004 < (once > 1).mean() < 0.06
+    assert 3 <= (once > 1).sum() < 20
     assert read(x[once > 1], starts=STARTS)[1].max() < 0.3
 
 
