@@ -7,7 +7,8 @@ Measures:
                   legibility, classes; and where the model was told a class, how often the classifier sees it
     reader        faces: of which parts and colours a sample is composed, and how near to that it is; and where the
                   model was told the colour of the hair, how often that is what it drew
-    pairs         emoji, and others that were translated of a source: how near the sample is to the true picture
+    pairs         emoji, face_edits, glyphs: how near the translation is to the true picture; of faces, which edits
+                  were made
     modes         eight_gaussians: how many modes are covered, how many samples are good
     molecules     qm9: how many lines are molecules, how many of these are different, how many are new
     spread        images of a model that was told a class: are they as different as examples of it?
@@ -26,6 +27,7 @@ from .data.face_reader import read, shows
 from .data.faces import HAIR_COLOURS
 from .data.molecules import decode
 from .data.smiles import fingerprint, parse
+from .data.translations import HAIR
 from .metrics import (
     Measure,
     class_histogram,
@@ -70,11 +72,21 @@ def judge(samples, train, test, condition) -> list:
     if "y" in condition and x.ndim == 4 and min(len(samples), len(x)) >= LEAST:
         measures.append(spread_measure(samples, x, condition["y"]))
     if "source" in condition and len(x) > 1:
-        measures += pair_measures(samples, x, train.spaces["x"].drawn(train["x"]))
+        source = test.spaces["source"].drawn(condition["source"][:len(x)])
+        measures += pair_measures(samples, x, train.spaces["x"].drawn(train["x"]), source=source)
+    if train.name == "face_edits" and len(x) > 1:
+        measures += edit_measures(samples, test)
     distance = distance_measure(samples, x)
     if train.spaces["x"].is_image and train.name not in SHIPPED:
         distance = replace(distance, detail=f"{distance.detail}; of pixels: no classifier is shipped for these images")
     return [*measures, distance]
+
+
+def judge_translations(samples, pairs) -> list:
+    """The Measures of translations (N, C, H, W) of the images a of pairs, an Unpaired that is aligned, into those of b,
+    beside what a itself would have: the floor of doing nothing."""
+    a, b = (pairs.spaces[name].drawn(pairs[name][:len(samples)]) for name in "ab")
+    return pair_measures(samples, b, b, "all", a)
 
 
 def judge_reconstructions(x_hat, train, test) -> list:
@@ -124,21 +136,44 @@ def image_measures(judge, samples, train, test, y=None, split="test") -> list:
     return measures
 
 
-def pair_measures(samples, x, train) -> list:
-    """Measures of translated images (N, C, H, W) against the true ones x (N, C, H, W), all on [0, 1]. train: images of
-    the training set, whose median is the best guess without a source."""
+def pair_measures(samples, x, others, named="the training set", source=None) -> list:
+    """Measures of translated images (N, C, H, W) against the true ones x (N, C, H, W), all on [0, 1]. others: images
+    whose median is the best guess without a source, of a set that is named so. source: what was translated; where it
+    has the shape of x, that is the floor of doing nothing."""
     n = min(len(samples), len(x))
     samples, x = samples[:n], x[:n]
     L1 = lambda guess: abs(x - guess).mean(axis=(1, 2, 3))
     measures = [
-        Measure("L1", *mean_interval(L1(samples)), "", f"to the true image, of 1; white {L1(1.0).mean():.3f}, the "
-                f"median of the training set {L1(np.median(train, axis=0)).mean():.3f}"),
+        Measure("L1", *mean_interval(L1(samples)), "", f"to the true image, of 1; white {L1(1.0).mean():.4f}, the "
+                f"median of {named} {L1(np.median(others, axis=0)).mean():.4f}"),
         Measure("top-1", *mean_interval(nearest_is_own(samples, x)), "",
                 f"share nearer to its own true image than to all of the {n:,}; chance {1 / n:.3f}")]
-    if x.shape[1] == 3:
-        measures.append(Measure("saturation", *ratio_interval(saturation(samples), saturation(x)), "",
-                                f"over that of the true images, {saturation(x).mean():.3f}"))
+    colour = x.shape[1] == 3
+    strength = saturation if colour else lambda images: (1 - images).mean(axis=(1, 2, 3))
+    measures.append(Measure("saturation" if colour else "ink", *ratio_interval(strength(samples), strength(x)), "",
+                            f"over that of the true images, {strength(x).mean():.3f}"))
+    if source is not None and source.shape[1:] == x.shape[1:]:
+        floors = pair_measures(source, x, others, named)
+        measures = [replace(measure, detail=f"{measure.detail}; the source as it is: {floor.value:.4f}")
+                    for measure, floor in zip(measures, floors)]
     return measures
+
+
+def edit_measures(samples, test) -> list:
+    """Whether edited faces (N, 3, 16, 16) on [0, 1] show the labels that they were to have, by the exact reader. Those
+    that were to change, and those that were to stay, apart: who does nothing has all of the latter."""
+    samples = 255 * samples[:READ]
+    edit, labels = (test[name][:len(samples)] for name in ("edit", "labels"))
+    found, _ = read(samples, starts=2)
+    hair = np.array([HAIR_COLOURS.index(colour) for colour in HAIR])[edit[:, :len(HAIR)].argmax(axis=1)]
+    right = np.stack([shows(samples, found, "hair colour", hair), (found["glasses"] > 0) == edit[:, -2],
+                      (found["hat"] > 0) == edit[:, -1]], axis=1)
+    changed = np.stack([(edit != labels)[:, :len(HAIR)].any(axis=1), *(edit != labels)[:, len(HAIR):].T], axis=1)
+    each = " ".join(f"{right[:, j][changed[:, j]].mean():.3f}" for j in range(3) if changed[:, j].any())
+    return [Measure(name, *mean_interval(right[which]), "",
+                    f"share of {which.sum():,} labels that were to {what}{more}")
+            for name, which, what, more in (("edits made", changed, "change", f"; hair, glasses, hat {each}"),
+                                            ("others kept", ~changed, "stay", "")) if which.sum() > 1]
 
 
 def spread_measure(samples, x, y) -> Measure:

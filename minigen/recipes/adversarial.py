@@ -2,7 +2,7 @@
 from functools import partial
 
 from ..adversarial.patch import PatchDiscriminator
-from ..adversarial.translators import UNetTranslator
+from ..adversarial.translators import ResNetTranslator, UNetTranslator
 from ..models.adversarial import (
     GAN,
     WGANGP,
@@ -10,14 +10,17 @@ from ..models.adversarial import (
     ConditionalGAN,
     ConvDiscriminator,
     ConvGenerator,
+    CycleGAN,
     InfoGAN,
     MLPDiscriminator,
     MLPGenerator,
     Pix2Pix,
     Projection,
+    StarDiscriminator,
+    StarGAN,
 )
-from ..nn import GroupNorm
-from ..optim import adam, cosine_decay
+from ..nn import GroupNorm, InstanceNorm2d
+from ..optim import adam, cosine_decay, linear_decay
 from ..train import one_stage
 from .registry import IMAGES, LABELLED, POINTS, recipe
 
@@ -104,3 +107,28 @@ def pix2pix(data, rng):
     model = Pix2Pix(generator, D, source, space)
     optimizers = {"D": adam(2e-4, betas=(0.5, 0.999)), "G": adam(cosine_decay(1e-3), betas=(0.5, 0.999))}
     return one_stage(model, optimizers, steps=1000, batch_size=16)
+
+
+@recipe("two sets of images without pairs, translated there and back", "Zhu et al. 2017", data="glyphs",
+        accepts=("glyphs",))
+def cyclegan(data, rng):
+    a, b = data.spaces["a"], data.spaces["b"]
+    (C_a, *_), (C_b, *_) = a.shape, b.shape
+    G, F = (ResNetTranslator(c_in, c_out, width=16, rng=rng) for c_in, c_out in ((C_a, C_b), (C_b, C_a)))
+    norm = partial(InstanceNorm2d, affine=True)
+    D_a, D_b = (PatchDiscriminator(space.shape, width=32, halvings=1, norm=norm, rng=rng) for space in (a, b))
+    # the paper has 2e-4, and a hundred times the steps
+    slow, fast = (adam(linear_decay(rate), betas=(0.5, 0.999)) for rate in (5e-4, 1e-3))
+    return one_stage(CycleGAN(G, F, D_a, D_b, a, b), {"D_a": slow, "D_b": slow, "G and F": fast}, steps=1200,
+                     batch_size=16)
+
+
+@recipe("one translator for all edits, told the labels that an image is to have", "Choi et al. 2018", data="face_edits",
+        accepts=("face_edits",))
+def stargan(data, rng):
+    space, labels = data.spaces["x"], data.spaces["labels"]
+    C, K = space.shape[0], labels.size
+    G = ResNetTranslator(C + K, C, width=16, rng=rng)
+    model = StarGAN(G, StarDiscriminator(space.shape, K, width=32, rng=rng), space, labels)
+    # the paper has 1e-4, and two hundred times the steps
+    return one_stage(model, adam(linear_decay(1e-3), betas=(0.5, 0.999)), steps=1000, batch_size=16)
