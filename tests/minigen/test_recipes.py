@@ -12,13 +12,13 @@ import pytest
 from autograd import backend
 from minigen import data
 from minigen.ema import EMA
-from minigen.evaluate import conditions, evaluate
+from minigen.evaluate import conditions, evaluate, output_space
 from minigen.journal import CHECKPOINT
 from minigen.nn import Frozen
 from minigen.recipes import IMAGES, POINTS, TEXTS, TRANSLATIONS, catalogue, find, recipe, registry
 from minigen.train import Run, train
 
-AT_HAND = ["digits", "mnist10k", "critters", POINTS[0], "u1", "qm9"]
+AT_HAND = ["digits", "mnist10k", "critters", *TRANSLATIONS, POINTS[0], "u1", "qm9"]
 LISTED = [listed for listed in catalogue() if listed.family in registry.FAMILIES]  # other tests register more
 RECIPES = {listed.name: find(listed.name) for listed in LISTED}
 
@@ -81,7 +81,7 @@ def test_recipe_trains_resumes_samples_and_is_evaluated(name, at, tmp_path):
             assert array.tobytes() == resumed.model.state_dict()[key].tobytes(), key
 
     dataset, rng = run.data, backend.rng(0)
-    space = dataset.spaces["x"]
+    space = output_space(dataset)
     with run.evaluating():
         if hasattr(run.model, "sample"):
             told = {name: dataset[name][:5] for name in conditions(run.model)}
