@@ -49,7 +49,7 @@ from .models.classifiers.cnn import SHIPPED, pretrained
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
 ORDERS = 4, 7, 11  # of the n-grams beside which drawn molecules are held
-READ, NEAR = 500, 12.0  # faces that are read; a face is what is that near to a composition, root mean square, of 255
+READ, NEAR = 300, 12.0  # faces that are read; a face is what is that near to a composition, root mean square, of 255
 LEAST = 100  # images from which a classifier's features can be compared: there are 64 of them
 
 

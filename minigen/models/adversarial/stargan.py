@@ -96,8 +96,8 @@ class StarGAN(Module):
 
     def edit(self, x, labels):
         """G(x, c): the labels (N, K) as maps beside x (N, C, H, W)."""
-        x = as_tensor(x)
-        maps = broadcast_to(as_tensor(labels).reshape(len(x), -1, 1, 1), (len(x), self.labels.size, *x.shape[2:]))
+        x, (N, K) = as_tensor(x), labels.shape
+        maps = broadcast_to(as_tensor(labels).reshape(N, K, 1, 1), (N, K, *x.shape[2:]))
         return self.G(concatenate([x, maps], axis=1))
 
     def sample(self, n, rng, source, edit):
