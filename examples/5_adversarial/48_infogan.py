@@ -14,7 +14,7 @@ from minigen import data, plot, recipes
 from minigen.metrics import purity
 from minigen.train import Run, train
 
-STEPS, SEEDS, K = 2000, 3, 10
+STEPS, SEEDS, K = 1500, 3, 10
 
 digits, test = data.load("digits"), data.load("digits", "test")
 pixels, held = (digits.spaces["x"].rows(split["x"]) for split in (digits, test))

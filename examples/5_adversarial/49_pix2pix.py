@@ -13,7 +13,7 @@ from minigen import data, plot, recipes
 from minigen.judges import pair_measures
 from minigen.train import Run, train
 
-STEPS, SHOWN = 800, 16
+STEPS, SHOWN = 600, 16
 
 emoji, test = data.load("emoji"), data.load("emoji", "test")
 x, true = (split.spaces["x"].drawn(split["x"]) for split in (emoji, test))

@@ -1,7 +1,8 @@
 """Networks that translate: an image in, an image of the same height and width out.
 
     UNetTranslator      (C_s, H, W) -> halved until 2 pixels are left, and doubled as often, with a bridge at each size
-    ResNetTranslator    (C_s, H, W) -> halved once or twice, then blocks x + f(x), then doubled as often
+    ResNetTranslator    (C_s, H, W) -> halved once or twice, then blocks x + f(x), then doubled as often; the last layer
+                        sees the source again (not in the paper: in so small images halving loses too much)
 
 The bridges bring the lines of a drawing straight to the picture, so that only what is between them has to be found. The
 U-Net has no way to say the same twice in different words, but for dropout: half of its innermost channels are left out
@@ -83,10 +84,10 @@ class ResNetTranslator(Module):
             self.net.append(doubled)
             for layer in _normalized(Conv2d(width * 2 ** (i + 1), width * 2**i, 3, padding=1, rng=rng)):
                 self.net.append(layer)
-        self.net.append(Conv2d(width, C, 5, padding=2, rng=rng))
+        self.last = Conv2d(width + C_s, C, 5, padding=2, rng=rng)
 
     def forward(self, x):
-        return tanh(self.net(x))
+        return tanh(self.last(concatenate([self.net(x), x], axis=1)))
 
 
 class Residual(Module):
