@@ -10,8 +10,8 @@ at random. That is its noise, and is there whenever an image is drawn, not in tr
 as an argument. (Noise as a further input it would learn to ignore: Isola et al., section 3.2.1.)
 
 In both each image is normalized by itself, in groups of channels or each channel by its own. With the statistics of a
-batch a picture would depend on what else is translated at the time; and with an instance norm at a map of one pixel
-nothing would be left: x - mean is 0 there. So no map is of fewer than 2 x 2.
+batch a picture would depend on what else is translated at the time. An instance norm of a map of one pixel would be
+0 / 0; so no map is of fewer than 2 x 2.
 
 Sources: Isola et al. 2017, appendix 6.1.1 (U-Net, with 4 x 4 filters); Johnson, Alahi & Fei-Fei 2016, and Zhu et al.
 2017, appendix 7.2 (residual). Symbols: N images, C_s C channels of source and image, H W size, w width.
