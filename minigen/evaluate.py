@@ -20,6 +20,8 @@ EACH = 8  # samples for each condition in a picture
 def evaluate(model, split, rng, train=None) -> list:
     """The Measures of a model on a split of its data: its own, and its judges'.
 
+    Images that were translated without pairs are held against the truth, where the split has one.
+
     train: the Dataset that the model was trained on, for the floor beside the judges' numbers. None leaves judges out,
     as does a model that draws nothing. Judges also see the reconstructions of a model with discrete codes, which are
     about the best that a prior of these codes can draw, and how a model finds images and captions similar.
@@ -29,6 +31,8 @@ def evaluate(model, split, rng, train=None) -> list:
         n = min(len(split), getattr(model, "judged", JUDGED))
         condition = {name: split[name][:n] for name in conditions(model)}
         measures += judges.judge(model.sample(n, rng, **condition), train, split, condition)
+    if train is not None and getattr(split, "aligned", False) and len(split) > 1:
+        measures += judges.judge_translations(model.sample(len(split), rng, a=split["a"]), split)
     if train is not None and hasattr(model, "codes") and hasattr(model, "reconstruct"):
         measures += judges.judge_reconstructions(model.reconstruct(split["x"][:JUDGED]), train, split)
     if train is not None and hasattr(model, "similarity"):

@@ -5,10 +5,15 @@ Measures:
 
     classifier    digits, mnist, mnist10k: Frechet and kernel distance, precision and recall, density and coverage,
                   legibility, classes; and where the model was told a class, how often the classifier sees it
+    reader        faces: of which parts and colours a sample is composed, and how near to that it is; and where the
+                  model was told the colour of the hair, how often that is what it drew
+    pairs         emoji, face_edits, glyphs: how near the translation is to the true picture; of faces, which edits
+                  were made
     modes         eight_gaussians: how many modes are covered, how many samples are good
     molecules     qm9: how many lines are molecules, how many of these are different, how many are new
     shapes        shapes16, shapes32: how often a caption is true of what was drawn for it, and more (shapes_judge.py)
     slices        colour images: are the patches alike, on each scale (sliced.py)?
+    spread        images of a model that was told a class: are they as different as examples of it?
     energy        every set of points or images: are the two alike at all?
 
 Read before this: metrics.py, models/classifiers/cnn.py. Read next: evaluate.py.
@@ -21,8 +26,11 @@ import numpy as np
 from . import data
 from .data import EIGHT_CENTRES, EIGHT_SIGMA
 from .data.catalog import CAPTIONED
+from .data.face_reader import read, shows
+from .data.faces import HAIR_COLOURS
 from .data.molecules import decode
 from .data.smiles import fingerprint, parse
+from .data.translations import HAIR
 from .metrics import (
     Measure,
     class_histogram,
@@ -33,7 +41,11 @@ from .metrics import (
     legible,
     mean_interval,
     modes,
+    nearest_is_own,
     precision_recall,
+    ratio_interval,
+    saturation,
+    spread_within,
 )
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
@@ -42,6 +54,7 @@ from .sliced import sliced_distances
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
 ORDERS = 4, 7, 11  # of the n-grams beside which drawn molecules are held
+READ, NEAR = 300, 12.0  # faces that are read; a face is what is that near to a composition, root mean square, of 255
 LEAST = 100  # images from which a classifier's features can be compared: there are 64 of them
 SLICED = 1000  # images at most whose patches are compared
 
@@ -59,15 +72,31 @@ def judge(samples, train, test, condition) -> list:
         measures += shape_measures(samples, x, test["text"][:len(samples)], condition.get("text"))
     if train.name == "eight_gaussians":
         measures += mode_measures(samples, x, EIGHT_CENTRES, EIGHT_SIGMA)
+    if train.name == "faces":
+        measures += face_measures(samples, condition.get("y"))
     if train.name in SHIPPED and min(len(samples), len(x)) >= LEAST:
         seen = train.spaces["x"].drawn(train["x"][:len(samples)])
         measures += image_measures(pretrained(train.name).judge, samples, seen, x, condition.get("y"), test.split)
     if train.spaces["x"].is_image and train.spaces["x"].shape[0] == 3 and min(len(samples), len(x)) >= LEAST:
         measures += sliced_measures(samples, train.spaces["x"].drawn(train["x"][:len(samples)]), x)
+    if "y" in condition and x.ndim == 4 and min(len(samples), len(x)) >= LEAST:
+        measures.append(spread_measure(samples, x, condition["y"]))
+    if "source" in condition and len(x) > 1:
+        source = test.spaces["source"].drawn(condition["source"][:len(x)])
+        measures += pair_measures(samples, x, train.spaces["x"].drawn(train["x"]), source=source)
+    if train.name == "face_edits" and len(x) > 1:
+        measures += edit_measures(samples, test)
     distance = distance_measure(samples, x)
     if train.spaces["x"].is_image and train.name not in SHIPPED:
         distance = replace(distance, detail=f"{distance.detail}; of pixels: no classifier is shipped for these images")
     return [*measures, distance]
+
+
+def judge_translations(samples, pairs) -> list:
+    """The Measures of translations (N, C, H, W) of the images a of pairs, an Unpaired that is aligned, into those of b,
+    beside what a itself would have: the floor of doing nothing."""
+    a, b = (pairs.spaces[name].drawn(pairs[name][:len(samples)]) for name in "ab")
+    return pair_measures(samples, b, b, "all", a)
 
 
 def judge_reconstructions(x_hat, train, test) -> list:
@@ -122,6 +151,73 @@ def image_measures(judge, samples, train, test, y=None, split="test") -> list:
     if y is not None:
         measures.append(Measure("class accuracy", *mean_interval(p.argmax(axis=1) == y[:n]), "",
                                 f"share in which the classifier sees the class asked for, N = {n:,}"))
+    return measures
+
+
+def pair_measures(samples, x, others, named="the training set", source=None) -> list:
+    """Measures of translated images (N, C, H, W) against the true ones x (N, C, H, W), all on [0, 1]. others: images
+    whose median is the best guess without a source, of a set that is named so. source: what was translated; where it
+    has the shape of x, that is the floor of doing nothing."""
+    n = min(len(samples), len(x))
+    samples, x = samples[:n], x[:n]
+    L1 = lambda guess: abs(x - guess).mean(axis=(1, 2, 3))
+    measures = [
+        Measure("L1", *mean_interval(L1(samples)), "", f"to the true image, of 1; white {L1(1.0).mean():.4f}, the "
+                f"median of {named} {L1(np.median(others, axis=0)).mean():.4f}"),
+        Measure("top-1", *mean_interval(nearest_is_own(samples, x)), "",
+                f"share nearer to its own true image than to all of the {n:,}; chance {1 / n:.3f}")]
+    colour = x.shape[1] == 3
+    strength = saturation if colour else lambda images: (1 - images).mean(axis=(1, 2, 3))
+    measures.append(Measure("saturation" if colour else "ink", *ratio_interval(strength(samples), strength(x)), "",
+                            f"over that of the true images, {strength(x).mean():.3f}"))
+    if source is not None and source.shape[1:] == x.shape[1:]:
+        floors = pair_measures(source, x, others, named)
+        measures = [replace(measure, detail=f"{measure.detail}; the source as it is: {floor.value:.4f}")
+                    for measure, floor in zip(measures, floors)]
+    return measures
+
+
+def edit_measures(samples, test) -> list:
+    """Whether edited faces (N, 3, 16, 16) on [0, 1] show the labels that they were to have, by the exact reader. Those
+    that were to change, and those that were to stay, apart: who does nothing has all of the latter."""
+    samples = 255 * samples[:READ]
+    edit, labels = (test[name][:len(samples)] for name in ("edit", "labels"))
+    found, _ = read(samples, starts=2)
+    hair = np.array([HAIR_COLOURS.index(colour) for colour in HAIR])[edit[:, :len(HAIR)].argmax(axis=1)]
+    right = np.stack([shows(samples, found, "hair colour", hair), (found["glasses"] > 0) == edit[:, -2],
+                      (found["hat"] > 0) == edit[:, -1]], axis=1)
+    changed = np.stack([(edit != labels)[:, :len(HAIR)].any(axis=1), *(edit != labels)[:, len(HAIR):].T], axis=1)
+    each = " ".join(f"{right[:, j][changed[:, j]].mean():.3f}" for j in range(3) if changed[:, j].any())
+    return [Measure(name, *mean_interval(right[which]), "",
+                    f"share of {which.sum():,} labels that were to {what}{more}")
+            for name, which, what, more in (("edits made", changed, "change", f"; hair, glasses, hat {each}"),
+                                            ("others kept", ~changed, "stay", "")) if which.sum() > 1]
+
+
+def spread_measure(samples, x, y) -> Measure:
+    """Whether a model that was told y (N,) draws a class in as many ways as the examples x (N, ...) of the same y."""
+    n = min(len(samples), len(x))
+    return Measure("spread within classes", *spread_within(samples[:n], x[:n], y[:n]), "",
+                   "squared distance from the mean of the class, over that of examples; 1 if they are alike")
+
+
+def face_measures(samples, y=None) -> list:
+    """Measures of drawn faces (N, 3, 16, 16) on [0, 1], by their nearest compositions; that of a real face is itself.
+    y: the colour of hair (N,) that each sample was to have."""
+    samples = 255 * samples[:READ]
+    found, error = read(samples, starts=2)
+    near = error <= NEAR
+    colours = np.bincount(found["hair colour"][near], minlength=len(HAIR_COLOURS))
+    measures = [
+        Measure("distance to a composition", *mean_interval(error), "",
+                f"root mean square, of 255; N = {len(error):,}; real faces: 0.2"),
+        Measure("faces", *mean_interval(near), "", f"share within {NEAR:g} of a composition; real faces: 1.000"),
+        Measure("hair colours", int((colours > 0).sum()), None, "",
+                f"of {len(colours)} among these; counts {' '.join(map(str, colours))}")]
+    if y is not None:
+        right = shows(samples, found, "hair colour", y[:READ])
+        measures.append(Measure("class accuracy", *mean_interval(right), "",
+                                f"share whose nearest composition has the hair asked for, N = {len(right):,}"))
     return measures
 
 

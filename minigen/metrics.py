@@ -179,7 +179,40 @@ def class_histogram(probabilities):
     return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
 
 
+def spread_within(drawn, real, y) -> tuple[float, float]:
+    """(ratio, half width): the mean squared distance of drawn images (N, ...) from the mean of their class, over that
+    of real ones of the same classes y (N,). 1 for the real distribution, less where each class is drawn alike."""
+    distances = [np.zeros(len(y)), np.zeros(len(y))]
+    for distance, x in zip(distances, (drawn, real)):
+        rows = np.asarray(x, np.float64).reshape(len(y), -1)
+        for k in np.unique(y):
+            distance[y == k] = ((rows[y == k] - rows[y == k].mean(axis=0)) ** 2).sum(axis=1)
+    return ratio_interval(*distances)
+
+
+def purity(clusters, y):
+    """Whether each example is of the commonest class in its cluster, (N,) booleans. clusters, y: integers (N,)."""
+    clusters, y = np.asarray(clusters), np.asarray(y)
+    right = np.zeros(len(y), bool)
+    for cluster in np.unique(clusters):
+        inside = clusters == cluster
+        right[inside] = y[inside] == np.bincount(y[inside]).argmax()
+    return right
+
+
+def nearest_is_own(drawn, true):
+    """Whether each drawn image (N, ...) is nearer to its own true one (N, ...) than to all others, (N,) booleans."""
+    drawn, true = (np.asarray(x, np.float64).reshape(len(x), -1) for x in (drawn, true))
+    return cdist(drawn, true, "sqeuclidean").argmin(axis=1) == np.arange(len(drawn))
+
+
 # Images by themselves
+
+
+def saturation(images):
+    """The mean difference of the largest and the smallest channel of each image (N, 3, H, W): (N,). Grays have 0."""
+    images = np.asarray(images, np.float64)
+    return (images.max(axis=1) - images.min(axis=1)).mean(axis=(1, 2))
 
 
 def gradient_energy(images):

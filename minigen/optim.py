@@ -247,6 +247,13 @@ def cosine_decay(lr, final=0.0):
     return partial(_half_cosine, lr, final)
 
 
+def linear_decay(lr, after=0.5):
+    """lr until this share of the training is over, then falling to 0 along a line."""
+    if not 0.0 <= after < 1.0:
+        raise ValueError(f"linear_decay: after is {after}, expected a part of the training, from 0 to below 1")
+    return partial(_line, lr, after)
+
+
 def linear_warmup(schedule, share):
     """Another schedule (or a number), multiplied by what rises from 0 to 1 in the first share of the training."""
     if not 0.0 < share <= 1.0:
@@ -263,6 +270,10 @@ def _steps(lr, at, factor, done):
 
 def _half_cosine(lr, final, done):
     return final + 0.5 * (lr - final) * (1.0 + math.cos(math.pi * done))
+
+
+def _line(lr, after, done):
+    return lr * min(1.0, (1.0 - done) / (1.0 - after))
 
 
 def _warmed_up(schedule, share, done):

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from . import molecules, own, toys
+from . import molecules, own, toys, translations
 from .dataset import SPLITS, Dataset, check_split, describe
 from .images import IMAGE_SETS
 from .shapes.pairs import SIDES, load_shapes
@@ -18,7 +18,7 @@ TOY_SIZES = {"train": 20_000, "valid": 5_000, "test": 5_000}
 
 def names():
     """Every name that `load` knows, images first."""
-    return [*IMAGE_SETS, *CAPTIONED, *TEXT_SETS, *toys.TOYS]
+    return [*IMAGE_SETS, *CAPTIONED, *translations.TRANSLATION_SETS, *TEXT_SETS, *toys.TOYS]
 
 
 def resolve(name) -> str:
@@ -40,9 +40,9 @@ def resolve(name) -> str:
 def load(name, split="train", root=None, size=None):
     """The `split` ("train", "valid", "test") of a data set as a Dataset. Splits are the same every time.
 
-    name: a known name, or the path of a user's own data: see own.py. Those that are shipped or drawn need no
-    network. The others are looked for in the folder `root` (default: the environment variable MINIGEN_DATA), then in
-    the cache, then downloaded once and checked. size: of a user's own images, 32 or "32x48" (height first); they are
+    name: a known name, or the path of a user's own data: see own.py. Those that are shipped or drawn need no network.
+    The others are looked for in the folder `root` (default: the environment variable MINIGEN_DATA), then in the cache,
+    then downloaded once and checked. size: of a user's own images, 32 or "32x48" (height first); they are
     cut to the shape, and resized.
     Raises ValueError for an unknown name or split and for broken files, FileNotFoundError where a file
     can be had from nowhere.
@@ -53,6 +53,8 @@ def load(name, split="train", root=None, size=None):
         return own.load_own(name, split, size)
     if size is not None:
         raise ValueError(f"{name} has examples of one size: --size is for images of your own")
+    if name in translations.TRANSLATION_SETS:
+        return translations.load(name, split)
     if name in TEXT_SETS:
         return _molecules(name, split)
     if name in CAPTIONED:

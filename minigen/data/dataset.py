@@ -87,13 +87,15 @@ class Dataset:
 class Unpaired:
     """Two or more sets whose examples have nothing to do with each other: sets, name -> Dataset with a column x.
 
-    The x of set a is column "a", its y column "a_y". The sets may differ in size; the smallest counts.
+    The x of set a is column "a", its y column "a_y". The sets may differ in size; the smallest counts. aligned: row i
+    of all sets is the same thing, after all: a truth for those who judge, on which nobody trains.
     """
 
     name: str
     split: str
     sets: dict
     note: str
+    aligned: bool = False
 
     def __len__(self):
         return min(map(len, self.sets.values()))

@@ -23,8 +23,10 @@ from pathlib import Path
 from ..data.catalog import CAPTIONED, TEXT_SETS
 from ..data.images import IMAGE_SETS
 from ..data.toys import TOYS
+from ..data.translations import TRANSLATION_SETS
 
 IMAGES, POINTS, TEXTS = (*IMAGE_SETS, *CAPTIONED), tuple(TOYS), TEXT_SETS  # what a recipe may accept
+TRANSLATIONS = tuple(TRANSLATION_SETS)
 LABELLED = tuple(name for name, images in IMAGE_SETS.items() if images.classes)
 FAMILIES = ("basics", "autoencoders", "codes", "autoregressive", "flows", "adversarial", "energy", "diffusion",
             "text_to_image", "classifiers")  # the course's order

@@ -5,7 +5,15 @@ import pytest
 from minigen import data
 from minigen.data import EIGHT_CENTRES, EIGHT_SIGMA
 from minigen.data.molecules import encode
-from minigen.judges import LEAST, distance_measure, image_measures, judge, judge_reconstructions, mode_measures
+from minigen.judges import (
+    LEAST,
+    distance_measure,
+    face_measures,
+    image_measures,
+    judge,
+    judge_reconstructions,
+    mode_measures,
+)
 from minigen.metrics import frechet_distance
 from minigen.models.classifiers import pretrained
 
@@ -160,3 +168,21 @@ def test_molecules_are_judged_by_all_three_at_once():
         {"valid": 3 / 5, "unique": 1 / 3, "novel": 0}, abs=1e-9)
     assert molecule_figures(["CCCCCCCCCCCC", "FFF"]) == {"valid": 0.5, "unique": 1, "novel": 1}
     assert molecule_figures(["((", "1"]) == {"valid": 0, "unique": 0, "novel": 0}
+
+
+# Faces
+
+
+def test_the_reader_of_faces_as_a_judge():
+    """Real faces are all faces, of all colours, each with its own; told wrong, or half of one and half of another, or
+    of one colour only, they are found out."""
+    test = data.load("faces", "test")
+    x, y = test["x"][:80] / 255, test["y"][:80]
+    distance, are, colours, right = face_measures(x, y)
+    assert (are.value, colours.value, right.value) == (1, 11, 1) and distance.value < 0.3
+    assert face_measures(x[:40], (y[:40] + 1) % 11)[-1].value < 0.2  # where a hat hides the hair, all are right
+    assert face_measures((x[:40] + x[40:]) / 2)[1].value < 0.2
+    one = face_measures(x[y == 3], y[y == 3])
+    assert one[-1].value == 1 and one[2].value <= 3
+    assert [m.name for m in judge(x[:20], test, test, {"y": y[:20]})][:4] == [
+        "distance to a composition", "faces", "hair colours", "class accuracy"]

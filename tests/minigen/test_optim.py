@@ -287,6 +287,7 @@ def test_a_parameter_without_gradient_stays_as_it_is(name):
     (optim.step_decay(0.8, at=(0.5, 0.75), factor=0.5), {0: 0.8, 0.49: 0.8, 0.5: 0.4, 0.74: 0.4, 0.75: 0.2, 1: 0.2}),
     (optim.cosine_decay(0.8), {0: 0.8, 0.5: 0.4, 1: 0.0}),
     (optim.cosine_decay(0.9, final=0.1), {0: 0.9, 0.25: 0.5 + 0.4 * math.sqrt(0.5), 0.5: 0.5, 1: 0.1}),
+    (optim.linear_decay(0.8), {0: 0.8, 0.5: 0.8, 0.75: 0.4, 1: 0.0}),
     (optim.linear_warmup(0.8, 0.25), {0: 0.0, 0.125: 0.4, 0.25: 0.8, 1: 0.8}),
     (optim.linear_warmup(optim.step_decay(0.8, (0.1,), 0.5), 0.2), {0: 0.0, 0.05: 0.2, 0.1: 0.2, 0.2: 0.4, 1: 0.4}),
 ])

@@ -12,9 +12,9 @@ import pytest
 from autograd import backend
 from minigen import data
 from minigen.ema import EMA
-from minigen.evaluate import conditions, evaluate
+from minigen.evaluate import conditions, evaluate, output_space
 from minigen.journal import CHECKPOINT
-from minigen.recipes import IMAGES, POINTS, TEXTS, catalogue, find, recipe, registry
+from minigen.recipes import IMAGES, POINTS, TEXTS, TRANSLATIONS, catalogue, find, recipe, registry
 from minigen.runs import untrained_plan
 from minigen.train import Run, train
 
@@ -34,7 +34,7 @@ def begin(name, at, steps):
 def test_recipe(name):
     known = RECIPES[name]
     assert name == known.name and name.isidentifier()
-    assert known.data in known.accepts and set(known.accepts) <= {*IMAGES, *POINTS, *TEXTS}
+    assert known.data in known.accepts and set(known.accepts) <= {*IMAGES, *TRANSLATIONS, *POINTS, *TEXTS}
     assert known.summary and known.paper and known.family in registry.FAMILIES
     with pytest.raises(dataclasses.FrozenInstanceError):
         known.data = "digits"
@@ -79,17 +79,18 @@ def test_recipe_trains_resumes_samples_and_is_evaluated(name, at, tmp_path):
             assert array.tobytes() == resumed.model.state_dict()[key].tobytes(), key
 
     dataset, rng, drawn = run.data, backend.rng(0), []
-    space, draws = dataset.spaces["x"], hasattr(run.model, "sample")
+    space, draws = output_space(dataset), hasattr(run.model, "sample")
     with run.evaluating():
         if draws:
             inner = run.model.sample
             run.model.sample = lambda *args, **told: drawn.append(inner(*args, **told)) or drawn[-1]
         measures = evaluate(run.model, dataset.first(5), rng, dataset)
         if draws:
-            none = {name: dataset[name][:0] for name in conditions(run.model)}
+            told = {name: dataset[name][:5] for name in conditions(run.model)}
+            drawn = drawn or [inner(5, rng, **told)]  # what it draws may be judged otherwise
+            none = {name: entries[:0] for name, entries in told.items()}
             assert inner(0, rng, **none).shape == (0, *space.shape)
     assert measures and all(np.isfinite(measure.value) for measure in measures)
-    assert draws == bool(drawn)
     for samples in drawn:
         assert isinstance(samples, np.ndarray) and samples.shape == (5, *space.shape)
         assert np.isfinite(samples).all() and (not space.is_image or 0 <= samples.min() <= samples.max() <= 1)

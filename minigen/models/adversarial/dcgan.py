@@ -80,8 +80,12 @@ class ConvDiscriminator(Module):
         he = lambda shape: init.kaiming_normal(shape, a=SLOPE, rng=rng)
         draw_weights(self, he if norm is None else lambda shape: init.normal(shape, std=STD, rng=rng))
 
+    def features(self, x):
+        """The last feature map, (N, D): what the logit is linear in."""
+        return flatten(self.net(x), 1)
+
     def forward(self, x):
-        return self.logit(flatten(self.net(x), 1))[:, 0]
+        return self.logit(self.features(x))[:, 0]
 
 
 def image_sizes(name, shape):

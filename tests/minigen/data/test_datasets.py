@@ -63,7 +63,8 @@ def test_independent_pixels_on_digits_reach_the_published_figure():
 
 
 @pytest.mark.parametrize("name, sizes", [("digits", (1000, 350, 447)), ("mnist10k", (8000, 1000, 1000)),
-                                         ("critters", (3200, 400, 400)), ("kinds", (3456, 432, 432)), ("faces", (10_000, 1000, 1000))])
+                                         ("critters", (3200, 400, 400)), ("kinds", (3456, 432, 432)), ("faces", (10_000, 1000, 1000)),
+                                         ("emoji", (1138, 126, 316)), ("face_edits", (4000, 500, 500))])
 def test_splits_have_their_sizes(name, sizes):
     assert tuple(len(data.load(name, split)) for split in data.SPLITS) == sizes
 
@@ -71,11 +72,13 @@ def test_splits_have_their_sizes(name, sizes):
 def test_shipped_files_are_small_and_attributed():
     files = {path.name: path for path in images.SHIPPED.iterdir()}
     assert set(files) == {"digits.npz", "mnist10k.npz", "critters.npz", "kinds.npz", "faces.npz", "qm9.npz",
-                          "ATTRIBUTION.md"}
+                          "emoji.npz", "ATTRIBUTION.md"}
     assert all(path.stat().st_size < 2e6 for path in files.values())
     assert all(name in files["ATTRIBUTION.md"].read_text() for name in files if name.endswith("npz"))
     assert "CC BY 4.0" in files["ATTRIBUTION.md"].read_text()
-    assert "Copyright (c) 2024 Raghu" in files["ATTRIBUTION.md"].read_text()  # the notice that MIT asks for
+    for holder in "2024 Raghu", "Microsoft Corporation":  # the notices that MIT asks for
+        assert f"Copyright (c) {holder}" in files["ATTRIBUTION.md"].read_text()
+    assert files["ATTRIBUTION.md"].read_text().count("THE SOFTWARE IS PROVIDED") == 2
 
 
 def test_shipped_sets_load_without_any_socket():
@@ -113,7 +116,7 @@ def test_toys_are_not_what_a_user_gets_with_a_small_seed():
 def test_names_lists_everything():
     assert set(data.names()) == {
         "digits", "mnist10k", "mnist", "fashion_mnist", "binarized_mnist", "cifar10", "critters", "kinds", "faces", "shapes16",
-        "shapes32", "qm9",
+        "shapes32", "emoji", "face_edits", "glyphs", "qm9",
         "two_moons", "eight_gaussians", "pinwheel", "checkerboard", "swiss_roll", "ring", "u1", "u2", "u3", "u4"}
 
 
