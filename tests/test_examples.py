@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*/[0-9][0-9]_*.py"))
-SHORT = {"STEPS": 30, "SAMPLES": 20}
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*/[0-9]*_*.py"))
+SHORT = {"STEPS": 30, "SAMPLES": 20, "SECONDS": 0.5, "DRAWS": 100}
 
 
 def shortened(source):
@@ -26,7 +26,7 @@ def shortened(source):
 
 
 def test_no_number_is_used_twice():
-    numbers = [path.name[:2] for path in EXAMPLES]
+    numbers = [path.name.partition("_")[0] for path in EXAMPLES]
     assert len(numbers) == len(set(numbers)) >= 9
 
 

@@ -4,6 +4,9 @@ Codes that follow a prior: aae.py, wae.py. Few labels: m2.py. Molecules, as text
 from .aae import AAE as AAE
 from .ae import Autoencoder as Autoencoder
 from .denoising_ae import DenoisingAutoencoder as DenoisingAutoencoder
+from .flow_vae import FlowVAE as FlowVAE
+from .hierarchical_vae import HierarchicalVAE as HierarchicalVAE
+from .iwae import IWAE as IWAE
 from .linear_ae import LinearAutoencoder as LinearAutoencoder
 from .m2 import M1M2 as M1M2
 from .m2 import M2 as M2
