@@ -40,6 +40,11 @@ def _rise(share, most, done):
     return most * min(1.0, done / share)
 
 
+def weight(beta, done):
+    """What beta is when so much of the training is over: a number, or a function of done such as warm_up."""
+    return beta(done) if callable(beta) else beta
+
+
 def free_bits(kl, least):
     """sum_j max(lambda, KL_j), a scalar, for kl (N, Z) of a batch: eq. 15. least: lambda.
 

@@ -15,21 +15,21 @@ in a gate of an LSTM, is the one they recommend.) The order is reversed from ste
 
 Sources: Rezende & Mohamed, ICML 2015; Kingma, Salimans, Jozefowicz, Chen, Sutskever & Welling, "Improved Variational
 Inference with Inverse Autoregressive Flow", NeurIPS 2016. Symbols: N examples, k draws, Z latent, S the logistic
-function. Read before this: bend.py, autoregressive/masks.py. Read next: models/autoencoders/flow_vae.py.
+function. Read before this: bend.py, nn/masked.py. Read next: models/autoencoders/flow_vae.py.
 """
 import math
 
 import numpy as np
 
-from autograd import concatenate, linear, log, relu, sigmoid, softplus, split
-from autograd.backend import asarray, default_dtype, normal, xp
+from autograd import concatenate, log, sigmoid, softplus, split
+from autograd.backend import normal, xp
 
-from ..autoregressive.masks import degree_masks, hidden_degrees, input_degrees
 from ..nn.layers import Linear
+from ..nn.masked import MaskedMLP
 from ..nn.module import Module, ModuleList
 from .bend import bend, invertible
 
-OPEN = 2.0  # where s starts: sigma = 0.88, so that a step changes little to begin with
+OPEN = 2.0  # added to s: sigma = 0.88 to begin with, so that a step changes little
 
 
 class Planar(Module):
@@ -66,36 +66,15 @@ class IAF(Module):
         if steps < 1:
             raise ValueError(f"IAF: steps is {steps}, expected at least one")
         orders = [np.arange(latent)[:: -1 if t % 2 else 1] for t in range(steps)]
-        self.networks = ModuleList(MaskedNetwork(order, context, hidden, rng=rng) for order in orders)
+        self.networks = ModuleList(MaskedMLP(order, hidden, 2, context, rng=rng) for order in orders)
 
     def forward(self, z, h):
         """As Planar."""
         logdet = 0.0
         for network in self.networks:
-            m, s = network(z, h)
+            ms = network(z, h[:, None])  # (N, k, 2, Z)
+            m, s = ms[:, :, 0], ms[:, :, 1] + OPEN
             sigma = sigmoid(s)
             z = sigma * z + (1.0 - sigma) * m
             logdet = logdet - softplus(-s).sum(axis=-1)  # ln sigma
         return z, logdet
-
-
-class MaskedNetwork(Module):
-    """m and s (N, k, Z) of z (N, k, Z) and h (N, context): m_i and s_i see the numbers of z that come before i in the
-    order, (Z,), and all of h."""
-
-    def __init__(self, order, context, hidden, *, rng):
-        Z = len(order)
-        degrees = input_degrees(order)
-        *masks, last = degree_masks([degrees, *hidden_degrees(Z, hidden, rng)])
-        self.masks = [asarray(mask, default_dtype) for mask in (*masks, np.concatenate([last, last]))]
-        self.layers = ModuleList(Linear(i, o, rng=rng) for i, o in zip((Z, *hidden), (*hidden, 2 * Z)))
-        self.context = Linear(context, hidden[0], bias=False, rng=rng)
-        self.direct = Linear(context, 2 * Z, bias=False, rng=rng)  # the first number has no hidden unit to see h by
-        self.layers[-1].bias.data[Z:] += OPEN
-
-    def forward(self, z, h):
-        *below, last = [(layer.weight * mask, layer.bias) for layer, mask in zip(self.layers, self.masks)]
-        seen = self.context(h)[:, None]  # (N, 1, width)
-        for W, b in below:
-            z, seen = relu(linear(z, W, b) + seen), 0.0
-        return split(linear(z, *last) + self.direct(h)[:, None], 2, axis=-1)

@@ -20,6 +20,7 @@ from ..models.autoencoders import (
     HierarchicalVAE,
     KSparseAutoencoder,
     LinearAutoencoder,
+    LossyVAE,
     MoleculeVAE,
     SparseAutoencoder,
 )
@@ -143,6 +144,15 @@ def flow_vae(data, flow, rng):
         return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=1.0), steps=700, batch_size=100, ema=0.99)
     model = FlowVAE(space, flow, latent=40, hidden=(200, 200), rng=rng)
     return one_stage(model, adam(cosine_decay(1e-3)), steps=5000 if len(data) < 20_000 else 25_000, batch_size=100)
+
+
+@recipe("VAE with a decoder that could do without its code", "Chen et al. 2017",
+        accepts=("digits", "mnist", "binarized_mnist"))
+def lossy_vae(data, rng):
+    space = data.spaces["x"]
+    model = LossyVAE(space, latent=8, least=0.5, rng=rng)  # of free bits, or no latent is in use
+    decay = 1.0 if len(data) < 5000 else 0.01  # 1,000 digits are learned by heart
+    return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=decay), steps=1500, batch_size=100, ema=0.99)
 
 
 @recipe("adversarial autoencoder: codes that a discriminator takes for draws of a Gaussian", "Makhzani et al. 2015",

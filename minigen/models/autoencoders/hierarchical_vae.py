@@ -21,7 +21,7 @@ autoencoders/collapse.py. Read next: flow_vae.py; examples/10_vaes/101_hierarchy
 from autograd import exp, no_grad, relu, split
 from autograd.backend import normal
 
-from ...autoencoders import Variational, active_units, warm_up
+from ...autoencoders import Variational, active_units, warm_up, weight
 from ...densities import kl_standard_normal, log_normal, log_standard_normal
 from ...importance import bounds
 from ...metrics import Measure, mean_interval
@@ -31,7 +31,8 @@ from ...nn.autoencoder import mlp_pair
 
 class HierarchicalVAE(Variational):
     """space, decoder: as of VAE. latents: (Z1, Z2). hidden: widths between x and z1, (...), and between z1 and z2,
-    (...), from the bottom upwards. beta: weight of the KL terms in training, a function of how much of it is over."""
+    (...), from the bottom upwards. beta: weight of the KL terms in training, a number or a function of how much of it
+    is over."""
 
     done = 1.0  # how much of the training is over: set by the loop
 
@@ -54,7 +55,7 @@ class HierarchicalVAE(Variational):
         x, seen = self.likelihood.observe(batch["x"], rng)
         z1, kl1, kl2 = self.codes(seen, 1, rng)
         reconstruction, kl1, kl2 = -self.log_prob(x, z1).mean(), kl1.mean(), kl2.mean()
-        beta = self.beta(self.done)
+        beta = weight(self.beta, self.done)
         return {"reconstruction + beta KL": reconstruction + beta * (kl1 + kl2), "reconstruction": reconstruction,
                 "KL1": kl1, "KL2": kl2, "-ELBO": reconstruction + kl1 + kl2}
 

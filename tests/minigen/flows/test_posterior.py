@@ -8,7 +8,8 @@ from autograd import Tensor, as_tensor, exp, grad, no_grad, parameter, stack
 from autograd.backend import asarray, normal, rng
 from minigen.densities import log_normal, log_normal_fixed, log_standard_normal
 from minigen.flows import posterior
-from minigen.flows.posterior import IAF, MaskedNetwork, Planar
+from minigen.flows.posterior import IAF, Planar
+from minigen.nn.masked import MaskedMLP
 from minigen.optim import Adam, cosine_decay
 
 LAYERS = [Planar, IAF]
@@ -78,11 +79,11 @@ def _first(layer):
     return one
 
 
-class SeesItself(MaskedNetwork):
+class SeesItself(MaskedMLP):
     """The output mask lets a number see the units of its own degree."""
 
-    def __init__(self, order, context, hidden, *, rng):
-        super().__init__(order, context, hidden, rng=rng)
+    def __init__(self, *arguments, rng):
+        super().__init__(*arguments, rng=rng)
         self.masks[-1] = np.ones_like(self.masks[-1])
 
 
@@ -93,7 +94,7 @@ def test_a_wrong_determinant_is_noticed(cls):
 
 
 def test_a_network_that_sees_itself_is_noticed(monkeypatch):
-    monkeypatch.setattr(posterior, "MaskedNetwork", SeesItself)
+    monkeypatch.setattr(posterior, "MaskedMLP", SeesItself)
     with pytest.raises(AssertionError):
         check_determinants(bent(IAF(4, 3, rng=rng(0))))
 
