@@ -14,30 +14,31 @@ from minigen import data
 from minigen.importance import bound, weigh
 from minigen.metrics import mean_interval
 from minigen.models.autoencoders import IWAE, VAE
+from minigen.models.autoencoders.iwae import later
 from minigen.optim import adam, cosine_decay
 from minigen.train import Run, one_stage, train
 
-DATA, SECONDS, K = "mnist10k", 60, 5
+DATA, SECONDS, K, FROM = "mnist10k", 60, 5, 0.6  # so many draws from this share of the training on, before it one
 SAMPLES, DRAWS = 200, 5000  # valid images, and draws for each
 GROUPS = [k for k in (1, 2, 5, 10, 20, 50, 100, 500, 1000, 5000) if k <= DRAWS]
 
 digits, valid = data.load(DATA), data.load(DATA, "valid").first(SAMPLES)
 space = digits.spaces["x"]
-make = {"VAE": (lambda noise: VAE(space, latent=50, hidden=(200, 200), rng=noise), 100),
-        f"IWAE, k = {K}": (lambda noise: IWAE(space, latent=50, hidden=(200, 200), k=K, rng=noise), 20)}
+make = {"VAE": lambda noise: VAE(space, latent=50, hidden=(200, 200), rng=noise),
+        f"IWAE, k = {K}": lambda noise: IWAE(space, latent=50, hidden=(200, 200), k=later(K, FROM), rng=noise)}
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
 print(f"the first {SAMPLES} of {valid.note}")
 best = []
-for (name, (model, batch_size)), style in zip(make.items(), ("o-", "s-")):
+for (name, model), style in zip(make.items(), ("o-", "s-")):
     noise = rng(0)
-    plan = one_stage(model(noise), adam(cosine_decay(1e-3)), steps=1, batch_size=batch_size)
+    plan = one_stage(model(noise), adam(cosine_decay(2e-3)), steps=1, batch_size=100)
     run = train(Run(plan, digits, rng=noise, budget=SECONDS), clock=time.process_time)
     model = run.model.eval()
     log_w = weigh(model.log_weights, valid["x"], DRAWS, model.likelihood, rng(1))
     best.append(-bound(log_w, DRAWS))
     variance = model.encode(digits["x"][:2000]).var(axis=0)
-    print(f"{name:12} {run.step:6,} steps of {batch_size:3} images; -ELBO {-bound(log_w, 1).mean():6.2f}, "
+    print(f"{name:12} {run.step:6,} steps; -ELBO {-bound(log_w, 1).mean():6.2f}, "
           "bound of {:,} draws {:.2f} ± {:.2f} nats; ".format(DRAWS, *mean_interval(best[-1]))
           + f"{(variance > 0.01).sum()} of {len(variance)} latents in use")
     left.plot(GROUPS, [-bound(log_w, k).mean() for k in GROUPS], style, label=name)

@@ -48,14 +48,20 @@ class Variational(Module):
 
     # Codes
 
+    @property
+    def noise(self):
+        """How many normal numbers a draw of q(z | x) is made of."""
+        return self.latent
+
     def posterior(self, seen):
         """mu and logvar of q(z | x), (N, Z) each, for x as the encoder sees it, (N, D)."""
         return split(self.encoder(seen), 2, axis=-1)
 
-    def infer(self, seen, k, rng):
-        """k draws z of q(z | x) for each example, (N, k, Z), and log p(z) - log q(z | x) at them, (N, k)."""
+    def infer(self, seen, eps):
+        """k draws z of q(z | x) for each example, (N, k, Z), and log p(z) - log q(z | x) at them, (N, k). eps: the
+        standard normal numbers that they are made of, (N, k, noise)."""
         mu, logvar = (a.reshape(len(seen), 1, self.latent) for a in self.posterior(seen))  # (N, 1, Z)
-        z = mu + exp(0.5 * logvar) * normal(rng, (len(seen), k, self.latent))
+        z = mu + exp(0.5 * logvar) * eps
         return z, (log_standard_normal(z) - log_normal(z, mu, logvar)).sum(axis=2)
 
     def prior(self, n, rng):
@@ -67,7 +73,11 @@ class Variational(Module):
     def log_weights(self, x, k, rng):
         """log w = log p(x | z) + log p(z) - log q(z | x) for k draws of z: (N, k)."""
         x, seen = self.likelihood.observe(x, rng)
-        z, log_ratio = self.infer(seen, k, rng)
+        return self.log_weights_at(x, seen, normal(rng, (len(seen), k, self.noise)))
+
+    def log_weights_at(self, x, seen, eps):
+        """log w (N, k) of x as modelled and as encoded, (N, D), and of the draws that eps makes."""
+        z, log_ratio = self.infer(seen, eps)
         return self.log_prob(x, z) + log_ratio
 
     def log_prob(self, x, z):

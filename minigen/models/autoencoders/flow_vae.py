@@ -37,7 +37,7 @@ class FlowVAE(Variational):
     def loss(self, batch, rng):
         """-ELBO and its parts, in nats per example, from one draw of z."""
         x, seen = self.likelihood.observe(batch["x"], rng)
-        z, log_ratio = self.infer(seen, 1, rng)
+        z, log_ratio = self.infer(seen, normal(rng, (len(seen), 1, self.latent)))
         reconstruction, kl = -self.log_prob(x, z).mean(), -log_ratio.mean()
         return {"-ELBO": reconstruction + kl, "reconstruction": reconstruction, "KL": kl}
 
@@ -45,10 +45,10 @@ class FlowVAE(Variational):
         """mu, logvar (N, Z) and h (N, context)."""
         return split(self.encoder(seen), [self.latent, 2 * self.latent], axis=-1)
 
-    def infer(self, seen, k, rng):
+    def infer(self, seen, eps):
         mu, logvar, h = self.posterior(seen)
         mu, logvar = mu[:, None], logvar[:, None]  # (N, 1, Z)
-        z0 = mu + exp(0.5 * logvar) * normal(rng, (len(seen), k, self.latent))
+        z0 = mu + exp(0.5 * logvar) * eps
         z, logdet = self.flow(z0, h)
         log_q = log_normal(z0, mu, logvar).sum(axis=2) - logdet  # (N, k), eq. 13
         return z, log_standard_normal(z).sum(axis=2) - log_q

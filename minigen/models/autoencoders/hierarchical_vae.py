@@ -53,31 +53,35 @@ class HierarchicalVAE(Variational):
     def loss(self, batch, rng):
         """-ELBO but for beta, the parts of it, and -ELBO, in nats per example, from one draw of z1 and z2."""
         x, seen = self.likelihood.observe(batch["x"], rng)
-        z1, kl1, kl2 = self.codes(seen, 1, rng)
+        z1, kl1, kl2 = self.codes(seen, normal(rng, (len(seen), 1, self.noise)))
         reconstruction, kl1, kl2 = -self.log_prob(x, z1).mean(), kl1.mean(), kl2.mean()
         beta = weight(self.beta, self.done)
         return {"reconstruction + beta KL": reconstruction + beta * (kl1 + kl2), "reconstruction": reconstruction,
                 "KL1": kl1, "KL2": kl2, "-ELBO": reconstruction + kl1 + kl2}
 
-    def codes(self, seen, k, rng):
+    @property
+    def noise(self):
+        return self.latent + self.top
+
+    def codes(self, seen, eps):
         """k draws of z1 for each example, (N, k, Z1), and what both layers cost, (N, k) each: KL1 as z1 and z2 have it,
-        and KL2, which is an integral over z2."""
-        mu1, logvar1, z1, mu2, logvar2, z2 = self.draw(seen, k, rng)
+        and KL2, which is an integral over z2. eps (N, k, Z1 + Z2)."""
+        mu1, logvar1, z1, mu2, logvar2, z2 = self.draw(seen, eps)
         kl1 = log_normal(z1, mu1, logvar1) - log_normal(z1, *self.above(z2))
         return z1, kl1.sum(axis=2), kl_standard_normal(mu2, logvar2).sum(axis=2)
 
-    def infer(self, seen, k, rng):
-        mu1, logvar1, z1, mu2, logvar2, z2 = self.draw(seen, k, rng)
+    def infer(self, seen, eps):
+        mu1, logvar1, z1, mu2, logvar2, z2 = self.draw(seen, eps)
         log_p = log_normal(z1, *self.above(z2)).sum(axis=2) + log_standard_normal(z2).sum(axis=2)
         log_q = log_normal(z1, mu1, logvar1).sum(axis=2) + log_normal(z2, mu2, logvar2).sum(axis=2)
         return z1, log_p - log_q
 
-    def draw(self, seen, k, rng):
+    def draw(self, seen, eps):
         """(mu, logvar, draw) of q(z1 | x), (N, 1 or k, Z1), and of q(z2 | z1), (N, k, Z2), for k draws of both."""
         mu1, logvar1 = (a.reshape(len(seen), 1, self.latent) for a in self.posterior(seen))
-        z1 = mu1 + exp(0.5 * logvar1) * normal(rng, (len(seen), k, self.latent))
+        z1 = mu1 + exp(0.5 * logvar1) * eps[:, :, : self.latent]
         mu2, logvar2 = split(self.upwards(z1), 2, axis=-1)
-        z2 = mu2 + exp(0.5 * logvar2) * normal(rng, mu2.shape)
+        z2 = mu2 + exp(0.5 * logvar2) * eps[:, :, self.latent :]
         return mu1, logvar1, z1, mu2, logvar2, z2
 
     def above(self, z2):
@@ -96,7 +100,7 @@ class HierarchicalVAE(Variational):
         x = batch["x"]
         measures = bounds(self.log_weights, x, k, self.likelihood, rng)
         with no_grad():
-            _, *costs = self.codes(self.likelihood.observe(x, rng)[1], 10, rng)
+            _, *costs = self.codes(self.likelihood.observe(x, rng)[1], normal(rng, (len(x), 10, self.noise)))
             mu1 = self.posterior(self.space.rows(x))[0]
             mus = mu1, split(self.upwards(mu1), 2, axis=-1)[0]
         for layer, cost, mu in zip((1, 2), costs, mus):

@@ -55,32 +55,31 @@ def check_tight(cls):
 class FlatPrior(HierarchicalVAE):
     """z1 is held against N(0, I), as if there were no layer above."""
 
-    def infer(self, seen, k, rng):
-        mu1, logvar1, z1, *_ = self.draw(seen, k, rng)
+    def infer(self, seen, eps):
+        mu1, logvar1, z1, *_ = self.draw(seen, eps)
         return z1, (log_standard_normal(z1) - log_normal(z1, mu1, logvar1)).sum(axis=2)
 
 
 class TopIsFree(HierarchicalVAE):
     """What z2 costs is forgotten: log p(z2) - log q(z2 | z1)."""
 
-    def infer(self, seen, k, rng):
-        mu1, logvar1, z1, *_, z2 = self.draw(seen, k, rng)
+    def infer(self, seen, eps):
+        mu1, logvar1, z1, *_, z2 = self.draw(seen, eps)
         return z1, (log_normal(z1, *self.above(z2)) - log_normal(z1, mu1, logvar1)).sum(axis=2)
 
 
 class AnotherDraw(HierarchicalVAE):
     """z2 is drawn for another draw of z1 than the one it stands above."""
 
-    def draw(self, seen, k, rng):
-        mu1, logvar1, z1, *_ = super().draw(seen, k, rng)
-        return mu1, logvar1, z1, *super().draw(seen, k, rng)[3:]
+    def draw(self, seen, eps):
+        return *super().draw(seen, eps)[:3], *super().draw(seen, eps[:, ::-1])[3:]
 
 
 class TopNotTrained(HierarchicalVAE):
     """KL2 has the other sign."""
 
-    def codes(self, seen, k, rng):
-        z1, kl1, kl2 = super().codes(seen, k, rng)
+    def codes(self, seen, eps):
+        z1, kl1, kl2 = super().codes(seen, eps)
         return z1, kl1, -kl2
 
 
