@@ -82,8 +82,8 @@ def test_the_code_collapses_and_free_bits_hold_it():
     digits = data.load("digits")
 
     def kl_and_units(least):
-        model = LossyVAE(digits.spaces["x"], latent=4, hidden=(64,), masked=(128,), least=least, rng=rng(0))
-        train(Run(one_stage(model, adam(cosine_decay(3e-3)), steps=250, batch_size=100), digits, rng=rng(1)))
+        model = LossyVAE(digits.spaces["x"], latent=4, hidden=(64,), masked=(800,), least=least, rng=rng(0))
+        train(Run(one_stage(model, adam(cosine_decay(3e-2)), steps=200, batch_size=100), digits, rng=rng(1)))
         *_, units, kl = model.measure(digits.first(300).columns, rng(2), 2)
         return kl.value, units.value
 
