@@ -9,12 +9,10 @@ The middle one rises to the right with k; both are computed from the same draws.
 Symbols: N examples, D pixels, k draws of z. Read before this: likelihoods.py, metrics.py. Used by: the models with an
 encoder, in `measure`.
 """
-import math
-
 import numpy as np
 from tqdm import tqdm
 
-from autograd import logsumexp, no_grad
+from autograd import no_grad
 from autograd.backend import to_numpy
 
 from .metrics import Measure, mean_interval
@@ -23,18 +21,33 @@ HELD = 2**20  # numbers of a decoder's output that evaluation holds at a time
 
 
 def bounds(log_weights, x, k, likelihood, rng, detail="") -> list:
-    """The Measures -ELBO and -IW bound, in nats, of the examples x (N, *shape), a few at a time.
+    """The Measures -ELBO and -IW bound, in nats, of the examples x (N, *shape).
 
-    log_weights(x, k, rng) -> log w, Tensor (n, k). likelihood: that of the decoder, as in likelihoods.py. detail: what
-    else decides the values.
+    log_weights, likelihood: as of `weigh`. detail: what else decides the values.
+    """
+    log_w = weigh(log_weights, x, k, likelihood, rng)
+    modelled = likelihood.detail + detail
+    return [Measure("-ELBO", *mean_interval(-bound(log_w, 1)), "nats", f"{modelled}; {k} draws of z"),
+            Measure("-IW bound", *mean_interval(-bound(log_w, k)), "nats", f"{modelled}; k = {k}")]
+
+
+def weigh(log_weights, x, k, likelihood, rng):
+    """log w of k draws for each of the examples x (N, *shape), a few examples at a time: NumPy (N, k).
+
+    log_weights(x, k, rng) -> log w, Tensor (n, k). likelihood: that of the decoder, as in likelihoods.py.
     """
     size = max(1, HELD // (k * likelihood.space.size * likelihood.size))
-    elbo, bound = [], []
     with no_grad():
-        for i in tqdm(range(0, len(x), size), desc="evaluating", unit="chunk", disable=None, leave=False):
-            log_w = log_weights(x[i : i + size], k, rng)  # (n, k)
-            elbo.append(to_numpy(log_w.mean(axis=1).data))
-            bound.append(to_numpy(logsumexp(log_w, axis=1).data) - math.log(k))
-    modelled = likelihood.detail + detail
-    return [Measure("-ELBO", *mean_interval(-np.concatenate(elbo)), "nats", f"{modelled}; {k} draws of z"),
-            Measure("-IW bound", *mean_interval(-np.concatenate(bound)), "nats", f"{modelled}; k = {k}")]
+        chunks = tqdm(range(0, len(x), size), desc="evaluating", unit="chunk", disable=None, leave=False)
+        return np.concatenate([to_numpy(log_weights(x[i : i + size], k, rng).data) for i in chunks])
+
+
+def bound(log_w, k):
+    """The bound of k draws, in nats (N,), from log w (N, n) of n: the mean over the n / k that there are. The ELBO for
+    k = 1. ValueError if k does not divide n."""
+    N, n = log_w.shape
+    if n % k:
+        raise ValueError(f"bound: {n} draws do not make groups of k = {k}")
+    log_w = np.float64(log_w).reshape(N, n // k, k)
+    most = log_w.max(axis=2, keepdims=True)
+    return (most[..., 0] + np.log(np.exp(log_w - most).mean(axis=2))).mean(axis=1)

@@ -2,9 +2,10 @@
 
     reconstructions images, and below them what encoding and decoding makes of them
     interpolate     from one code to another, along a line or along the sphere
-    traverse        one latent at a time, the others held
+    traverse        one latent at a time, the others held; of codes, traverse_codes
     direction       the way from the mean code of one set of images to that of another
-    resynthesize    encode, shift, decode
+    resynthesize    encode, shift, decode; of codes, shift_codes
+    edit_errors     how far an edit by a shift of the code is from the true picture of that edit, and the floors
     arithmetic      "what A has and B has not", given to C
     draw_like       codes whose images have a property, found by drawing until there are enough
     manifold        the whole of a 2-D latent space, laid out as a sheet of images
@@ -71,7 +72,11 @@ def interpolate(model, z0, z1, steps=8, path=line):
 def traverse(model, x, rows=8, steps=9, span=2.5):
     """A row per latent, for those that vary most over the images x: it runs over its mean plus and minus `span`
     standard deviations, while the other latents stay with the code of x[0]."""
-    z = model.encode(x)  # (N, Z)
+    return traverse_codes(model, model.encode(x), rows, steps, span)
+
+
+def traverse_codes(model, z, rows=8, steps=9, span=2.5):
+    """`traverse` for codes z (N, Z), for instance those that a GAN is given."""
     mean, std = z.mean(axis=0), z.std(axis=0)
     moved = np.argsort(-std)[:rows]
     path = np.tile(z[0], (len(moved), steps, 1))  # (rows, steps, Z)
@@ -90,8 +95,31 @@ def direction(model, x0, x1):
 
 def resynthesize(model, x, shift, steps=6):
     """A row per image of x: its decoded code, moved by t times `shift` (Z,), for t from 0 to 1."""
-    z = model.encode(x)[:, None] + np.linspace(0, 1, steps)[:, None] * shift  # (N, steps, Z)
+    return shift_codes(model, model.encode(x), shift, steps)
+
+
+def shift_codes(model, z, shift, steps=6):
+    """`resynthesize` for codes z (N, Z), for instance those that a GAN is given."""
+    z = z[:, None] + np.linspace(0, 1, steps)[:, None] * shift  # (N, steps, Z)
     return model.decode(z.reshape(-1, z.shape[-1]))
+
+
+def edit_errors(model, x, truth, shift) -> dict:
+    """What an edit is worth, where its true picture is known: name -> mean |difference| to it per image, (N,), over the
+    pixels that the edit changes, on the scale [0, 1].
+
+    x, truth: images before and after, in the data's own units. "edited" is decode(encode(x) + shift). It should be
+    below "not edited", x itself, and "only reconstructed", and cannot be expected below "the truth, reconstructed".
+    """
+    x, truth, known = model.space.drawn(x), model.space.drawn(truth), (x, truth)
+    changed = x != truth
+    edit = model.decode(model.encode(known[0]) + shift)
+    pictures = {"not edited": x, "only reconstructed": model.reconstruct(known[0]), "edited": edit,
+                "the truth, reconstructed": model.reconstruct(known[1])}
+    count = changed.reshape(len(x), -1).sum(axis=1)
+    if not count.all():
+        raise ValueError(f"edit_errors: {(count == 0).sum()} of {len(x)} images are as before the edit; leave them out")
+    return {name: (np.abs(y - truth) * changed).reshape(len(x), -1).sum(axis=1) / count for name, y in pictures.items()}
 
 
 def arithmetic(a, b, c):

@@ -313,22 +313,23 @@ class Run:
             self._capture()
 
 
-def train(run, journal=None) -> Run:
+def train(run, journal=None, clock=None) -> Run:
     """Carries out what is left of a run, in place, until it is over or a signal ends it after the present step, saved.
 
-    journal: shows progress, and writes pictures and checkpoints. Returns the run. Raises NonFiniteLoss, and leaves the
-    last checkpoint as it is.
+    journal: shows progress, and writes pictures and checkpoints. clock: which seconds a budget counts: those that pass,
+    or with time.process_time those that are computed, whatever else the machine does. Returns the run. Raises
+    NonFiniteLoss, and leaves the last checkpoint as it is.
     """
-    journal = journal or Journal()
+    journal, clock = journal or Journal(), clock or time.perf_counter
     run.model.train()
     run.began_at = time.perf_counter()
-    began = run.began_at - run.seconds
+    began = clock() - run.seconds
     # NumPy's warnings are off: the check for finite losses names the term and the step, which they cannot.
     with journal, np.errstate(all="ignore"):
         while not run.over and not journal.stopped_by:
             journal.before(run)
             terms = run.advance()
-            run.seconds = time.perf_counter() - began
+            run.seconds = clock() - began
             journal.note(run, terms)
         journal.end(run)
     return run

@@ -35,7 +35,7 @@ FLOORS = [
     ("tools that know no model", ["minigen/__init__", "minigen/player", "minigen/densities", "minigen/divergences",
                                   "minigen/checkpoint", "minigen/metrics",
                                   "minigen/sliced"]),
-    ("layers and networks", ["minigen/nn/"]),
+    ("layers and networks, and masks of their weights", ["minigen/nn/", "minigen/autoregressive/masks"]),
     ("what moves weights, and what shows results", ["minigen/optim", "minigen/ema", "minigen/plot", "minigen/latents"]),
     ("data: named columns, spaces, streams", ["minigen/data/"]),
     ("what decoders are judged by: distributions of pixels, bounds, and how differently a classifier sees two images",

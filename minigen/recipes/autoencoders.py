@@ -5,8 +5,10 @@ from autograd import silu
 
 from ..autoencoders.priors import Normal, Petals
 from ..data import few_labels
+from ..flows.posterior import IAF, Planar
 from ..models.autoencoders import (
     AAE,
+    IWAE,
     M1M2,
     M2,
     VAE,
@@ -14,8 +16,11 @@ from ..models.autoencoders import (
     WAEMMD,
     Autoencoder,
     DenoisingAutoencoder,
+    FlowVAE,
+    HierarchicalVAE,
     KSparseAutoencoder,
     LinearAutoencoder,
+    LossyVAE,
     MoleculeVAE,
     SparseAutoencoder,
 )
@@ -99,6 +104,55 @@ def conv_vae(data, rng):
         return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=1.0), steps=1500, batch_size=100, ema=0.99)
     model = VAE(space, "bernoulli", latent=20, hidden=(16, 32), networks=conv_pair, rng=rng)
     return one_stage(model, adam(cosine_decay(3e-3)), steps=2000, batch_size=64, ema=0.99)
+
+
+@recipe("VAE trained on the bound of several draws", "Burda et al. 2016", data="mnist10k")
+def iwae(data, rng):
+    space = data.spaces["x"]
+    if few_levels(space):
+        model = IWAE(space, "categorical", latent=12, hidden=(512,), k=5, rng=rng)
+        return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=1.0), steps=700, batch_size=100, ema=0.99)
+    # the paper has k = 50 too, which takes ten times as long a step; and tanh
+    model = IWAE(space, latent=50, hidden=(200, 200), k=5, rng=rng)
+    return one_stage(model, adam(cosine_decay(1e-3)), steps=5000 if len(data) < 20_000 else 30_000, batch_size=20)
+
+
+@recipe("VAE of two layers of latents, kept alive by a warm-up", "Sonderby et al. 2016", data="mnist10k")
+def hierarchical_vae(data, rng):
+    space = data.spaces["x"]
+    if few_levels(space):
+        model = HierarchicalVAE(space, "categorical", latents=(12, 6), hidden=((512,), (64,)), rng=rng)
+        return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=1.0), steps=1000, batch_size=100, ema=0.99)
+    model = HierarchicalVAE(space, latents=(50, 20), hidden=((200, 200), (100,)), rng=rng)
+    return one_stage(model, adam(cosine_decay(1e-3)), steps=5000 if len(data) < 20_000 else 25_000, batch_size=100)
+
+
+@recipe("VAE whose posterior is a planar flow", "Rezende & Mohamed 2015", data="mnist10k")
+def planar_vae(data, rng):
+    return flow_vae(data, partial(Planar, K=10), rng)
+
+
+@recipe("VAE whose posterior is an inverse autoregressive flow", "Kingma et al. 2016", data="mnist10k")
+def iaf_vae(data, rng):
+    return flow_vae(data, partial(IAF, steps=2, hidden=(200,)), rng)
+
+
+def flow_vae(data, flow, rng):
+    space = data.spaces["x"]
+    if few_levels(space):
+        model = FlowVAE(space, flow, "categorical", latent=12, hidden=(512,), rng=rng)
+        return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=1.0), steps=700, batch_size=100, ema=0.99)
+    model = FlowVAE(space, flow, latent=40, hidden=(200, 200), rng=rng)
+    return one_stage(model, adam(cosine_decay(1e-3)), steps=5000 if len(data) < 20_000 else 25_000, batch_size=100)
+
+
+@recipe("VAE with a decoder that could do without its code", "Chen et al. 2017",
+        accepts=("digits", "mnist", "binarized_mnist"))
+def lossy_vae(data, rng):
+    space = data.spaces["x"]
+    model = LossyVAE(space, latent=8, least=0.5, rng=rng)  # of free bits, or no latent is in use
+    decay = 1.0 if len(data) < 5000 else 0.01  # 1,000 digits are learned by heart
+    return one_stage(model, adamw(cosine_decay(2e-3), weight_decay=decay), steps=1500, batch_size=100, ema=0.99)
 
 
 @recipe("adversarial autoencoder: codes that a discriminator takes for draws of a Gaussian", "Makhzani et al. 2015",

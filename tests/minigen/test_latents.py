@@ -93,3 +93,36 @@ def test_arithmetic_of_means():
     kinds = [m + z(500, seed) for seed, m in enumerate(means)]
     a, b, c = means
     assert np.abs(latents.arithmetic(*kinds) - (a - b + c)).max() < 4 * np.sqrt(3 / 500)
+
+
+class Levels(Shows):
+    """Encodes an image of gray levels as itself, and decodes to half of it."""
+
+    space = Space((1, 1, 2), 5)
+    encode = staticmethod(lambda x: np.float64(x.reshape(len(x), -1)))
+    decode = staticmethod(lambda z: z.reshape(-1, 1, 1, 2) / 8)
+
+    def reconstruct(self, x):
+        return self.decode(self.encode(x))
+
+
+def test_errors_of_an_edit_by_hand():
+    """x = (4, 0) should become (4, 2), as the second has become 2 in both; only that pixel counts."""
+    x, truth = np.array([[4, 0], [0, 4]]).reshape(2, 1, 1, 2), np.array([[4, 2], [0, 2]]).reshape(2, 1, 1, 2)
+    errors = latents.edit_errors(Levels(), x, truth, np.array([9.0, 2.0]))
+    expected = {"not edited": [0.5, 0.5], "only reconstructed": [0.5, 0.0], "edited": [0.25, 0.25],
+                "the truth, reconstructed": [0.25, 0.25]}
+    for name, values in expected.items():
+        np.testing.assert_allclose(errors[name], values)
+    with pytest.raises(ValueError, match="edit_errors: 1 of 2 images are as before the edit; leave them out"):
+        latents.edit_errors(Levels(), x, np.stack([truth[0], x[1]]), np.zeros(2))
+
+
+def test_codes_without_an_encoder():
+    """What images do by way of their codes, codes do: of a GAN."""
+    codes = z(50, 3) * [3, 1, 1, 1, 2, 1]
+    rows = latents.traverse_codes(Shows(), codes, rows=2, steps=3, span=2.0).reshape(2, 3, 6)
+    assert np.ptp(rows[0, :, 0]) == pytest.approx(4 * codes[:, 0].std()) and np.ptp(rows[1, :, 4]) > 4
+    np.testing.assert_allclose(rows[0, :, 1:], np.tile(codes[0, 1:], (3, 1)))
+    moved = latents.shift_codes(Shows(), codes[:4], np.ones(6), steps=3).reshape(4, 3, 6)
+    np.testing.assert_allclose(moved, codes[:4, None] + [[0], [0.5], [1]] * np.ones(6))

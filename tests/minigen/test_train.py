@@ -1,5 +1,6 @@
 """The loop does what it says for every player, looking on changes nothing, and a run can be cut anywhere."""
 import io
+import itertools
 import math
 import os
 import runpy
@@ -21,6 +22,7 @@ from minigen.journal import CHECKPOINT, History, Journal, format_duration, parse
 from minigen.nn import Module
 from minigen.optim import adam, cosine_decay, sgd
 from minigen.player import Player
+from minigen.recipes import find
 from minigen.train import NonFiniteLoss, Plan, Run, Stage, expected_seconds, one_stage, train
 
 RECIPES = runpy.run_path(str(Path(__file__).with_name("tiny_cli.py")))
@@ -701,3 +703,11 @@ def test_the_bar_shows_terms_and_time_left(monkeypatch):
     last = shown.getvalue().split("\r")[-1]
     # Losses 0, -2, -9 and weights 0, -1000, -3000, smoothed by 0.95 and 0.05.
     assert "3/3 [00:00<00:00" in last and "loss -0.545" in last and "weight -197.5" in last
+
+
+def test_a_budget_may_count_other_seconds():
+    """A clock that goes on by a second whenever it is looked at: once before the first step, and once after each."""
+    ticks = itertools.count()
+    dataset, noise = data.load("digits"), backend.rng(0)
+    run = Run(find("linear_ae").plan(dataset, noise), dataset, rng=noise, budget=3)
+    assert train(run, clock=lambda: next(ticks)).step == 3 and run.seconds == 3

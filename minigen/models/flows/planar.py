@@ -24,7 +24,7 @@ a + m tanh(a + b) = w^T x (appendix A.1). It is solved numerically, and differen
 function theorem.
 
 Symbols: K layers, D = 2 dimensions, z_k after layer k; m = w^T u_hat of a layer. Read before this:
-flows/layers.py, data/energies.py. Read next: realnvp.py, whose inverse is in closed form.
+flows/layers.py, flows/bend.py, data/energies.py. Read next: realnvp.py, whose inverse is in closed form.
 """
 import math
 
@@ -36,6 +36,7 @@ from autograd.backend import normal, xp
 from ...data import Space
 from ...data.energies import EDGE, ENERGIES, LOG_Z, log_density
 from ...densities import log_standard_normal
+from ...flows.bend import bend, invertible
 from ...flows.layers import Chain, Inverse
 from ...flows.normalizing_flow import NormalizingFlow
 from ...metrics import Measure, mean_interval
@@ -55,17 +56,14 @@ class PlanarLayers(Module):
 
     def layers(self):
         """(w (1, D), u_hat (D,), b (1,), m (1,)) of each layer."""
-        wu = (self.w * self.u).sum(axis=1, keepdims=True)  # (K, 1)
-        m = softplus(wu) - 1.0
-        u_hat = self.u + (m - wu) / (self.w * self.w).sum(axis=1, keepdims=True) * self.w
+        u_hat, m = invertible(self.w, self.u)
         return list(zip(self.w[:, None], u_hat, self.b[:, None], m))
 
     def forward(self, z):
         determinants = []
         for w, u_hat, b, m in self.layers():
-            h = tanh(linear(z, w, b))  # (N, 1)
-            z = z + h * u_hat  # eq. 10
-            determinants.append(1.0 + (1.0 - h * h) * m)  # eq. 12: u_hat^T psi = h' m, h' = 1 - h^2
+            z, determinant = bend(z, linear(z, w, b), u_hat, m)  # (N, D), (N, 1), eqs. 10 and 12
+            determinants.append(determinant)
         return z, log(concatenate(determinants, axis=1)).sum(axis=1)
 
     def inverse(self, z):
