@@ -12,6 +12,7 @@ from .levels import Level as Level
 from .levels import karras_levels as karras_levels
 from .levels import noised as noised
 from .levels import straight_levels as straight_levels
+from .mixture import Mixture as Mixture
 from .predict import PREDICTIONS as PREDICTIONS
 from .predict import clipped as clipped
 from .predict import convert as convert
