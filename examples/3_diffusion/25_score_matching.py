@@ -1,6 +1,6 @@
 """Four ways to learn the slope of a log-density, grad log p, from examples: all have the same minimum.
 
-The explicit loss asks for the score itself, which is known only here, where p is a mixture of two Gaussians. By parts it
+The explicit loss asks for the score itself, which is known only here, where p is a mixture of Gaussians. By parts it
 becomes the implicit one, which asks for the network's own derivatives; sliced, along a random direction only; and the
 denoising one asks to name the noise that was added, which costs no derivative, but answers for the blurred density
 p_sigma. The same network, examples and steps each. The colour is the length of the arrows; they are right where points
@@ -44,10 +44,7 @@ def field(network, x):
         return to_numpy(network(Tensor(asarray(x, np.float32))).data)
 
 
-def error(s, truth):
-    return np.sqrt(((s - truth) ** 2).sum() / (truth**2).sum())
-
-
+error = lambda s, truth: np.sqrt(((s - truth) ** 2).sum() / (truth**2).sum())
 test = p.draw(20_000, rng(1))[0]
 noisy = test + SIGMA * rng(2).standard_normal(test.shape)
 at = np.stack(np.meshgrid(np.linspace(-3.4, 3.4, 23), np.linspace(-2.8, 2.8, 19)), axis=-1).reshape(-1, 2)
@@ -58,7 +55,7 @@ for name, loss in LOSSES.items():
     seconds = time.process_time() - start
     of_p = error(field(network, test), to_numpy(p.score(test)))
     of_blurred = error(field(network, noisy), to_numpy(p.score(noisy, blurred)))
-    fields[f"{name}: {of_p:.1%}" + (f", of p_sigma {of_blurred:.1%}" if name == "denoising" else "")] = field(network, at)
+    fields[f"{name}: {of_p:.1%} ({of_blurred:.1%} of p_sigma)"] = field(network, at)
     print(f"{name:9}  relative L2 error of the field: {of_p:.1%} of grad log p, {of_blurred:.1%} of grad log p_sigma  "
           f"({1000 * seconds / STEPS:.1f} ms of CPU a step)")
 
@@ -67,8 +64,7 @@ for axes, (title, s) in zip(panels, fields.items()):
     axes.scatter(*test[:1500].T, s=2, color="0.8")
     length = np.linalg.norm(s, axis=1)
     arrows = axes.quiver(*at.T, *(s / length[:, None]).T, length, angles="xy", scale=30, width=0.005, clim=(0, 8))
-    axes.set(title=title, xlim=(-3.5, 3.5), ylim=(-2.9, 2.9), aspect="equal", xlabel="x1")
-panels[0].set_ylabel("x2")
-figure.colorbar(arrows, ax=panels, label="length")
+    axes.set(title=title, xlim=(-3.5, 3.5), ylim=(-2.9, 2.9), aspect="equal", xlabel="x1", ylabel="x2")
+figure.colorbar(arrows, ax=panels, label="length of the arrows", pad=0.01)
 figure.savefig("25_score_matching.png", dpi=100)
 print("wrote 25_score_matching.png")

@@ -1,4 +1,4 @@
-"""A mixture of Gaussians, with everything that a diffusion has to learn as a formula: what can be checked against it is.
+"""A mixture of Gaussians: all that a diffusion has to learn is a formula here, and what was learnt can be checked.
 
     p(x_0)       = sum_k w_k N(m_k, c^2 I)
     p(x_t)       = sum_k w_k N(a m_k, V I),   V = a^2 c^2 + s^2               for x_t = a x_0 + s eps: a mixture again

@@ -77,14 +77,25 @@ def prediction(name, argument) -> Prediction:
 def denoiser(network, kind="eps", **condition):
     """The denoiser of a network: network(Tensor x_t, t (N,), **condition) -> Tensor, a prediction of this kind (one of
     PREDICTIONS)."""
-    prediction(kind, "kind")
+    guess = differentiable(network, kind, **condition)
 
     def denoise(x_t, level):
         with no_grad():
-            quantity = network(Tensor(x_t), np.full(len(x_t), level.t), **condition).data
-        return convert(quantity, kind, "x0", x_t, level)
+            return guess(Tensor(x_t), level).data
 
     return denoise
+
+
+def differentiable(network, kind="eps", **condition):
+    """The same on Tensors, with a graph: (Tensor x_t, level) -> Tensor x_0. For likelihoods, which ask how x_0 moves
+    with x_t."""
+    prediction(kind, "kind")
+
+    def guess(x_t, level):
+        quantity = network(x_t, np.full(len(x_t), level.t), **condition)
+        return convert(quantity, kind, "x0", x_t, level)
+
+    return guess
 
 
 def clipped(denoise, low=-1.0, high=1.0):

@@ -2,7 +2,7 @@
 
     explicit    1/2 |s(x) - grad log p(x)|^2                                what is meant; p must be known
     implicit    tr(ds/dx) + 1/2 |s(x)|^2                                    Hyvarinen 2005, theorem 1
-    sliced      v.(ds/dx) v + 1/2 |s(x)|^2,   E[v v^T] = I                  Song et al. 2019 (UAI), with reduced variance
+    sliced      v.(ds/dx) v + 1/2 |s(x)|^2,  E[v v^T] = I                   Song et al. 2019, of less variance
     denoising   1/2 |s(x~) + eps / sigma|^2,  x~ = x + sigma eps            Vincent 2011
 
 Their means over x ~ p have the same minimum: they differ by numbers that do not depend on s. From the first to the
