@@ -3,13 +3,13 @@
     dx = v(x) dt   =>   d log p(x) = -tr(dv / dx) dt                       along a path the density thins as paths part
     log p(x_0) = log p(x_T) + int_0^T tr(dv / dx) dt                       Song et al. 2021, appendix D.2, eq. 39
 
-The equation, dx = x_0 da + eps ds, is followed from an example up to the noise, whose density is known. The trace is the
-denoiser's: tr(dx_0 / dx) = J, and of eps = (x - a x_0) / s it is (D - a J) / s. By D sweeps it is exact; by one, along a
-random direction, right on average (Hutchinson's, as in FFJORD).
+The equation, dx = x_0 da + eps ds, is followed from an example up to the noise, whose density is known. The trace is
+the denoiser's: tr(dx_0 / dx) = J, and of eps = (x - a x_0) / s it is (D - a J) / s. By D sweeps it is exact; by one,
+along a random direction, right on average (Hutchinson's, as in FFJORD).
 
-It is a continuous flow's likelihood, and can be compared with those of flows/; the variational bound of bound.py belongs
-to the same network as a process with noise, and says less. Steps are Heun's, of samplers.py, upwards: errors fall as
-1 / steps^2.
+It is a continuous flow's likelihood, and can be compared with those of flows/; the variational bound of bound.py is of
+the same network as a process with noise, and is higher than -log p. Steps are Heun's, of samplers.py, upwards: errors
+fall as 1 / steps^2.
 
 Symbols: N examples, D numbers in each. Read before this: samplers.py (heun), score_matching.py (the trace).
 """

@@ -1,10 +1,10 @@
 """Recipes of diffusion models."""
 from ..diffusion import VE, ancestral_tilde, cosine_schedule, geometric_levels
-from ..models.diffusion import DDPM, NCSN, ScoreSDE
+from ..models.diffusion import DDPM, NCSN, ClassifierFree, ClassifierGuided, ImprovedDDPM, ScoreSDE
 from ..nn import TimedMLP, UNet
 from ..optim import adam, cosine_decay, linear_warmup
-from ..train import one_stage
-from .registry import IMAGES, POINTS, recipe
+from ..train import Plan, one_stage
+from .registry import IMAGES, LABELLED, POINTS, recipe
 
 
 def small(space):
@@ -21,19 +21,33 @@ def unet(space, rng, out=1, condition=None):
     return UNet(C, out * C, blocks=1, condition=condition, rng=rng, **settings)
 
 
+def pace(space):
+    """(learning rate, steps, decay of the average) of the recipes that train this network to predict eps."""
+    if small(space):
+        return linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05), 1800, 0.995
+    return linear_warmup(cosine_decay(1.5e-3, final=5e-5), 0.015), 7000, 0.999
+
+
 @recipe("denoising diffusion: a U-Net takes noise out of images, step by step", "Ho et al. 2020")
 def ddpm(data, rng):
     """The schedule is Improved DDPM's, for small images: alpha_bar is below 0.01 in a third of the linear one's steps,
     where there is little to learn."""
     space = data.spaces["x"]
     network = unet(space, rng)
-    if small(space):
-        rate, steps, decay = linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05), 1800, 0.995
-    else:
-        rate, steps, decay = linear_warmup(cosine_decay(1.5e-3, final=5e-5), 0.015), 7000, 0.999
+    rate, steps, decay = pace(space)
     model = DDPM(network, cosine_schedule(1000), space, sampler=ancestral_tilde, steps=50)
     return one_stage(model, adam(rate), steps, batch_size=64, ema=(network, decay), clip=1.0,
                      captured=model.captured_step)
+
+
+@recipe("a DDPM that learns the variance of its steps too: lower bounds, and few steps", "Nichol & Dhariwal 2021")
+def improved_ddpm(data, rng):
+    """As ddpm, but for the second image that the network returns."""
+    space = data.spaces["x"]
+    network = unet(space, rng, out=2)
+    rate, steps, decay = pace(space)
+    model = ImprovedDDPM(network, cosine_schedule(1000), space)
+    return one_stage(model, adam(rate), steps, batch_size=64, ema=(network, decay), clip=1.0)
 
 
 @recipe("one network for the scores under many levels of noise, and a walk down them", "Song & Ermon 2019",
@@ -62,3 +76,19 @@ def ve_sde(data, rng):
     model = ScoreSDE(unet(space, rng), VE(), space)
     return one_stage(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500 if small(space) else 7000,
                      batch_size=64, ema=(model.network, 0.995), clip=0.5 * space.size)
+
+
+@recipe("told the class or nothing, and led by the difference", "Ho & Salimans 2022", accepts=LABELLED)
+def classifier_free(data, rng):
+    """As ddpm, told the class."""
+    space, labels = data.spaces["x"], data.spaces["y"]
+    network = unet(space, rng, condition=labels.levels)
+    rate, steps, decay = pace(space)
+    model = ClassifierFree(network, cosine_schedule(1000), space, labels)
+    return one_stage(model, adam(rate), steps, batch_size=64, ema=(network, decay), clip=1.0)
+
+
+@recipe("a diffusion that was told no class, led to one by a classifier of noisy images", "Dhariwal & Nichol 2021",
+        accepts=LABELLED, needs={"diffusion": "ddpm", "classifier": "noisy_classifier"})
+def classifier_guided(data, rng, diffusion, classifier):
+    return Plan(ClassifierGuided(diffusion, classifier))  # both were trained: nothing is left to be

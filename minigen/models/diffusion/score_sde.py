@@ -19,7 +19,6 @@ numbers in each. Read before this: ncsn.py, diffusion/sde.py. Read next: diffusi
 import math
 from functools import partial
 
-
 from autograd.backend import asarray, default_dtype, normal, xp
 
 from ...data import dequantize
@@ -36,8 +35,8 @@ FEW = 3  # dimensions whose trace is taken exactly
 
 
 class ScoreSDE(Module):
-    """network: (Tensor (N, *shape), t (N,)) -> Tensor (N, *shape). sde: one of diffusion/sde.py. space: of images, scaled
-    to [-1, 1], or of points. steps: of the sampler; sampler: one of the family's, Euler and Maruyama's if left out."""
+    """network: (Tensor (N, *shape), t (N,)) -> Tensor (N, *shape). sde: one of diffusion/sde.py. space: of images, or
+    of points. steps: of the sampler; sampler: one of the family's, Euler and Maruyama's if left out."""
 
     judged = 200  # samples for the judges, and examples whose likelihood is measured: each takes hundreds of passes
 
