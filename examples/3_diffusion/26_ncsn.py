@@ -1,10 +1,11 @@
 """Langevin's walk follows the slope of a density, and forgets how much of it lies where: annealed, it remembers.
 
 Four fifths of the data lie above on the right, one fifth below on the left, and nothing between. Walks from a uniform
-square end where the nearest slope leads them, half here and half there, even along the exact score. A noise conditional
-score network learns the scores of the data under ten amounts of noise; walked down from the noisiest, where the two
-modes are one, the shares come out right (Song & Ermon 2019, figure 3). Below are the learnt fields: under much noise
-they lead from everywhere to the data, under little they are known near the data only. Writes 26_ncsn.png.
+square end where the nearest slope leads them, half here and half there, even along the exact score. A noise
+conditional score network learns the scores of the data under fifteen amounts of noise; walked down from the noisiest,
+where the two modes are one, the shares come out right (Song & Ermon 2019, figure 3). Below are the learnt fields:
+under much noise they lead from everywhere to the data, under little they are known near the data only. Writes
+26_ncsn.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,15 +19,15 @@ from minigen.nn import TimedMLP
 from minigen.optim import adam, cosine_decay
 from minigen.train import Run, one_stage, train
 
-STEPS, SAMPLES = 6000, 2000
-SHOWN = [0, 3, 6, 9]  # of the ten levels
-BOX = {"xlim": (-11, 11), "ylim": (-11, 11), "xticks": [], "yticks": []}
+STEPS, SAMPLES = 4500, 3000
+SHOWN = [0, 5, 10, 14]  # of the fifteen levels
+WALK, BOX = {"steps": 65, "rate": 0.5}, {"xlim": (-11, 11), "ylim": (-11, 11), "xticks": [], "yticks": []}
 
 p = Mixture([0.8, 0.2], [[5.0, 5.0], [-5.0, -5.0]], 1.0)
 noise = rng(0)
 x = np.float32(p.draw(20_000, noise)[0])
 data = Dataset("mixture", "train", {"x": x}, {"x": Space((2,))}, "two Gaussians")
-model = NCSN(TimedMLP(2, (64, 64, 64), rng=noise), geometric_levels(10, 0.1, 10.0), data.spaces["x"])
+model = NCSN(TimedMLP(2, (64, 64, 64), rng=noise), geometric_levels(15, 0.1, 10.0), data.spaces["x"])
 run = train(Run(one_stage(model, adam(cosine_decay(1e-2)), STEPS, 512, ema=(model.network, 0.99)), data, rng=noise))
 
 
@@ -43,14 +44,13 @@ def field_error(level):  # in L2, relative, where the density is above 1e-3 of i
 
 
 with run.evaluating():
-    start = rng(2).uniform(-8, 8, (SAMPLES, 2))
-    noisy = model.levels[0].s * normal(rng(3), (SAMPLES, 2))
+    start, noisy = rng(2).uniform(-8, 8, (SAMPLES, 2)), model.levels[0].s * normal(rng(3), (SAMPLES, 2))
     drawn = {
         "examples": x[:SAMPLES],
         "plain walk, exact score": langevin(p.score, start, 1000, 0.1, rng=rng(4)),
         "plain walk, learnt score": langevin(lambda z: learnt(z, model.levels[-2]), start, 1000, 0.1, rng=rng(4)),
-        "annealed, exact score": annealed_langevin(p.denoise, noisy, model.levels, rng=rng(5)),
-        "annealed, learnt scores": annealed_langevin(model.denoise, noisy, model.levels, rng=rng(5))}
+        "annealed, exact score": annealed_langevin(p.denoise, noisy, model.levels, rng=rng(5), **WALK),
+        "annealed, learnt scores": annealed_langevin(model.denoise, noisy, model.levels, rng=rng(5), **WALK)}
     errors = [field_error(level) for level in model.levels[:-1]]
     at = np.stack(np.meshgrid(*[np.linspace(-11, 11, 20)] * 2), axis=-1).reshape(-1, 2)
     fields = [learnt(at, model.levels[i]) for i in SHOWN]

@@ -60,7 +60,7 @@ def ncsn(data, rng):
     # sigma_1 is about the largest distance between two images (Song & Ermon 2020, technique 1), not 1
     levels = geometric_levels(20, 0.03, 8.0 if small(space) else 20.0)
     model = NCSN(unet(space, rng), levels, space,
-                 steps=10)  # the paper's 100 take as many passes as there are steps, times L
+                 steps=5)  # 100 passes through the network, where the paper's 100 of each level are 2,000
     return one_stage(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500 if small(space) else 7000,
                      batch_size=32,  # each with two draws of the noise
                      ema=(model.network, 0.995), clip=0.5 * space.size)  # the loss is a sum over pixels
@@ -72,8 +72,8 @@ def ve_sde(data, rng):
     space = data.spaces["x"]
     if not space.is_image:
         model = ScoreSDE(TimedMLP(space.size, rng=rng), VE(), space, steps=200)
-        return one_stage(model, adam(cosine_decay(5e-3)), steps=4000, batch_size=512, ema=(model.network, 0.99))
-    model = ScoreSDE(unet(space, rng), VE(), space)
+        return one_stage(model, adam(cosine_decay(5e-3)), steps=4000, batch_size=256, ema=(model.network, 0.99))
+    model = ScoreSDE(unet(space, rng), VE(), space, steps=100, sampler=ancestral_tilde)  # the paper: 500 and more
     return one_stage(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500 if small(space) else 7000,
                      batch_size=64, ema=(model.network, 0.995), clip=0.5 * space.size)
 

@@ -38,15 +38,16 @@ CHUNK = 250  # examples that are drawn at a time
 
 class NCSN(Module):
     """network: (Tensor (N, *shape), t (N,)) -> Tensor (N, *shape). levels: geometric_levels(L, ...). space: of images,
-    scaled to [-1, 1], or of points. steps: T of the walk at each level."""
+    or of points. steps, rate: of the walk at each level, as in annealed_langevin."""
 
     judged = 500  # samples for the judges: each takes L T passes through the network
 
-    def __init__(self, network, levels, space, steps=100):
+    def __init__(self, network, levels, space, steps=100, rate=0.2):
         if any(level.a != 1 for level in levels) or [level.t for level in levels] != [*range(len(levels))][::-1]:
             raise ValueError(f"NCSN: the levels begin with {levels[0]}; expected a = 1 and t = L, ..., 1, 0 as from "
                              "geometric_levels")
-        self.network, self.levels, self.space, self.steps = network, levels, space, steps
+        self.network, self.levels, self.space = network, levels, space
+        self.steps, self.rate = steps, rate
         self.sigma = np.array([level.s for level in levels[::-1]])  # of t = 0..L
 
     def players(self):
@@ -79,7 +80,8 @@ class NCSN(Module):
     def sample(self, n, rng):
         def draw(part):
             x = self.levels[0].s * normal(rng, (len(part), *self.space.shape))
-            return self.space.from_signed(annealed_langevin(self.denoise, x, self.levels, rng=rng, steps=self.steps))
+            return self.space.from_signed(annealed_langevin(self.denoise, x, self.levels, rng=rng, steps=self.steps,
+                                                            rate=self.rate))
 
         return in_chunks(draw, range(n), CHUNK)
 

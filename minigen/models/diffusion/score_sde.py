@@ -104,7 +104,7 @@ class ScoreSDE(Module):
     def measure(self, batch, rng):
         """-log p, by the equation without noise; of images, where x stands for its cell, a bound of -log P."""
         x = self.observe(batch["x"][:self.judged], rng)
-        steps = 100 if self.space.levels is None else 50
+        steps = 100 if self.space.levels is None else 25
         nats = -in_chunks(lambda x: self.log_likelihood(x, rng, steps), x, CHUNK)
         detail = f"probability flow, N = {len(x)}, {steps} steps"
         if self.space.levels is None:
