@@ -1,11 +1,11 @@
 """Langevin's walk follows the slope of a density, and forgets how much of it lies where: annealed, it remembers.
 
 Four fifths of the data lie above on the right, one fifth below on the left, and nothing between. Walks from a uniform
-square end where the nearest slope leads them, half here and half there, even along the exact score. A noise
-conditional score network learns the scores of the data under fifteen amounts of noise; walked down from the noisiest,
-where the two modes are one, the shares come out right (Song & Ermon 2019, figure 3). Below are the learnt fields:
-under much noise they lead from everywhere to the data, under little they are known near the data only. Writes
-26_ncsn.png.
+square end where the nearest slope leads them: half here and half there along the exact score, and by chance along a
+learnt one, which knows nothing of the way between. A noise conditional score network learns the scores of the data
+under fifteen amounts of noise; walked down from the noisiest, where the two modes are one, the shares come out right
+(Song & Ermon 2019, figure 3). Below are the learnt fields: under much noise they lead from everywhere to the data,
+under little they are known near the data only. Writes 26_ncsn.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np

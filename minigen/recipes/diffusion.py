@@ -1,6 +1,6 @@
 """Recipes of diffusion models."""
 from ..diffusion import VE, ancestral_tilde, cosine_schedule, geometric_levels
-from ..models.diffusion import DDPM, NCSN, ClassifierFree, ClassifierGuided, ImprovedDDPM, ScoreSDE
+from ..models.diffusion import DDPM, NCSN, ClassifierFree, ClassifierGuided, FlowMatching, ImprovedDDPM, ScoreSDE
 from ..nn import TimedMLP, UNet
 from ..optim import adam, cosine_decay, linear_warmup
 from ..train import Plan, one_stage
@@ -76,6 +76,17 @@ def ve_sde(data, rng):
     model = ScoreSDE(unet(space, rng), VE(), space, steps=100, sampler=ancestral_tilde)  # the paper: 500 and more
     return one_stage(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500 if small(space) else 7000,
                      batch_size=64, ema=(model.network, 0.995), clip=0.5 * space.size)
+
+
+@recipe("straight lines from data to noise, and the velocity along them", "Lipman et al. 2023", accepts=IMAGES + POINTS)
+def flow_matching(data, rng):
+    space = data.spaces["x"]
+    if not space.is_image:
+        model = FlowMatching(TimedMLP(space.size, rng=rng), space, steps=40)
+        return one_stage(model, adam(cosine_decay(5e-3)), steps=4000, batch_size=256, ema=(model.network, 0.99))
+    rate, steps, decay = pace(space)
+    model = FlowMatching(unet(space, rng), space)
+    return one_stage(model, adam(rate), steps, batch_size=64, ema=(model.network, decay), clip=1.0)
 
 
 @recipe("told the class or nothing, and led by the difference", "Ho & Salimans 2022", accepts=LABELLED)
