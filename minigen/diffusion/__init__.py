@@ -1,5 +1,6 @@
 """Diffusion: levels of noise, schedules, what networks predict, guidance, samplers, the variational bound. Start at
 levels.py."""
+from .annealed import annealed_langevin as annealed_langevin
 from .bound import bits_per_dim as bits_per_dim
 from .bound import decoder_term as decoder_term
 from .bound import log_discretized_normal as log_discretized_normal
@@ -7,15 +8,20 @@ from .bound import prior_term as prior_term
 from .bound import step_term as step_term
 from .guidance import by_classifier as by_classifier
 from .guidance import classifier_free as classifier_free
+from .inpainting import repaint as repaint
 from .levels import CLEAN as CLEAN
 from .levels import Level as Level
+from .levels import geometric_levels as geometric_levels
 from .levels import karras_levels as karras_levels
 from .levels import noised as noised
 from .levels import straight_levels as straight_levels
+from .mixture import Mixture as Mixture
+from .ode_likelihood import ode_log_likelihood as ode_log_likelihood
 from .predict import PREDICTIONS as PREDICTIONS
 from .predict import clipped as clipped
 from .predict import convert as convert
 from .predict import denoiser as denoiser
+from .predict import differentiable as differentiable
 from .predict import recorded as recorded
 from .predict import training_target as training_target
 from .samplers import ancestral as ancestral
@@ -27,3 +33,9 @@ from .samplers import heun as heun
 from .schedule import Schedule as Schedule
 from .schedule import cosine_schedule as cosine_schedule
 from .schedule import linear_schedule as linear_schedule
+from .sde import SDE as SDE
+from .sde import VE as VE
+from .sde import VP as VP
+from .sde import SubVP as SubVP
+from .sde import euler_maruyama as euler_maruyama
+from .sde import predictor_corrector as predictor_corrector

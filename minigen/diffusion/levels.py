@@ -6,7 +6,8 @@ A level is the two numbers a (signal) and s (noise), and the t that the network 
 from the noisiest to (a, s) = (1, 0), the image without noise; samplers know nothing else of a process.
 
     variance preserving     a^2 + s^2 = 1          schedule.py: DDPM, and what came of it
-    variance exploding      a = 1                  karras_levels: Karras et al. 2022 (EDM), eq. 5
+    variance exploding      a = 1                  karras_levels: Karras et al. 2022 (EDM), eq. 5;
+                                                   geometric_levels: Song & Ermon 2019 (NCSN)
     straight lines          a = 1 - t, s = t       straight_levels: flow matching, Lipman et al. 2023
 
 Source of this view: Karras et al. 2022, appendix B. Symbols: x_0 image, eps noise, sigma = s / a.
@@ -78,6 +79,21 @@ def karras_levels(steps, sigma_min=0.002, sigma_max=80.0, rho=7.0):
         raise ValueError(f"karras_levels: sigma runs from {sigma_max} down to {sigma_min}, expected above 0, and down")
     roots = np.linspace(sigma_max ** (1 / rho), sigma_min ** (1 / rho), steps)
     return [*(Level(1.0, sigma, sigma) for sigma in (roots**rho).tolist()), CLEAN]
+
+
+def geometric_levels(L, sigma_min=0.01, sigma_max=1.0):
+    """sigma_L .. sigma_1, each the same share of the one before, and then 0: L + 1 levels with t = L, ..., 1, 0. The
+    largest has t = L, as a schedule's. NCSN, section 3.1, whose sigma_1 is the largest.
+
+    >>> [round(level.s, 3) for level in geometric_levels(3, 0.01, 1.0)]
+    [1.0, 0.1, 0.01, 0.0]
+    """
+    _check(L, "geometric_levels")
+    if not 0.0 < sigma_min < sigma_max:
+        raise ValueError(f"geometric_levels: sigma runs from {sigma_max} down to {sigma_min}, expected above 0, and "
+                         "down")
+    sigmas = np.geomspace(sigma_max, sigma_min, L)
+    return [*(Level(1.0, sigma, L - i) for i, sigma in enumerate(sigmas.tolist())), CLEAN]
 
 
 def _check(steps, caller):

@@ -2,11 +2,13 @@
 
 x_t = a x_0 + s eps: two unknowns, one equation. Whoever knows any one of these knows all:
 
-    x0      the image itself
-    eps     the noise in it                                   DDPM
-    v       a eps - s x_0                                     Salimans & Ho 2022: where a^2 + s^2 = 1, the velocity of
-                                                              x_t on the circle of a and s, and x_0 = a x_t - s v
-    score   grad log q(x_t), which is -E[eps | x_t] / s       Song & Ermon 2019; Vincent 2011
+    x0        the image itself
+    eps       the noise in it                                   DDPM
+    v         a eps - s x_0                                     Salimans & Ho 2022: where a^2 + s^2 = 1, the velocity
+                                                                of x_t on the circle of a and s; x_0 = a x_t - s v
+    velocity  eps - x_0                                         Lipman et al. 2023: where a = 1 - t, s = t, that of x_t
+                                                                on its straight line; x_0 = x_t - s velocity
+    score     grad log q(x_t), which is -E[eps | x_t] / s       Song & Ermon 2019; Vincent 2011
 
 They differ in what a mean squared error in them means: one in eps weighs an error in x_0 by (a / s)^2, so that coarse
 shapes, decided at large t, count for little. And x_0 from eps divides by a, which is nearly 0 at t = T.
@@ -39,6 +41,7 @@ PREDICTIONS = {
     "x0": Prediction(lambda x_0, eps, a, s: x_0, lambda x_0, x_t, a, s: x_0),
     "eps": Prediction(lambda x_0, eps, a, s: eps, lambda eps, x_t, a, s: (x_t - s * eps) / a),
     "v": Prediction(lambda x_0, eps, a, s: a * eps - s * x_0, lambda v, x_t, a, s: (a * x_t - s * v) / (a * a + s * s)),
+    "velocity": Prediction(lambda x_0, eps, a, s: eps - x_0, lambda u, x_t, a, s: (x_t - s * u) / (a + s)),
     "score": Prediction(lambda x_0, eps, a, s: -eps / s, lambda score, x_t, a, s: (x_t + s * s * score) / a),
 }
 
@@ -77,14 +80,25 @@ def prediction(name, argument) -> Prediction:
 def denoiser(network, kind="eps", **condition):
     """The denoiser of a network: network(Tensor x_t, t (N,), **condition) -> Tensor, a prediction of this kind (one of
     PREDICTIONS)."""
-    prediction(kind, "kind")
+    guess = differentiable(network, kind, **condition)
 
     def denoise(x_t, level):
         with no_grad():
-            quantity = network(Tensor(x_t), np.full(len(x_t), level.t), **condition).data
-        return convert(quantity, kind, "x0", x_t, level)
+            return guess(Tensor(x_t), level).data
 
     return denoise
+
+
+def differentiable(network, kind="eps", **condition):
+    """The same on Tensors, with a graph: (Tensor x_t, level) -> Tensor x_0. For likelihoods, which ask how x_0 moves
+    with x_t."""
+    prediction(kind, "kind")
+
+    def guess(x_t, level):
+        quantity = network(x_t, np.full(len(x_t), level.t), **condition)
+        return convert(quantity, kind, "x0", x_t, level)
+
+    return guess
 
 
 def clipped(denoise, low=-1.0, high=1.0):

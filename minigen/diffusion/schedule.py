@@ -25,14 +25,16 @@ BETA_MAX = 0.999  # a step that destroys everything could not be undone: alpha_t
 
 class Schedule:
     """The tables of the variances beta_1..beta_T. Float64 NumPy arrays of T + 1 entries: beta, alpha, alpha_bar, and
-    beta_tilde, the variance of the posterior (eq. 7), which is 0 at t = 1."""
+    beta_tilde, the variance of the posterior (eq. 7), which is 0 at t = 1. told: what a network is told of each t; t
+    itself, if left out."""
 
-    def __init__(self, beta):
+    def __init__(self, beta, told=None):
         beta = np.asarray(beta, np.float64)
         if beta.ndim != 1 or len(beta) == 0 or not np.all((beta > 0) & (beta < 1)):
             raise ValueError(f"Schedule: beta has shape {beta.shape} and values {beta.ravel()[:4]}..., expected (T,) "
                              "with T >= 1 and every beta_t above 0 and below 1")
         self.T = len(beta)
+        self.told = np.arange(self.T + 1) if told is None else np.asarray(told)
         self.beta = np.concatenate([[0.0], beta])
         self.alpha = 1.0 - self.beta
         self.alpha_bar = np.cumprod(self.alpha)
@@ -58,7 +60,7 @@ class Schedule:
             raise ValueError(f"t runs from {t.min()} to {t.max()}, expected 1 to T = {self.T}")
         if t.ndim > 1:
             raise ValueError(f"t has shape {t.shape}, expected one number, or one per example")
-        return Level(np.sqrt(self.alpha_bar[t]), np.sqrt(1.0 - self.alpha_bar[t]), t)
+        return Level(np.sqrt(self.alpha_bar[t]), np.sqrt(1.0 - self.alpha_bar[t]), self.told[t])
 
     def levels(self, steps=None) -> list:
         """The way down in so many of the T steps, evenly spaced, all of them for None: steps + 1 levels."""
@@ -81,6 +83,12 @@ class Schedule:
         if not 1 <= steps <= self.T:
             raise ValueError(f"steps is {steps}, expected 1 to T = {self.T}: the schedule has no more steps to take")
         return np.round(np.linspace(self.T, 1, steps)).astype(int)[::-1]
+
+    def respaced(self, steps):
+        """The process that takes only so many of the steps, as a Schedule of its own: Improved DDPM, section 4. Its
+        networks are told the numbers that these steps have in the whole."""
+        kept = np.concatenate([[0], self.subsequence(steps)])
+        return Schedule(1.0 - self.alpha_bar[kept[1:]] / self.alpha_bar[kept[:-1]], self.told[kept])
 
     def __repr__(self):
         beta, alpha_bar_T = self.beta, self.alpha_bar[-1]

@@ -8,5 +8,6 @@ from .layers import MLP, Apply, Dropout, Embedding, LayerNorm, Linear, Sequentia
 from .module import Module, ModuleDict, ModuleList, in_eval_mode
 from .norms import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, RMSNorm
 from .recurrent import GRU
+from .timed_mlp import TimedMLP
 from .transformer import Transformer, TransformerBlock
 from .unet import UNet

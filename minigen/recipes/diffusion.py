@@ -1,10 +1,31 @@
 """Recipes of diffusion models."""
-from ..diffusion import ancestral_tilde, cosine_schedule
-from ..models.diffusion import DDPM
-from ..nn import UNet
+from ..diffusion import VE, ancestral_tilde, cosine_schedule, geometric_levels
+from ..models.diffusion import DDPM, NCSN, ClassifierFree, ClassifierGuided, FlowMatching, ImprovedDDPM, ScoreSDE
+from ..nn import TimedMLP, UNet
 from ..optim import adam, cosine_decay, linear_warmup
-from ..train import one_stage
-from .registry import recipe
+from ..train import Plan, one_stage
+from .registry import IMAGES, LABELLED, POINTS, recipe
+
+
+def small(space):
+    """Whether images are as small as 8x8."""
+    return space.shape[1] < 16
+
+
+def unet(space, rng, out=1, condition=None):
+    """The network of these recipes: 0.2 M parameters for small images, about 1 M for others, on squares of 2x2 pixels,
+    where a third level, of 4x4 such squares, is cheap and sees the whole image. out: images that it returns."""
+    C = space.shape[0]
+    settings = dict(width=16, multipliers=(1, 2)) if small(space) else dict(width=24, multipliers=(1, 2, 3),
+                                                                            attention=(1,), patch=2)
+    return UNet(C, out * C, blocks=1, condition=condition, rng=rng, **settings)
+
+
+def pace(space):
+    """(learning rate, steps, decay of the average) of the recipes that train this network to predict eps."""
+    if small(space):
+        return linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05), 1800, 0.995
+    return linear_warmup(cosine_decay(1.5e-3, final=5e-5), 0.015), 7000, 0.999
 
 
 @recipe("denoising diffusion: a U-Net takes noise out of images, step by step", "Ho et al. 2020")
@@ -12,13 +33,73 @@ def ddpm(data, rng):
     """The schedule is Improved DDPM's, for small images: alpha_bar is below 0.01 in a third of the linear one's steps,
     where there is little to learn."""
     space = data.spaces["x"]
-    C, H, _ = space.shape
-    if H < 16:
-        network = UNet(C, width=16, multipliers=(1, 2), blocks=1, rng=rng)  # 0.2 M parameters
-        rate, steps, decay = linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05), 1800, 0.995
-    else:  # about 1 M, on squares of 2x2 pixels; a third level, of 4x4 such squares, is cheap and sees the whole image
-        network = UNet(C, width=24, multipliers=(1, 2, 3), attention=(1,), patch=2, blocks=1, rng=rng)
-        rate, steps, decay = linear_warmup(cosine_decay(1.5e-3, final=5e-5), 0.015), 7000, 0.999
+    network = unet(space, rng)
+    rate, steps, decay = pace(space)
     model = DDPM(network, cosine_schedule(1000), space, sampler=ancestral_tilde, steps=50)
     return one_stage(model, adam(rate), steps, batch_size=64, ema=(network, decay), clip=1.0,
                      captured=model.captured_step)
+
+
+@recipe("a DDPM that learns the variance of its steps too: lower bounds, and few steps", "Nichol & Dhariwal 2021")
+def improved_ddpm(data, rng):
+    """As ddpm, but for the second image that the network returns."""
+    space = data.spaces["x"]
+    network = unet(space, rng, out=2)
+    rate, steps, decay = pace(space)
+    model = ImprovedDDPM(network, cosine_schedule(1000), space)
+    return one_stage(model, adam(rate), steps, batch_size=64, ema=(network, decay), clip=1.0)
+
+
+@recipe("one network for the scores under many levels of noise, and a walk down them", "Song & Ermon 2019",
+        accepts=IMAGES + POINTS)
+def ncsn(data, rng):
+    space = data.spaces["x"]
+    if not space.is_image:
+        model = NCSN(TimedMLP(space.size, rng=rng), geometric_levels(12, 0.05, 6.0), space, steps=50)
+        return one_stage(model, adam(cosine_decay(5e-3)), steps=4000, batch_size=256, ema=(model.network, 0.99))
+    # sigma_1 is about the largest distance between two images (Song & Ermon 2020, technique 1), not 1
+    levels = geometric_levels(20, 0.03, 8.0 if small(space) else 20.0)
+    model = NCSN(unet(space, rng), levels, space,
+                 steps=5)  # 100 passes through the network, where the paper's 100 of each level are 2,000
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500 if small(space) else 7000,
+                     batch_size=32,  # each with two draws of the noise
+                     ema=(model.network, 0.995), clip=0.5 * space.size)  # the loss is a sum over pixels
+
+
+@recipe("the scores of a continuum of levels: samples and likelihoods by differential equations", "Song et al. 2021",
+        accepts=IMAGES + POINTS)
+def ve_sde(data, rng):
+    space = data.spaces["x"]
+    if not space.is_image:
+        model = ScoreSDE(TimedMLP(space.size, rng=rng), VE(), space, steps=200)
+        return one_stage(model, adam(cosine_decay(5e-3)), steps=4000, batch_size=256, ema=(model.network, 0.99))
+    model = ScoreSDE(unet(space, rng), VE(), space, steps=100, sampler=ancestral_tilde)  # the paper: 500 and more
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500 if small(space) else 7000,
+                     batch_size=64, ema=(model.network, 0.995), clip=0.5 * space.size)
+
+
+@recipe("straight lines from data to noise, and the velocity along them", "Lipman et al. 2023", accepts=IMAGES + POINTS)
+def flow_matching(data, rng):
+    space = data.spaces["x"]
+    if not space.is_image:
+        model = FlowMatching(TimedMLP(space.size, rng=rng), space, steps=40)
+        return one_stage(model, adam(cosine_decay(5e-3)), steps=4000, batch_size=256, ema=(model.network, 0.99))
+    rate, steps, decay = pace(space)
+    model = FlowMatching(unet(space, rng), space)
+    return one_stage(model, adam(rate), steps, batch_size=64, ema=(model.network, decay), clip=1.0)
+
+
+@recipe("told the class or nothing, and led by the difference", "Ho & Salimans 2022", accepts=LABELLED)
+def classifier_free(data, rng):
+    """As ddpm, told the class."""
+    space, labels = data.spaces["x"], data.spaces["y"]
+    network = unet(space, rng, condition=labels.levels)
+    rate, steps, decay = pace(space)
+    model = ClassifierFree(network, cosine_schedule(1000), space, labels)
+    return one_stage(model, adam(rate), steps, batch_size=64, ema=(network, decay), clip=1.0)
+
+
+@recipe("a diffusion that was told no class, led to one by a classifier of noisy images", "Dhariwal & Nichol 2021",
+        accepts=LABELLED, needs={"diffusion": "ddpm", "classifier": "noisy_classifier"})
+def classifier_guided(data, rng, diffusion, classifier):
+    return Plan(ClassifierGuided(diffusion, classifier))  # both were trained: nothing is left to be

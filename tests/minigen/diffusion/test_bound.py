@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from autograd import backend
+from autograd import backend, grad, parameter
 from autograd.backend import asarray, to_numpy
 from minigen.diffusion import (
     Schedule,
@@ -119,7 +119,7 @@ def test_terms_are_the_divergences_they_are_said_to_be():
 def test_discretized_normal_sums_to_one(levels):
     x = asarray(np.linspace(-1, 1, levels))
     for mean, sigma in [(0.0, 0.3), (0.93, 0.01), (-3.0, 0.5), (0.2, 5.0)]:
-        mass = np.exp(to_numpy(log_discretized_normal(x, mean, sigma, levels)))
+        mass = np.exp(log_discretized_normal(x, mean, sigma, levels).numpy())
         assert mass.sum() == pytest.approx(1.0, rel=1e-12)
 
 
@@ -128,9 +128,9 @@ def test_discretized_normal_far_out():
     x, h = asarray([0.5]), 1 / 16
     exact = stats.norm.logsf(0.5 - h, 0, 0.01)  # all mass above x - h; what is above x + h is e^-7000 of it
     for x in (x, -x):
-        assert to_numpy(log_discretized_normal(x, 0.0, 0.01, 17)) == pytest.approx(exact, rel=1e-12)
+        assert log_discretized_normal(x, 0.0, 0.01, 17).numpy() == pytest.approx(exact, rel=1e-12)
     x = asarray([1.0, -1.0], np.float32)
-    assert np.isfinite(to_numpy(log_discretized_normal(x, -x, 0.01, 256))).all()
+    assert np.isfinite(log_discretized_normal(x, -x, 0.01, 256).numpy()).all()
 
 
 def test_decoder_term():
@@ -142,6 +142,31 @@ def test_decoder_term():
             np.diff(stats.norm.cdf([1 / 16, 3 / 16], 0.125, 0.1)).item(), stats.norm.sf(15 / 16, 1.2, 0.1)]
     term = decoder_term(lambda x_t, level: guess, x_0, schedule, 17, backend.rng(0))
     assert term == pytest.approx(-np.log(mass).sum())
+
+
+def test_gradients_of_the_discretized_normal():
+    """In mean and sigma, at the edges too, against central differences; and finite where the mass underflows."""
+    x = asarray(np.array([-1.0, -0.5, 0.25, 1.0]))
+    mean, sigma = parameter(np.array([-0.7, -0.45, 0.6, 1.3])), parameter(np.array([0.3, 0.02, 0.2, 0.5]))
+    found = grad(log_discretized_normal(x, mean, sigma, 17).sum(), [mean, sigma])
+    for i, leaf in enumerate((mean, sigma)):
+        for j in range(4):
+            shift = 1e-6 * np.eye(4)[j]
+            at = [[m + sign * shift * (k == i) for k, m in enumerate((mean.data, sigma.data))] for sign in (1, -1)]
+            up, down = (log_discretized_normal(x, *pair, 17).numpy().sum() for pair in at)
+            assert found[i].data[j] == pytest.approx((up - down) / 2e-6, rel=1e-5)
+    far = parameter(asarray(-x, np.float32))
+    assert np.isfinite(grad(log_discretized_normal(asarray(x, np.float32), far, 0.01, 256).sum(), far).numpy()).all()
+
+
+def test_a_variance_of_each_pixel_is_as_one_of_a_table():
+    """A function of (x_t, t) that says what the table says."""
+    schedule, x_0 = linear_schedule(30), draw(20, 4, backend.rng(6))
+    table = 0.7 * schedule.beta + 0.01
+    function = lambda x_t, t: 0.0 * x_t + asarray(table[t].reshape(-1, 1, 1, 1))
+    one, other = (bits_per_dim(exact_denoiser(schedule), x_0, schedule, LEVELS, backend.rng(7), variance=variance)
+                  for variance in (table, function))
+    np.testing.assert_allclose(one, other, rtol=1e-10)
 
 
 def test_mistakes_are_named():

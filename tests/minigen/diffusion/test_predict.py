@@ -50,7 +50,7 @@ def broadcast(*numbers):
 def test_targets_are_what_they_are_said_to_be(level):
     x_0, eps = draw()
     a, s = broadcast(level.a, level.s)
-    expected = {"x0": x_0, "eps": eps, "v": a * eps - s * x_0, "score": -(a * x_0 + s * eps - a * x_0) / s**2}
+    expected = {"x0": x_0, "eps": eps, "v": a * eps - s * x_0, "velocity": eps - x_0, "score": -(a * x_0 + s * eps - a * x_0) / s**2}
     assert set(expected) == set(PREDICTIONS)
     for kind, value in expected.items():
         assert_close(training_target(kind, x_0, eps, level), value, rtol=1e-9, atol=1e-12)
@@ -157,7 +157,7 @@ def test_clipped_and_recorded():
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda x: convert(x, "noise", "x0", x, SCHEDULE.level(1)), "source is 'noise', expected one of x0, eps, v, score"),
+    (lambda x: convert(x, "noise", "x0", x, SCHEDULE.level(1)), "source is 'noise', expected one of x0, eps, v, velocity, score"),
     (lambda x: convert(x, "x0", "mu", x, SCHEDULE.level(1)), "target is 'mu', expected one of"),
     (lambda x: denoiser(lambda x, t: x, "mu"), "kind is 'mu', expected one of"),
     (lambda x: training_target("mu", x, x, SCHEDULE.level(1)), "kind is 'mu', expected one of"),

@@ -140,3 +140,17 @@ def test_integers_are_not_noised_silently():
         linear_schedule(10).q_sample(np.zeros((2, 3), np.uint8), 1, np.zeros((2, 3)))
     with pytest.raises(TypeError, match="expected integers from 1 to T = 10"):
         linear_schedule(10).q_sample(np.zeros((2, 3)), 1.5, np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("steps", [1, 7, 100])
+def test_a_respaced_schedule_has_the_levels_of_the_whole(steps):
+    """The same a, s and t as a sampler's way down in so many steps; and posteriors that skip the steps between."""
+    whole = linear_schedule(100)
+    few = whole.respaced(steps)
+    assert few.T == steps
+    for level, expected in zip(few.levels(), whole.levels(steps)):
+        np.testing.assert_allclose(level, expected, rtol=1e-9)
+    kept = [0, *whole.subsequence(steps)]
+    for t in range(1, steps + 1):
+        np.testing.assert_allclose(few.posterior(t), whole.posterior(kept[t], kept[t - 1]), rtol=1e-8, atol=1e-15)
+    assert (few.level(np.arange(1, steps + 1)).t == kept[1:]).all()

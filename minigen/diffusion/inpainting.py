@@ -1,0 +1,48 @@
+"""Inpainting: some pixels are known, and a diffusion that was not trained for it draws the others; a sampler.
+
+    x_s, known     = a_s x_0 + s_s eps                      the known pixels, with as much noise as the others now have
+    x_s, unknown   = one step of any sampler from x_t
+    x_s            = m known + (1 - m) unknown                                                               (eq. 8)
+
+That is replacement (Song et al. 2021, appendix I.2). What is drawn fits to the known pixels badly: each step sees them
+as they are at t, with noise of their own, and by the time that they are clear the rest has been decided. RePaint goes
+up again from s to t, by the process's own noise, and steps down anew, r times in all: so the drawn part and the known
+one get to fit before there is less noise. With jumps of j levels the way up is longer, and more can still change.
+
+At the last level there is no noise: known pixels are what they were, bit for bit.
+
+Source: Lugmayr et al. 2022 (RePaint), algorithm 1: r = 10, j = 10, T = 250. Symbols: m mask, 1 where a pixel is known.
+Read before this: samplers.py.
+"""
+import math
+
+from autograd.backend import asarray, normal, xp
+
+from .levels import noised, posterior
+from .samplers import ancestral_tilde, descent
+
+
+def repaint(denoise, x, levels, *, rng, known, mask, resample=10, jump=1, sampler=ancestral_tilde):
+    """known: images (N, ...) of x's shape; mask: booleans that broadcast against them, True where known is to stay.
+    resample: r, how often each stretch of `jump` levels is gone down; 1 is replacement. sampler: of the steps."""
+    if known.shape != x.shape:
+        raise ValueError(f"repaint: known has shape {known.shape}, expected that of x, {x.shape}")
+    if min(resample, jump) < 1:
+        raise ValueError(f"repaint: resample is {resample}, jump is {jump}, expected at least 1 each")
+    known, mask = asarray(known, x.dtype), xp.broadcast_to(asarray(mask, bool), x.shape)
+    steps = descent(levels)
+    for start in range(0, len(steps), jump):
+        stretch = steps[start : start + jump]
+        for again in reversed(range(resample)):
+            for t, s in stretch:
+                x = sampler(denoise, x, [t, s], rng=rng)
+                x = xp.where(mask, noised(known, normal(rng, x.shape, x.dtype), s), x)
+            if again:
+                x = _up(x, stretch[-1][1], stretch[0][0], rng)
+    return x
+
+
+def _up(x, s, t, rng):
+    """A draw of q(x_t | x_s)."""
+    added = posterior(t, s)[3]
+    return t.a / s.a * x + math.sqrt(added) * normal(rng, x.shape, x.dtype)
