@@ -29,7 +29,7 @@ for axes, (name, (model, lr)) in zip(panels, models.items()):
     measures = model.eval().measure(test.columns, noise)
     print(name, *measures, sep="\n    ")
 
-    weights = model.encoder.weight if name.startswith("k") else model.decoder_of.weight.T
+    weights = model.encoder.weight if name.startswith("k") else model.decoder.weight.T
     patterns = weights.numpy()[:100].reshape(10, 10, 28, 28)
     patterns = patterns / np.abs(patterns).max(axis=(2, 3), keepdims=True)
     framed = np.pad(patterns, ((0, 0), (0, 0), (1, 1), (1, 1)))

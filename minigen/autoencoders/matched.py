@@ -18,7 +18,7 @@ one that has nothing to tell. So `measure` compares the codes themselves with dr
     k(z, y) = sum_s C_s / (C_s + |z - y|^2)              inverse multiquadrics, C_s = s E |y - y'|^2 = 2 s Z sigma^2
 
 Sources: Makhzani et al. 2015; Tolstikhin et al., "Wasserstein Auto-Encoders", ICLR 2018, section 4, and their code for
-the scales s. Symbols: N examples, D pixels, Z latent. Read before this: priors.py, models/autoencoders/ae.py.
+the scales s. Symbols: N examples, D pixels, Z latent. Read before this: priors.py, deterministic.py.
 Read next: models/autoencoders/aae.py, wae.py.
 """
 import numpy as np
@@ -26,18 +26,16 @@ import numpy as np
 from autograd import as_tensor, no_grad, sigmoid
 from autograd.backend import asarray, default_dtype
 
-from ..metrics import Measure, mean_interval, mmd
-from ..nn import Module
+from ..metrics import Measure, mmd
 from ..nn.autoencoder import mlp_pair
-from ..nn.chunks import in_chunks
+from .deterministic import DeterministicAutoencoder
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # s
-EXAMPLES = 1000  # that are decoded at a time
 SETS = 5  # of draws from the prior: how far their distances from each other are from 0 by chance
 COMPARED = 2000  # codes, at most
 
 
-class MatchedAutoencoder(Module):
+class MatchedAutoencoder(DeterministicAutoencoder):
     """space: of an image, scaled to [0, 1], or of points. prior: as in priors.py. hidden: widths of the encoder's
     hidden layers; the decoder has them in reverse. networks: makes f and g of these, `mlp_pair` or `conv_pair`."""
 
@@ -45,30 +43,13 @@ class MatchedAutoencoder(Module):
         self.space, self.prior, self.latent = space, prior, prior.latent
         self.encoder, self.decoder = networks(space.shape, hidden, code=self.latent, latent=self.latent, rng=rng)
 
-    def codes_and_error(self, x):
-        """z (N, Z) of examples x in their own units, and the mean of |x - x_hat|^2 over them, a sum over pixels."""
-        x = self.space.rows(x)  # (N, D)
-        z = self.encoder(x)  # (N, Z)
-        return z, ((x - self.generate(z)) ** 2).sum(axis=1).mean()
+    def code(self, x):
+        return self.encoder(x)
 
     def generate(self, z):
         """g(z), rows (N, D): points, or pixels between 0 and 1."""
         h = self.decoder(z)
         return h if self.space.levels is None else sigmoid(h)
-
-    def encode(self, x):
-        """The codes z (N, Z) of images or points x, a NumPy array."""
-        with no_grad():
-            return in_chunks(lambda x: self.encoder(self.space.rows(x)).data, x, EXAMPLES)
-
-    def decode(self, z):
-        """g(z) for codes z (N, Z), as images in [0, 1] or points."""
-        with no_grad():
-            return in_chunks(lambda z: self.space.from_unit(self.generate(z).data), asarray(z, default_dtype), EXAMPLES)
-
-    def reconstruct(self, x):
-        """g(f(x)), as images in [0, 1] or points."""
-        return self.decode(self.encode(x))
 
     def sample(self, n, rng):
         """g(z) of z from the prior."""
@@ -76,9 +57,7 @@ class MatchedAutoencoder(Module):
 
     def measure(self, batch, rng):
         x = batch["x"]
-        error = ((self.space.drawn(x) - self.reconstruct(x)) ** 2).reshape(len(x), -1).sum(axis=1)
-        return [Measure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, codes of {self.latent} numbers"),
-                distance_of_codes(self.encode(x), self.prior, rng)]
+        return [self.squared_error(x), distance_of_codes(self.encode(x), self.prior, rng)]
 
 
 def distance_of_codes(z, prior, rng) -> Measure:

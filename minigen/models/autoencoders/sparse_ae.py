@@ -27,53 +27,32 @@ such codes are good for.
 """
 import numpy as np
 
-from autograd import linear, log, no_grad, parameter, sigmoid, where
-from autograd.backend import asarray, default_dtype, xp
+from autograd import linear, log, parameter, sigmoid, where
+from autograd.backend import default_dtype, xp
 
+from ...autoencoders.deterministic import DeterministicAutoencoder
 from ...metrics import Measure, mean_interval
-from ...nn import Linear, Module
-from ...nn.chunks import in_chunks
-from ...player import Player
+from ...nn import Linear
 
-EXAMPLES = 1000  # that are decoded at a time
 SHARE = 0.1  # of the running mean of activities, that each batch makes up
 ON = 0.1  # a unit whose activity is further from 0 is active
 
 
-class _Sparse(Module):
-    """What the two have in common; each defines `activity(x)` (N, J) and `decoder_of(a)` (N, D)."""
+class _Sparse(DeterministicAutoencoder):
+    """What the two have in common; each defines `code`, the activities a (N, J), and `generate`."""
 
     def __init__(self, space, units, caller):
         if units < 1:
             raise ValueError(f"{caller}: units is {units}, expected at least 1")
         self.space, self.latent = space, units
 
-    def players(self):
-        return [Player("autoencoder", self.parameters(), self.loss)]
-
-    def encode(self, x):
-        """The activities (N, J) of images or points x, a NumPy array."""
-        with no_grad():
-            return in_chunks(lambda x: self.activity(self.space.rows(x)).data, x, EXAMPLES)
-
-    def decode(self, a):
-        """x_hat of activities a (N, J), as images in [0, 1] or points."""
-        with no_grad():
-            decoded = lambda a: self.space.from_unit(self.decoder_of(a).data)
-            return in_chunks(decoded, asarray(a, default_dtype), EXAMPLES)
-
-    def reconstruct(self, x):
-        """x_hat, as images in [0, 1] or points."""
-        return self.decode(self.encode(x))
-
     def measure(self, batch, rng):
         x = batch["x"]
         a = self.encode(x)  # (N, J)
-        error = ((self.space.drawn(x) - self.decode(a)) ** 2).reshape(len(x), -1).sum(axis=1)
         on = np.abs(a) > ON
         dead, correlation = ~on.any(axis=0), correlations(a)
         pairs = max(1, self.latent * (self.latent - 1))
-        return [Measure("squared error", *mean_interval(error), "", f"|x - x_hat|^2, {self.latent} units"),
+        return [self.squared_error(x, "{} units"),
                 Measure("active units", *mean_interval(on.mean(axis=1)), "", f"share for an image, activity > {ON:g}"),
                 Measure("dead units", float(dead.mean()), None, "", f"share active for none of {len(x):,} images"),
                 Measure("units alike", float((correlation > 0.5).sum() / pairs), None, "",
@@ -92,18 +71,19 @@ class SparseAutoencoder(_Sparse):
         self.rho, self.beta, self.decay = rho, beta, decay
         self.encoder = Linear(space.size, units, rng=rng)
         self.encoder.bias.data[...] = np.log(rho / (1 - rho))  # units begin near rho, where KL is small, and not at 1/2
-        self.decoder_of = Linear(units, space.size, rng=rng)
+        self.decoder = Linear(units, space.size, rng=rng)
         self.register_buffer("rho_hat", xp.full(units, rho, default_dtype))
 
-    def activity(self, x):
+    def code(self, x):
         return sigmoid(self.encoder(x))
 
+    def generate(self, a):
+        return self.decoder(a)
+
     def loss(self, batch, rng):
-        x = self.space.rows(batch["x"])  # (N, D)
-        a = self.activity(x)  # (N, J)
-        error = ((x - self.decoder_of(a)) ** 2).sum(axis=1).mean()
+        a, error = self.codes_and_error(batch["x"])  # (N, J)
         kl = kl_of_rates(self.rho, self.mean_activity(a)).sum()
-        weights = (self.encoder.weight**2).sum() + (self.decoder_of.weight**2).sum()
+        weights = (self.encoder.weight**2).sum() + (self.decoder.weight**2).sum()
         return {"1/2 squared error + penalties": 0.5 * error + self.beta * kl + 0.5 * self.decay * weights,
                 "squared error": error, "KL": kl}
 
@@ -137,18 +117,17 @@ class KSparseAutoencoder(_Sparse):
         done = self.done if self.training else 1.0
         return round(self.first + (self.k - self.first) * min(1.0, 2 * done))
 
-    def activity(self, x):
+    def code(self, x):
         z = self.encoder(x)  # (N, J)
         k = self.active()
         least = xp.partition(z.data, self.latent - k, axis=1)[:, self.latent - k, None]  # the k-th largest, (N, 1)
         return where(z.data >= least, z, 0.0)
 
-    def decoder_of(self, a):
+    def generate(self, a):
         return linear(a, self.encoder.weight.T, self.c)
 
     def loss(self, batch, rng):
-        x = self.space.rows(batch["x"])
-        return {"squared error": ((x - self.decoder_of(self.activity(x))) ** 2).sum(axis=1).mean()}
+        return {"squared error": self.codes_and_error(batch["x"])[1]}
 
 
 def kl_of_rates(rho, rho_hat):
