@@ -20,6 +20,8 @@ from ..models.adversarial import (
     ProGAN,
     ProGenerator,
     Projection,
+    Puzzle,
+    Solver,
     StarDiscriminator,
     StarGAN,
     StyleGAN,
@@ -174,3 +176,14 @@ def stylegan(data, rng):
     # the paper's gamma is 10 at 256 pixels, and less with fewer; few images are soon known by heart
     model = StyleGAN(generator, discriminator, space, gamma=1.0, augment=len(data) < 5000)
     return one_stage(model, adam(1e-3, betas=(0.0, 0.99)), steps=3000, batch_size=32, ema=(generator, 0.995))
+
+
+@recipe("pieces of a cut image, put in order", "Noroozi & Favaro 2016; Li et al. 2022", data="critters",
+        accepts=[name for name in IMAGES if name != "digits"])  # of pieces of 2 x 2 pixels nobody makes an image
+def puzzle(data, rng):
+    space = data.spaces["x"]
+    solver = lambda shape, pieces: Solver(shape, pieces, width=64, blocks=2, rng=rng)
+    discriminator = lambda shape: PatchDiscriminator(shape, width=16, halvings=1, norm=None, rng=rng)
+    return one_stage(Puzzle(space, solver, discriminator), {"D": adam(2e-4, betas=(0.5, 0.999)),
+                                                            "solver": adam(cosine_decay(2e-3))}, steps=400,
+                     batch_size=32)

@@ -1,5 +1,5 @@
 """Adversarial models. Read gan.py, dcgan.py, wgan_gp.py, conditional_gan.py, infogan.py, pix2pix.py, cyclegan.py,
-stargan.py, progan.py, stylegan.py, in this order."""
+stargan.py, progan.py, stylegan.py, puzzle.py, in this order."""
 from .conditional_gan import ACGAN as ACGAN
 from .conditional_gan import Concatenation as Concatenation
 from .conditional_gan import ConditionalGAN as ConditionalGAN
@@ -15,6 +15,8 @@ from .pix2pix import Pix2Pix as Pix2Pix
 from .progan import ProDiscriminator as ProDiscriminator
 from .progan import ProGAN as ProGAN
 from .progan import ProGenerator as ProGenerator
+from .puzzle import Puzzle as Puzzle
+from .puzzle import Solver as Solver
 from .stargan import StarDiscriminator as StarDiscriminator
 from .stargan import StarGAN as StarGAN
 from .stylegan import StyleGAN as StyleGAN
