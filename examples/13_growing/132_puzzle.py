@@ -3,8 +3,8 @@
 The solver sees all pieces, in no order, and gives every piece a share of every place; the picture that these shares
 make is compared with the true one, and a discriminator may look whether it is one. Critters stand in the middle of
 plain ground: much can be read off what a piece shows. So the borders of pieces are cut off too, which leaves nothing
-that could be continued. Right are pieces whose pixels belong there, as two pieces of ground are alike. The discriminator
-changes nothing here: what is to be learned is said by the assignment alone. Writes 132_puzzle.png.
+that could be continued. Right are pieces whose pixels belong there, as two pieces of ground are alike. The
+discriminator changes nothing here: what is to be learned is said by the assignment alone. Writes 132_puzzle.png.
 """
 import numpy as np
 
@@ -34,7 +34,7 @@ def trained(margin, judged):
     return model
 
 
-for margin in (0, 3):
+for margin in (3, 0):
     for judged in (False, True):
         model = trained(margin, judged)
 
