@@ -54,7 +54,8 @@ from .sliced import sliced_distances
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
 ORDERS = 4, 7, 11  # of the n-grams beside which drawn molecules are held
-READ, NEAR = 300, 12.0  # faces that are read; a face is what is that near to a composition, root mean square, of 255
+READ, REAL = 300, 60  # faces that are read, drawn ones and real ones
+NEAR = 12.0  # a face is what is that near to a composition, root mean square, of 255
 LEAST = 100  # images from which a classifier's features can be compared: there are 64 of them
 SLICED = 1000  # images at most whose patches are compared
 
@@ -73,7 +74,7 @@ def judge(samples, train, test, condition) -> list:
     if train.name == "eight_gaussians":
         measures += mode_measures(samples, x, EIGHT_CENTRES, EIGHT_SIGMA)
     if train.name == "faces":
-        measures += face_measures(samples, condition.get("y"))
+        measures += face_measures(samples, x, condition.get("y"))
     if train.name in SHIPPED and min(len(samples), len(x)) >= LEAST:
         seen = train.spaces["x"].drawn(train["x"][:len(samples)])
         measures += image_measures(pretrained(train.name).judge, samples, seen, x, condition.get("y"), test.split)
@@ -201,17 +202,19 @@ def spread_measure(samples, x, y) -> Measure:
                    "squared distance from the mean of the class, over that of examples; 1 if they are alike")
 
 
-def face_measures(samples, y=None) -> list:
-    """Measures of drawn faces (N, 3, 16, 16) on [0, 1], by their nearest compositions; that of a real face is itself.
+def face_measures(samples, x, y=None) -> list:
+    """Measures of drawn faces (N, 3, 16, 16) on [0, 1], by their nearest compositions, beside those of real ones x.
     y: the colour of hair (N,) that each sample was to have."""
     samples = 255 * samples[:READ]
     found, error = read(samples, starts=2)
+    _, real = read(255 * x[:REAL], starts=2)
     near = error <= NEAR
     colours = np.bincount(found["hair colour"][near], minlength=len(HAIR_COLOURS))
     measures = [
         Measure("distance to a composition", *mean_interval(error), "",
-                f"root mean square, of 255; N = {len(error):,}; real faces: 0.2"),
-        Measure("faces", *mean_interval(near), "", f"share within {NEAR:g} of a composition; real faces: 1.000"),
+                f"root mean square, of 255; N = {len(error):,}; real faces: {real.mean():.2g}"),
+        Measure("faces", *mean_interval(near), "",
+                f"share within {NEAR:g} of a composition; real faces: {(real <= NEAR).mean():.3f}"),
         Measure("hair colours", int((colours > 0).sum()), None, "",
                 f"of {len(colours)} among these; counts {' '.join(map(str, colours))}")]
     if y is not None:
