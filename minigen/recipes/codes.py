@@ -89,11 +89,11 @@ def dvae(data, rng):
 
 @recipe("image tokenizer: a grid of categories, by Gumbel-softmax", "Ramesh et al. 2021 (DALL-E)", data="mnist10k")
 def conv_dvae(data, rng):
-    """A grid of 7 x 7 codes for 28 x 28 pixels, 4 x 4 for the small digits. tau, beta's way and the uniform prior are
-    DALL-E's, but not the value that beta ends with, 6.6 there: 1 is the bound."""
+    """A grid of 7 x 7 codes for 28 x 28 pixels, of half the sides for images of up to 16. tau, beta's way and the
+    uniform prior are DALL-E's, but not the value that beta ends with, 6.6 there: 1 is the bound."""
     space = data.spaces["x"]
     small = few_levels(space)
-    grid = halved(space.shape[1:], 1 if small else 2)[-1]
+    grid = halved(space.shape[1:], 1 if min(space.shape[1:]) <= 16 else 2)[-1]
     model = DVAE(space, Space((1, *grid), 64), "categorical" if small else "bernoulli", grid_pair,
                  tau=cosine_decay(1.0, final=1 / 16), beta=linear_warmup(1.0, 0.1), prior="uniform",
                  measured=500, rng=rng)  # 1,000 draws for each of so many take a minute or two

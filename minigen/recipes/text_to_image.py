@@ -1,7 +1,7 @@
 """Recipes of models of images and captions."""
 from ..data.shapes.pairs import contrasted, fresh
 from ..models.adversarial import ConvDiscriminator, ConvGenerator
-from ..models.text_to_image import CLIP, MatchingDiscriminator, TextGAN
+from ..models.text_to_image import CLIP, DALLE, MatchingDiscriminator, TextGAN
 from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..train import one_stage
 from .registry import CAPTIONED, recipe
@@ -27,3 +27,12 @@ def text_gan(data, rng, clip):
                   "G": adam(1e-3, betas=(0.5, 0.999))}  # the paper has 2e-4 for both, as dcgan's
     return one_stage(TextGAN(generator, discriminator, space, clip), optimizers, steps=6000, batch_size=64,
                      ema=(generator, 0.999), view=contrasted)
+
+
+@recipe("a transformer that writes a caption and then the picture's codes", "Ramesh et al. 2021", data="shapes16",
+        accepts=CAPTIONED, needs={"tokenizer": "conv_dvae"})
+def dalle(data, rng, tokenizer):
+    # the paper has 12 billion weights; codes of fresh pairs are found as they come, 10,000 would be known by heart
+    model = DALLE(tokenizer, data.spaces["text"], width=96, blocks=4, heads=4, rng=rng)
+    return one_stage(model, adamw(linear_warmup(cosine_decay(1e-3), 0.05), weight_decay=0.05), steps=2000,
+                     batch_size=64, ema=0.995, clip=1.0, view=fresh)
