@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from minigen import cli
+from minigen import cli, data, recipes, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"(?:^    |`|&& )(minigen (?:list|(?:train|sample|evaluate) \w)[^`#\n]*?)\s*(?:`|#|$)", README,
                                  re.MULTILINE)))
-AT_HAND = {"digits", "mnist10k"}  # others are not in the package
+ABSENT = {"mnist", "binarized_mnist", "fashion_mnist", "cifar10"}  # not in the package
+STEPS, EXAMPLES = "8", 120  # one step at least for each stage; examples of a split, at most
 
 
 def python_and_output():
@@ -33,18 +34,24 @@ def test_its_python_prints_its_numbers():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_its_commands_run(command, tmp_path, monkeypatch, capsys):
-    """With few steps, on what is in the package; those of runs on a run that was made before."""
+    """With few steps and few examples, parts too; those of runs on a run that was made before."""
     words = command.split()[1:]
-    data = words[words.index("--data") + 1] if "--data" in words else "digits"
-    if data not in AT_HAND:
-        pytest.skip(f"{data} is not in the package")
+    named = words[words.index("--data") + 1] if "--data" in words else ""
+    if named in ABSENT or named.startswith("~"):
+        pytest.skip("the data are not in the package")
+    load = data.load
+    monkeypatch.setattr(data, "load", lambda *which, **how: load(*which, **how).first(EXAMPLES))
+    monkeypatch.setitem(runs.SETTINGS, "steps", int(STEPS))
     monkeypatch.chdir(tmp_path)
     if "--resume" in words or words[0] in ("sample", "evaluate"):
         assert cli.main(["train", "vae", "--data", "digits", "--steps", "2"]) == 0
     if words[0] == "train":
-        if "--budget" in words:
-            words[words.index("--budget") + 1] = "1s"
-        words += ["--steps", "3"] if "--steps" not in words else []
+        for option, value in ("--budget", "1s"), ("--steps", STEPS):
+            if option in words:
+                words[words.index(option) + 1] = value
+        words += ["--steps", STEPS] if "--steps" not in words else []
+    for name, folder in (word.split("=") for word in words if "=" in word):  # --part
+        assert cli.main(["train", name, "--data", recipes.find(words[1]).data, "--out", folder]) == 0
     assert cli.main(words) == 0, capsys.readouterr().err
 
 
