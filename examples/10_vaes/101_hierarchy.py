@@ -40,7 +40,7 @@ for panel, (name, model) in zip(sheets, make.items()):
         log_w = weigh(model.log_weights, bits, DRAWS, model.likelihood, rng(1))
         elbos[name] = bound(log_w, 1)
         layers = [f"{m.name} {m.number()}" for m in model.measure(test.columns, rng(2), k=2)[2:]]
-        print(f"{name}: {run.step:,} steps; -ELBO {-elbos[name].mean():.2f}, "
+        print(f"VAE of {name}: {run.step:,} steps; -ELBO {-elbos[name].mean():.2f}, "
               "bound of {} draws {:.2f} ± {:.2f} nats; ".format(DRAWS, *mean_interval(-bound(log_w, DRAWS)))
               + "; ".join(layers))
         panel.imshow(plot.sheet(model.sample(36, rng(3))))
@@ -50,7 +50,7 @@ for panel, (name, model) in zip(sheets, make.items()):
 for name in list(make)[1:]:
     print("-ELBO of {} - that of one, image by image: {:.2f} ± {:.2f} nats".format(
         name, *mean_interval(elbos["one layer"] - elbos[name])))
-left.set(xlabel="share of the training", ylabel="KL of the top layer in a batch, nats", ylim=(0, 6))
+left.set(xlabel="share of the training", ylabel="KL of the top layer in a batch, nats", ylim=(0, 3))
 left.legend()
 figure.savefig("101_hierarchy.png", dpi=100)
 print("wrote 101_hierarchy.png")
