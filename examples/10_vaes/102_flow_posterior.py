@@ -65,6 +65,6 @@ for name, flow, upper, lower in zip(FLOWS, FLOWS.values(), above, below):
         name, run.step, *mean_interval(-elbo), *mean_interval(gap)))
     lower.contourf(grid[0, :, 0], grid[0, :, 0], np.exp(log_p.numpy()).reshape(101, 101), levels=12, cmap="Blues")
     lower.plot(*z.T, ".", color="C1", markersize=2)
-    lower.set(title=f"p(z | x), widest gap, and q; mean gap {gap.mean():.2f}", xlim=(-3, 3), ylim=(-3, 3))
+    lower.set(title=f"p(z | x) and q; mean gap {gap.mean():.2f}", xlim=(-3, 3), ylim=(-3, 3))
 figure.savefig("102_flow_posterior.png", dpi=100)
 print("wrote 102_flow_posterior.png")
