@@ -17,13 +17,14 @@ from minigen.models.autoencoders import VAE
 from minigen.optim import adam, cosine_decay
 from minigen.train import Run, one_stage, train
 
-STEPS = 4000
+STEPS = 2500
 EDITS = {"glasses on": ("glasses", 3), "blue hair": ("hair colour", 8), "hat on": ("hat", 2)}
 
 train_set, test = data.load("faces"), data.load("faces", "test")
 known, attributes = faces.of_split("train"), faces.of_split("test")
 noise = rng(0)
 model = VAE(train_set.spaces["x"], "gaussian", latent=64, hidden=(512,), rng=noise)
+model.likelihood.logvar.data[...] = -3.0  # sigma of 0.2 to begin with, as for 1 it would take long to come down
 plan = one_stage(model, adam(cosine_decay(2e-3)), STEPS, batch_size=100, ema=0.99)
 train(Run(plan, train_set, rng=noise))
 model.eval()

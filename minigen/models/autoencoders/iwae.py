@@ -26,16 +26,17 @@ autoencoders/variational.py. Read next: hierarchical_vae.py; examples/10_vaes/10
 import math
 from functools import partial
 
-from autograd import logsumexp, no_grad, take_along_axis
+from autograd import exp, logsumexp, no_grad, take_along_axis
 from autograd.backend import asarray, normal
 
 from ...autoencoders import Variational, weight
+from ...densities import kl_standard_normal
 from ...nn.autoencoder import mlp_pair
 
 
 class IWAE(Variational):
     """space, decoder, latent, hidden, networks: as of VAE. k: draws of z for each example in training, a number or a
-    function of how much of it is over; with k = 1 it is the VAE, whose KL is estimated."""
+    function of how much of it is over; with k = 1 it is the VAE."""
 
     done = 1.0  # how much of the training is over: set by the loop
 
@@ -52,9 +53,11 @@ class IWAE(Variational):
         x, seen = self.likelihood.observe(batch["x"], rng)
         k = weight(self.k, self.done)
         eps = normal(rng, (len(seen), k, self.noise))
-        if k == 1:
-            L_1 = self.log_weights_at(x, seen, eps).mean()
-            return {"-L_k": -L_1, "-ELBO": -L_1}
+        if k == 1:  # as in the VAE, with the KL as an integral
+            mu, logvar = self.posterior(seen)
+            z = mu + exp(0.5 * logvar) * eps[:, 0]
+            elbo = (self.log_prob(x, z[:, None])[:, 0] - kl_standard_normal(mu, logvar).sum(axis=1)).mean()
+            return {"-L_k": -elbo, "-ELBO": -elbo}
         with no_grad():
             log_w = self.log_weights_at(x, seen, eps)  # (N, k)
             L_k = logsumexp(log_w, axis=1).mean() - math.log(k)  # eq. 8
