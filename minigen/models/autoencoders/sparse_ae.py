@@ -20,9 +20,9 @@ into a bias, so the value is a running mean; but its gradient is that of the bat
 place to take KL' at, while d rho_hat_j / dW is estimated by the batch without bias.
 
 That few units are active is success only if all of them are active sometimes: a dead one is as sparse as can be, and
-units that all do the same have the right mean. `measure` looks for both. Nor does the first penalty ask more than a
-mean: a unit that stays near rho for all images, where a sigmoid is almost a line, obeys it too, and large V make much of
-its small changes. What speaks against that is lambda |V|^2, alone.
+units that all do the same have the right mean. `measure` looks for both. Nor does the first penalty ask for more than a
+mean: a unit that stays near rho for all images, where a sigmoid is almost a line, obeys it too, and large V make much
+of its small changes. What speaks against that is lambda |V|^2, alone.
 
 Symbols: N examples, D pixels, J units, k active ones. Read before this: ae.py. Read next: probes.py, which asks what
 such codes are good for.
