@@ -2,10 +2,10 @@
 
 Each small picture is the pattern that one unit adds to an image where it is active. Where all units may be active at
 once, a pattern alone means nothing. Where only 25 may, each must be worth having alone: strokes appear, for a price
-that PCA too would pay if it chose 25 of its directions for each image. The KL penalty asks for a small mean activity and
-not for zeros: with large weights small activities say a lot, so its error is small and its patterns are mixed. Sparse is
-not success in itself: a unit that is never active is sparsest, so the share of dead ones and of pairs that do the same
-is printed beside the error. Writes 15_sparse.png.
+that PCA too would pay if it chose 25 of its directions for each image. The KL penalty asks for a small mean activity
+and not for zeros: with large weights small activities say a lot, so its error is small and its patterns are mixed.
+Sparse is not success in itself: a unit that is never active is sparsest, so the share of dead ones and of pairs that do
+the same is printed beside the error. Writes 15_sparse.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np

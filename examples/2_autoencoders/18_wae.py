@@ -3,9 +3,9 @@
 A VAE asks that the code of every image be nearly a draw from N(0, I), and yet different from the others': what it pays
 for the one it takes from the other, and taken together its codes are not N(0, I). A Wasserstein autoencoder asks it of
 all codes together, by the MMD of the batch or by an adversary; the code of one image may be a point. So samples are
-decoded from where images were encoded, and they are better. The VAE's error is the smaller one here all the same: on
-8,000 images the noise in its codes keeps it from learning them by heart. With lambda = 0 it is a plain autoencoder,
-whose codes are anywhere, and whose samples are nothing. Writes 18_wae.png.
+decoded from where images were encoded, and they are better. Its price is in the reconstructions: after so short a
+training the VAE's are better, whose codes are further from the prior. With lambda = 0 it is a plain autoencoder, whose
+codes are anywhere, and whose samples are nothing. Writes 18_wae.png.
 """
 import matplotlib.pyplot as plt
 
