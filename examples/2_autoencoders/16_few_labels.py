@@ -57,8 +57,8 @@ for axes, of, title in zip(panels, (errors, tuned), ("logistic regression", "the
     for draw in zip(*of.values()):
         axes.plot(range(len(of)), draw, color="0.7", marker="o", markersize=4)
     axes.plot(range(len(of)), [np.mean(values) for values in of.values()], "k_", markersize=40, markeredgewidth=2)
-    axes.set(xticks=range(len(of)), xticklabels=of, xlim=(-0.4, len(of) - 0.6), ylim=(0, None), title=title)
-panels[0].set_ylabel("share of wrong classes")
+    axes.set(xticks=range(len(of)), xticklabels=of, xlim=(-0.4, len(of) - 0.6), title=title)
+panels[0].set(ylim=(0, None), ylabel="share of wrong classes")
 figure.suptitle(f"{LABELS} labels: a line for each draw of them, a bar for the mean")
 figure.savefig("16_few_labels.png", dpi=110)
 print("wrote 16_few_labels.png")
