@@ -61,9 +61,9 @@ class MatchedAutoencoder(DeterministicAutoencoder):
 
 
 def distance_of_codes(z, prior, rng) -> Measure:
-    """MMD^2 between codes z (N, Z) and as many draws from the prior, the first 2,000; beside it that between two sets
-    of draws, which is 0 but for chance."""
-    z = asarray(z[:COMPARED], default_dtype)
+    """MMD^2 between codes z (N, Z), 2,000 of them at random, and as many draws from the prior; beside it that between
+    two sets of draws, which is 0 but for chance. Not the first 2,000: MNIST's come from other writers than the rest."""
+    z = asarray(z[rng.permutation(len(z))[:COMPARED]], default_dtype)
     k = lambda x, y: imq(x, y, prior.apart)
     with no_grad():
         draws = [prior.draw(len(z), rng) for _ in range(SETS)]

@@ -7,7 +7,7 @@ from autograd import relu
 from autograd.backend import rng
 from minigen.metrics import mean_interval
 from minigen.nn import MLP
-from minigen.probes import _fit, few_label_errors, fine_tune, logistic_regression
+from minigen.probes import _fit, few_label_errors, fine_tune, logistic_regression, nearness
 
 
 def clouds(n, seed=0, D=20, classes=4):
@@ -54,6 +54,21 @@ def test_only_the_labels_of_the_draw_are_seen():
     x = rng(9).standard_normal((2000, 50))
     errors = few_label_errors({"noise": (x, x[:500])}, y, y[:500], labels=20, draws=4, rng=rng(0))
     assert 0.65 < errors["noise"].mean() < 0.85
+
+
+def test_nearness_parts_what_planes_cannot():
+    """Two classes by turns around a circle; the formula, and centres that are means of what is nearest to them."""
+    noise = rng(0)
+    place = noise.integers(8, size=1500)
+    x = 5 * np.stack([np.cos(np.pi * place / 4), np.sin(np.pi * place / 4)], axis=1) + 0.3 * noise.standard_normal((1500, 2))
+    y = place % 2
+    f, f_test = nearness(x[:1000], x[1000:], centres=16, rng=rng(1))
+    assert f.shape == (1000, 16) and f_test.shape == (500, 16) and f.min() == 0 and (f > 0).mean() > 0.2
+    errors = few_label_errors({"points": (x[:1000], x[1000:]), "nearness": (f, f_test)}, y[:1000], y[1000:], labels=40,
+                              draws=4, rng=rng(2))
+    assert errors["points"].mean() > 0.3 and errors["nearness"].mean() < 0.1
+    (own,) = nearness(np.eye(3), np.eye(3), centres=3, rng=rng(0))[:1]  # each point its own centre: d is 0 or sqrt 2
+    np.testing.assert_allclose(np.sort(own, axis=1), [[0, 0, np.sqrt(2) * 2 / 3]] * 3, atol=1e-6)
 
 
 def test_fine_tuning_learns_its_examples():

@@ -20,7 +20,9 @@ into a bias, so the value is a running mean; but its gradient is that of the bat
 place to take KL' at, while d rho_hat_j / dW is estimated by the batch without bias.
 
 That few units are active is success only if all of them are active sometimes: a dead one is as sparse as can be, and
-units that all do the same have the right mean. `measure` looks for both.
+units that all do the same have the right mean. `measure` looks for both. Nor does the first penalty ask for more than a
+mean: a unit that stays near rho for all images, where a sigmoid is almost a line, obeys it too, and large V make much
+of its small changes. What speaks against that is lambda |V|^2, alone.
 
 Symbols: N examples, D pixels, J units, k active ones. Read before this: ae.py. Read next: probes.py, which asks what
 such codes are good for.
@@ -78,13 +80,14 @@ class SparseAutoencoder(_Sparse):
         return sigmoid(self.encoder(x))
 
     def generate(self, a):
-        return self.decoder(a)
+        return self.decoder(a / self.rho)  # so that its weights, rho V, are of the size of W: Adam's steps are
 
     def loss(self, batch, rng):
         a, error = self.codes_and_error(batch["x"])  # (N, J)
         kl = kl_of_rates(self.rho, self.mean_activity(a)).sum()
-        weights = (self.encoder.weight**2).sum() + (self.decoder.weight**2).sum()
-        return {"1/2 squared error + penalties": 0.5 * error + self.beta * kl + 0.5 * self.decay * weights,
+        W, V = self.encoder.weight, self.decoder.weight / self.rho
+        return {"1/2 squared error + penalties":
+                0.5 * error + self.beta * kl + 0.5 * self.decay * ((W**2).sum() + (V**2).sum()),
                 "squared error": error, "KL": kl}
 
     def mean_activity(self, a):
