@@ -18,8 +18,8 @@ from minigen.models.diffusion import ClassifierGuided
 from minigen.nn import Frozen
 from minigen.train import Run, train
 
-STEPS, SAMPLES = 1800, 350
-FREE, BY_CLASSIFIER = [0, 0.25, 0.5, 1, 2, 3, 5], [0, 1, 2, 3, 5, 10]  # w
+STEPS, SAMPLES = 900, 300
+FREE, BY_CLASSIFIER = [0, 0.5, 1, 2, 3, 5], [0, 1, 3, 5, 10]  # w
 SHOWN = {"classifier-free": [0, 1, 3], "by a classifier": [0, 3, 10]}
 
 digits, valid = data.load("digits"), data.load("digits", "valid").first(SAMPLES)
