@@ -15,7 +15,7 @@ from minigen import data, plot, recipes
 from minigen.metrics import mean_interval
 from minigen.train import Run, train
 
-STEPS, SAMPLES, T = 750, 150, 1000
+STEPS, SAMPLES, T = 550, 150, 1000
 FEW = [25, T]  # steps of the process
 VARIANCES = {"beta": "beta", "beta_tilde": "beta tilde", "learned": "learned"}
 
