@@ -2,9 +2,11 @@
 
 One network says eps, trained by its squared error, and v, trained by the bound alone; the bound is then measured with
 the variance that v says and with the two fixed ones, for the same eps. Over all T steps the learned variance gains
-little, over few of them much: there beta tilde, right for a single image, is far too sure, and beta too wide. Three
-networks, from three seeds; the differences are paired, image by image. On the right, what v says, from beta tilde (0)
-to beta (1), and samples in 25 steps. Writes 28_learned_variance.png.
+little, over few of them it can gain much: there beta tilde, right for a single image, is far too sure, and beta too
+wide. But v is trained on the whole process, where at all t but the first the two are so close that it hardly matters,
+and it is learned last where few steps need it. Three networks, from three seeds; the differences are paired, image by
+image. On the right, what v says, from beta tilde (0) to beta (1), and samples in 25 steps. Writes
+28_learned_variance.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np

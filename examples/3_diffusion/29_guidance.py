@@ -59,12 +59,10 @@ for name, model, scales in (("classifier-free", free, FREE), ("by a classifier",
     for axes, values in zip((accuracy, distance, variance), np.array(rows).T):
         axes.plot(scales, values, "o-", label=name)
 print(f"the training digits: Frechet distance {floor:.2f}")
-accuracy.set(title="accuracy")
-distance.set(title=f"Frechet distance, N = {len(y)}")
 distance.axhline(floor, color="k", linestyle=":", label="training digits")
-variance.set(title="variance of the features within a class, over the data's")
-for axes in (accuracy, distance, variance):
-    axes.set_xlabel("w")
+for axes, title in ((accuracy, "accuracy"), (distance, f"Frechet distance, N = {len(y)}"),
+                    (variance, "variance of the features within a class, over the data's")):
+    axes.set(title=title, xlabel="w")
     axes.grid(alpha=0.3)
     axes.legend()
 figure.savefig("29_guidance.png", dpi=100)
