@@ -33,7 +33,7 @@ for axes, sde in zip(top.subplots(1, 3), (VE(), VP(), SubVP())):
         sampler(recorded(p.denoise, frames), x_T, levels, rng=rng(1))
         where = {level.t: to_numpy(x)[:, 0] for level, x, _ in frames}  # Heun's calls at a level: the last counts
         axes.plot(list(where), np.array(list(where.values())) / width[:-1, None], color, linewidth=0.9)
-    axes.set(title=type(sde).__name__, xlabel="t", ylim=(-3, 3))
+    axes.set(title=type(sde).__name__, xlabel="t", ylabel="x_t over its width", ylim=(-3, 3))
 
 sde, (errors, drawn, likelihood) = VE(), bottom.subplots(1, 3)
 plain = partial(euler_maruyama, sde=sde)

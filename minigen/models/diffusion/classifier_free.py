@@ -4,13 +4,13 @@ two differ in.
     loss        |eps - eps_theta(x_t, c)|^2,  c the class, or with probability p_uncond the null           algorithm 1
     sampling    eps~ = (1 + w) eps_theta(x_t, c) - w eps_theta(x_t)                                        eq. 6
 
-eps is -s times a score, so the two differ by the score of p(c | x_t): a classifier that nobody trained, and w says how
-much more of it there shall be. w = 0 is the plain conditional model; with w, samples look more like their class, and
-more like each other: a distance to data falls first, and then rises. (Others write the scale 1 + w, and call it s or w
-as well: with that, 1 changes nothing.)
+eps is -s times a score, so the two differ by the score of p(c | x_t): a classifier that nobody trained, and w says
+how much more of it there shall be. w = 0 is the plain conditional model; with w, samples look more like their class,
+and more like each other: a distance to data falls while they spread too much, and then rises. (Others write the scale
+1 + w, and call it s or w as well: with that, 1 changes nothing.)
 
-The null is learned, and is no class: a network that is told "0" for nothing mixes it up with zeros. It is drawn for
-each image of a batch on its own.
+The null is learned, and is no class: a network that is told "0" for nothing mixes it up with zeros. Who is told
+it is drawn for each image of a batch on its own.
 
 Source: Ho & Salimans 2022, "Classifier-free diffusion guidance". Symbols: N images, K classes, c a class as one-hot
 vector, which the network's first layer makes an embedding of. Read before this: ddpm.py, diffusion/guidance.py.

@@ -43,7 +43,7 @@ HISTORY = 10  # losses of each t that eq. 18 remembers
 
 
 class ImprovedDDPM(Module):
-    """network(x_t, t) -> (N, 2 C, H, W): eps and v. on images of this space, scaled to [-1, 1]. steps: in how
+    """network(x_t, t) -> (N, 2 C, H, W): eps and v, of images of this space, scaled to [-1, 1]. steps: in how
     many `sample` draws. times: what draws t in training, UniformTimes(T) or ImportantTimes(T). weight: lambda."""
 
     judged = 1000  # samples for the judges, and images whose bound is measured
@@ -120,16 +120,18 @@ class ImprovedDDPM(Module):
 
     def bound(self, x, rng, steps=None, variance="learned", strata=STRATA):
         """Of integer images x, in bits per dimension, NumPy (N,), of the process in so many steps, all for None.
-        variance: learned, or one of the tables beta and beta_tilde of the schedule."""
+        variance: learned, or one of the tables of the schedule, beta and beta_tilde."""
         schedule = self.schedule if steps is None else self.schedule.respaced(steps)
 
         def learned(x_t, t):
             with no_grad():
                 return xp.exp(self.log_sigma2(self.said(Tensor(x_t), schedule.told[t])[1].data, t, schedule))
 
-        variance = {"learned": learned, "beta": schedule.beta, "beta_tilde": lower_variance(schedule)}[variance]
+        known = {"learned": learned, "beta": schedule.beta, "beta_tilde": lower_variance(schedule)}
+        if variance not in known:
+            raise ValueError(f"bound: variance is {variance!r}, expected one of {', '.join(known)}")
         measured = lambda x: bits_per_dim(self.denoise, self.space.signed(x), schedule, self.space.levels, rng, strata,
-                                          variance)
+                                          known[variance])
         return in_chunks(measured, x, CHUNK)
 
     def measure(self, batch, rng):

@@ -8,7 +8,7 @@ the other. s_theta is divided by s(t) inside the model, so that the network's nu
 
     s_theta(x, t) = network(x / sqrt(a^2 + s^2), 1000 t) / s(t)
 
-So lambda's loss begins at D, that of a network that says 0. (The tutorial hands x to the network as it is, up to 25
+So lambda's loss begins at D, that of a network that says 0. (The tutorial hands x to the network as it is, up to ten
 times as large.) Everything that is known of SDEs can now be done with the network in the place of the score: samples by
 the equation that runs backwards, from N(0, s(1)^2 I), not N(0, I); and, by the equation without noise, likelihoods. For
 these, images are given noise as wide as a gray level, as flows are.

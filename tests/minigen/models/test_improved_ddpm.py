@@ -94,7 +94,7 @@ class InNats(ImprovedDDPM):
 def test_the_terms_of_training_sum_to_the_bound():
     """Their mean over t, T of them each times T, is L_0 + .. + L_{T-1}: with the decoder at t = 1, in bits per
     dimension. One term in the place of the sum, or nats for bits, are not."""
-    model, x = build(), images(60)
+    model, x = build(cosine_schedule(10)), images(60)
     bound = bits_per_dim(model.denoise, model.space.signed(x), model.schedule, 17, backend.rng(6),
                          variance=lambda x_t, t: np.exp(model.log_sigma2(model.said(Tensor(x_t), t)[1].data, t)))
     gap = all_terms(model, x, backend.rng(7)) - bound  # but L_T, which is next to nothing here
@@ -207,6 +207,7 @@ def test_a_look_at_other_data_leaves_the_history(tmp_path):
 @pytest.mark.parametrize("call, message", [
     (lambda: ImprovedDDPM(None, linear_schedule(20), Space((2,))), "this model takes images"),
     (lambda: build(steps=21), "steps is 21, expected 1 to T = 20"),
+    (lambda: build().bound(images(2), None, variance="gamma"), "variance is 'gamma', expected one of learned, beta, beta"),
     (lambda: build().loss({"x": images(3) / 16}, None), "x has dtype float64, expected integers from 0 to 16"),
 ])
 def test_mistakes_are_named(call, message):
