@@ -13,7 +13,7 @@ from minigen import data, plot, recipes
 from minigen.evaluate import evaluate
 from minigen.train import Run, train
 
-STEPS, SHOWN = 600, 20
+STEPS, SHOWN = 400, 20
 
 glyphs, test = data.load("glyphs"), data.load("glyphs", "test")
 print(glyphs.note, test.note, sep="\n")
