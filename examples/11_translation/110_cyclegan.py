@@ -1,9 +1,9 @@
 """Bold letters from letters in regular weight, by two sets that have no letter in common.
 
 Nobody has shown the translators a letter in both weights. D asks for bold letters; that one must get back to the
-letter asks that it stay the same one. Without the cycle (lambda = 0) D is content with any bold letter. A small cycle
-error proves nothing by itself: it can be hidden in the picture, and a little noise shows whether it is. Here there is a
-truth, so that the translation can be held against it: its floor is to do nothing. Writes 110_cyclegan.png.
+letter asks that it stay the same one. With lambda = 0, which takes the identity loss away, too, D is content with what
+looks bold. A small cycle error proves nothing by itself: the way back can be hidden in the picture, and a little noise
+shows whether it is. Here there is a truth to be held against; its floor is to do nothing. Writes 110_cyclegan.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +13,7 @@ from minigen import data, plot, recipes
 from minigen.evaluate import evaluate
 from minigen.train import Run, train
 
-STEPS, SHOWN = 600, 20
+STEPS, SHOWN = 400, 20
 
 glyphs, test = data.load("glyphs"), data.load("glyphs", "test")
 print(glyphs.note, test.note, sep="\n")

@@ -14,7 +14,7 @@ from minigen.data.translations import HAIR, LABELS
 from minigen.evaluate import evaluate
 from minigen.train import Run, train
 
-STEPS, SHOWN = 800, 10
+STEPS, SHOWN = 400, 10
 
 faces, test = data.load("face_edits"), data.load("face_edits", "test")
 noise = rng(0)
