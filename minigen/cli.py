@@ -144,9 +144,7 @@ def _train(recipe, out, settings, resume, part_runs) -> int:
     if status:
         return status
     rng = backend.rng(settings["seed"])
-    plan = recipe.plan(dataset, rng, **runs.stored_parts(recipe, out))
-    for stage in plan.stages:
-        stage.batch_size = min(stage.batch_size, len(dataset))  # of a user's own, there may be few
+    plan = _fitted(recipe.plan(dataset, rng, **runs.stored_parts(recipe, out)), dataset)
     run = Run(plan, dataset, rng=rng, steps=settings["steps"], budget=settings["budget"])
     say(f"{recipe.name}: {plan.model.num_parameters():,} parameters, seed {settings['seed']}, {backend.device()}, "
         f"into '{out}'\n{dataset.note}")
@@ -190,11 +188,18 @@ def _announce(recipe, settings, missing) -> None:
         seconds = own["budget"] or math.inf
         if own["steps"] or not own["budget"]:
             rng = backend.rng(0)
-            plan = runs.untrained_plan(each, dataset, rng)
+            plan = _fitted(runs.untrained_plan(each, dataset, rng), dataset)
             seconds = min(seconds, expected_seconds(plan, dataset, rng, own["steps"]))
         told.append(f"'{each.name}' about {format_duration(seconds)}")
         total += seconds
     say(", ".join(told) + f": {format_duration(total)} in all, and the time of the evaluations")
+
+
+def _fitted(plan, dataset):
+    """The plan, with batches no larger than the data: of a user's own, there may be few."""
+    for stage in plan.stages:
+        stage.batch_size = min(stage.batch_size, len(dataset))
+    return plan
 
 
 def _prepare_parts(recipe, out, settings, part_runs) -> int:

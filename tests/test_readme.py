@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"(?:^    |`|&& )(minigen (?:list|(?:train|sample|evaluate) \w)[^`#\n]*?)\s*(?:`|#|$)", README,
                                  re.MULTILINE)))
 ABSENT = {"mnist", "binarized_mnist", "fashion_mnist", "cifar10"}  # not in the package
-STEPS, EXAMPLES = "8", 120  # one step at least for each stage; examples of a split, at most
+STEPS, EXAMPLES = "8", 60  # one step at least for each stage; examples of a split, at most
 
 
 def python_and_output():

@@ -172,7 +172,7 @@ def paired(split):
 def test_a_paired_image(tmp_path):
     pairs, valid = paired("train"), paired("valid")
     run = trained(lambda data, rng: one_stage(Translator(data.spaces["x"], rng), adam(2e-3), 300, 64), pairs, 300, tmp_path)
-    error, distance = evaluate(run.model, valid, rng(), pairs)
+    error, *_, distance = evaluate(run.model, valid, rng(), pairs)
     mean = ((run.model.space.drawn(valid["x"]) - run.model.space.drawn(pairs["x"]).mean(axis=0)) ** 2).sum(axis=(1, 2, 3))
     assert error.value < 0.5 * mean.mean() and distance.name == "energy distance"
     told = spread(run.model, valid, 32)["source"]

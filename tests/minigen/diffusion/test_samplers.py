@@ -283,14 +283,16 @@ VARIANCES = np.array([[0.25, 0.6], [0.5, 0.3]])
 
 
 def mixture(x_t, level):
-    """E[x_0 | x_t]: q(x_t) = sum_k w_k N(a mu_k, a^2 S_k + s^2 I), and each component alone is a Gaussian."""
-    means, S = (asarray(numbers, x_t.dtype) for numbers in (MEANS, VARIANCES))
-    variances = level.a**2 * S + level.s**2  # (K, 2)
-    away = [x_t - level.a * m for m in means]  # K of (N, 2)
-    guesses = [m + level.a * c / v * d for m, c, v, d in zip(means, S, variances, away)]
-    logits = [math.log(w) - 0.5 * (xp.log(v) + d * d / v).sum(axis=1) for w, v, d in zip(WEIGHTS, variances, away)]
-    second = special.expit(logits[1] - logits[0])[:, None].astype(x_t.dtype)  # p(k = 1 | x_t), (N, 1)
-    return guesses[0] + second * (guesses[1] - guesses[0])
+    """E[x_0 | x_t]: q(x_t) = sum_k w_k N(a mu_k, a^2 S_k + s^2 I), and each component alone is a Gaussian. Coordinate by
+    coordinate: arrays (N, 2) are slow."""
+    coordinates, logits, guesses = [xp.ascontiguousarray(x_t[:, i]) for i in range(2)], [], []
+    for w, mean, S in zip(WEIGHTS.tolist(), MEANS.tolist(), VARIANCES.tolist()):
+        variances = [level.a**2 * c + level.s**2 for c in S]
+        away = [x - level.a * m for x, m in zip(coordinates, mean)]
+        logits.append(math.log(w) - 0.5 * sum(math.log(v) + d * d / v for v, d in zip(variances, away)))
+        guesses.append([m + level.a * c / v * d for m, c, v, d in zip(mean, S, variances, away)])
+    second = special.expit(logits[1] - logits[0]).astype(x_t.dtype)  # p(k = 1 | x_t), (N,)
+    return xp.stack([a + second * (b - a) for a, b in zip(*guesses)], axis=1)
 
 
 def draw_mixture(n, rng, variances=VARIANCES):
