@@ -206,10 +206,10 @@ def test_it_learns_images_of_28_pixels(clothes):
 
 @pytest.mark.slow
 def test_digits_become_legible():
-    """After a third of the recipe's steps, by the classifier: clearly more so than images each of whose pixels is that
+    """After a fifth of the recipe's steps, by the classifier: clearly more so than images each of whose pixels is that
     of a digit, but of another digit each."""
     digits, test = data.load("digits"), data.load("digits", "test")
-    run, judge = trained(digits, 1000, "dcgan"), pretrained("digits").judge
+    run, judge = trained(digits, 600, "dcgan"), pretrained("digits").judge
     seen, real = (split.spaces["x"].drawn(split["x"]) for split in (digits, test))
     with run.evaluating():
         samples = run.model.sample(len(real), rng(1))
