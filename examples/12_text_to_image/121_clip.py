@@ -1,11 +1,11 @@
 """CLIP: which caption belongs to which picture, and that it reads a caption as a bag of words.
 
 Two networks learn to give a picture and its caption vectors that agree, and those of 127 others vectors that do not.
-Among 100 captions the true one is then nearly always the nearest; so is the true one of two that differ in one word.
-But exchange the shapes of "a red circle above a blue cross": the same words, another picture, and CLIP can hardly tell,
-as nearly no batch of its training asked for that. Captions that name a pair of shape and colour that was withheld stand
-below the others. Left: cosines of eight test pictures and captions, right: of each picture with its caption and with
-the exchanged one. Writes 121_clip.png.
+How often is the nearest of 100 captions then a true one, and how often that of two which differ in one word? And if the
+shapes of "a red circle above a blue cross" are exchanged: the same words, another picture, for which nearly no batch of
+the training asked? Captions that name a pair of shape and colour that was withheld are counted by themselves. Left:
+cosines of eight test pictures and captions, right: of each picture with its caption and with the exchanged one.
+Writes 121_clip.png.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,9 +1,8 @@
 """Progressive GAN: the same latents at each resolution, from 4 x 4 pixels to 32 x 32.
 
-Both networks begin with four by four pixels, where only the colours of ground and body can be told, and a stage later
-have twice the resolution, faded in. Below each other: what the generator draws of the same z at the end of each stage.
-The patches of samples and of test images are compared, by the sliced Wasserstein distance, on two scales.
-Writes 130_progan.png.
+Both networks begin with four by four pixels, and a stage later have twice the resolution, faded in. Below each other:
+what the generator draws of the same z at the end of each stage. The patches of samples and of test images are compared,
+by the sliced Wasserstein distance, on two scales. Writes 130_progan.png.
 """
 import numpy as np
 

@@ -1,10 +1,9 @@
 """StyleGAN: coarse styles of one face, fine styles of another, and who gives what.
 
-The generator has no input but styles, one for each layer. Take those of the first layers from one z, and the rest from
-another: what the coarse ones rule (hair and its shape, hat or none) comes from the face above, what the fine ones rule
-(colours) from the face at the left. Each face is read back into its parts, so "gives" is counted: how often an
-attribute of the mixture is that of the one and not of the other. Paths between latents are longer in Z than in W, where
-nothing says that latents must fill a ball. Writes 131_stylegan.png.
+The generator has no input but styles, one for each layer. Take those of the first layers from one z, of the face above,
+and the rest from another, of the face at the left. Each face is read back into its parts, so who gives what is counted:
+how often an attribute of the mixture is that of the one and not of the other. And how long are paths between latents in
+Z, which must fill a ball, and in W, which need not? Writes 131_stylegan.png.
 """
 import numpy as np
 

@@ -40,11 +40,11 @@ class EqualizedConv2d(Module):
 
 class EqualizedLinear(Module):
     """(N, in_features) -> (N, out_features). gain: 1 where no rectifier follows. rate: the layer learns so many times
-    as fast as the others; bias: where its numbers begin."""
+    as fast as the others."""
 
-    def __init__(self, in_features, out_features, gain=GAIN, rate=1.0, bias=0.0, *, rng):
+    def __init__(self, in_features, out_features, gain=GAIN, rate=1.0, *, rng):
         self.weight = parameter(normal(rng, (out_features, in_features)) / rate)
-        self.bias = parameter(xp.full(out_features, bias / rate, self.weight.dtype))
+        self.bias = parameter(xp.zeros(out_features, self.weight.dtype))
         self.scale, self.rate = rate * gain / math.sqrt(in_features), rate
 
     def forward(self, x):

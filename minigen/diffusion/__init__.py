@@ -8,6 +8,7 @@ from .bound import prior_term as prior_term
 from .bound import step_term as step_term
 from .guidance import by_classifier as by_classifier
 from .guidance import classifier_free as classifier_free
+from .guided import Guided as Guided
 from .inpainting import repaint as repaint
 from .levels import CLEAN as CLEAN
 from .levels import Level as Level

@@ -11,7 +11,7 @@ from .registry import CAPTIONED, recipe
         data="shapes16", accepts=CAPTIONED)
 def clip(data, rng):
     model = CLIP(data.spaces["x"], data.spaces["text"], rng=rng)
-    # the paper's rate: at 2e-3 all vectors run to one point in the first steps, where the loss is ln 128, and stay
+    # the paper's rate: at ten times that all vectors run to one point, and stay (a test of test_clip.py)
     return one_stage(model, adamw(linear_warmup(cosine_decay(5e-4), 0.05), weight_decay=0.05), steps=4000,
                      batch_size=128,  # the paper's is 32,768
                      view=fresh)  # no pair comes twice: 10,000 are soon known by heart

@@ -5,7 +5,7 @@
 
 Splits are drawn with fixed seeds. In the test split every third caption names a pair of shape and colour that is
 withheld from training. A model that sees the same 10,000 pairs again and again learns them by heart: `fresh` is the
-view of a training split that draws every batch anew, at about 0.1 ms a pair.
+view of a training split that draws every batch anew.
 
 Read before this: captions.py, ../dataset.py. Used by: catalog.py, recipes/.
 """

@@ -22,21 +22,19 @@ import numpy as np
 from autograd import Tensor, mse_loss, one_hot
 from autograd.backend import normal
 
-from ...diffusion import ancestral_tilde, bits_per_dim, classifier_free, clipped, denoiser
+from ...diffusion import Guided, ancestral_tilde, bits_per_dim, classifier_free, clipped, denoiser
 from ...metrics import Measure, mean_interval
-from ...nn import Module
 from ...player import Player
 
-CHUNK = 250  # images that are drawn or measured at a time
+CHUNK = 250  # images that are measured at a time
 STRATA = 20  # terms of the bound that are measured, of T
 
 
-class ClassifierFree(Module):
+class ClassifierFree(Guided):
     """network(x_t, t, condition=c (N, K), dropped=(N,) booleans) -> eps, for instance UNet(..., condition=K). labels:
     Space of the classes. p_uncond: the share of images that are told nothing in training. w, sampler, steps: how
     `sample` draws."""
 
-    conditions = ("y",)
     judged = 1000  # samples for the judges, and images whose bound is measured
 
     def __init__(self, network, schedule, space, labels, p_uncond=0.15, w=1.0, sampler=ancestral_tilde, steps=50):
@@ -77,19 +75,6 @@ class ClassifierFree(Module):
     def guided(self, y, w):
         """The denoiser for classes y (N,) that samples are drawn with, kept within [-1, 1]."""
         return clipped(classifier_free(self.conditional(y), self.unconditional, w))
-
-    def sample(self, n, rng, y=None, w=None):
-        """y: (n,) the class of each; one after the other if left out. w: the model's, if left out."""
-        y = np.arange(n) % self.labels.levels if y is None else np.asarray(y)
-        w = self.w if w is None else w
-        if len(y) != n:
-            raise ValueError(f"ClassifierFree: y has {len(y)} classes, expected {n}, one for each sample")
-        drawn = [np.zeros((0, *self.space.shape), np.float32)]
-        for i in range(0, n, CHUNK):
-            part = y[i : i + CHUNK]
-            x_T = normal(rng, (len(part), *self.space.shape))
-            drawn.append(self.space.from_signed(self.sampler(self.guided(part, w), x_T, self.levels, rng=rng)))
-        return np.concatenate(drawn)
 
     def measure(self, batch, rng):
         """The bound on -log p(x | y), and on -log p(x) by the same network told nothing."""

@@ -15,19 +15,13 @@ its s, a scale, is w here, since s is a level's noise. Read before this: ddpm.py
 """
 import numpy as np
 
-from autograd.backend import normal
-
-from ...diffusion import ancestral_tilde, by_classifier, clipped
-from ...nn import Module
-
-CHUNK = 250  # images that are drawn at a time
+from ...diffusion import Guided, ancestral_tilde, by_classifier, clipped
 
 
-class ClassifierGuided(Module):
+class ClassifierGuided(Guided):
     """diffusion: a Frozen DDPM, or what else has its schedule, space and denoise. classifier: a Frozen NoisyClassifier
     of the same images and schedule. w, sampler, steps: how `sample` draws."""
 
-    conditions = ("y",)
     judged = 1000  # samples for the judges
 
     def __init__(self, diffusion, classifier, w=3.0, sampler=ancestral_tilde, steps=50):
@@ -36,27 +30,13 @@ class ClassifierGuided(Module):
             raise ValueError(f"ClassifierGuided: the diffusion is of images {diffusion.space.shape} in "
                              f"{diffusion.schedule}, the classifier of {classifier.space.shape} in "
                              f"{classifier.schedule}; train both on the same")
-        self.diffusion, self.classifier, self.space = diffusion, classifier, diffusion.space
+        self.diffusion, self.classifier = diffusion, classifier
+        self.space, self.labels = diffusion.space, classifier.labels
         self.w, self.sampler, self.levels = w, sampler, diffusion.schedule.levels(steps)
 
     def guided(self, y, w):
         """The denoiser that is led to classes y (N,), kept within [-1, 1]."""
         return clipped(by_classifier(self.diffusion.denoise, self.classifier.log_class(y), w))
-
-    def sample(self, n, rng, y=None, w=None):
-        """y: (n,) the class of each; one after the other if left out. w: the model's, if left out."""
-        K = self.classifier.labels.levels
-        y = np.arange(n) % K if y is None else np.asarray(y)
-        w = self.w if w is None else w
-        self.classifier.labels.check(y, "y")
-        if len(y) != n:
-            raise ValueError(f"ClassifierGuided: y has {len(y)} classes, expected {n}, one for each sample")
-        drawn = [np.zeros((0, *self.space.shape), np.float32)]
-        for i in range(0, n, CHUNK):
-            part = y[i : i + CHUNK]
-            x_T = normal(rng, (len(part), *self.space.shape))
-            drawn.append(self.space.from_signed(self.sampler(self.guided(part, w), x_T, self.levels, rng=rng)))
-        return np.concatenate(drawn)
 
     def measure(self, batch, rng):
         """The parts' own: the bound of the diffusion, the accuracies of the classifier."""

@@ -16,7 +16,7 @@ gradient of one hard pair that of the whole batch. Two images of a batch may hav
 is impossible, and so such pairs are left out of the sum.
 
 What is known only by relations, which shape has which colour, is told by no pair of captions in most batches: a bag of
-words is nearly enough, and that is what CLIP learns. `retrieval_measures` of shapes_judge.py shows it.
+words is nearly enough. How far CLIP goes beyond one, `retrieval_measures` of shapes_judge.py counts.
 
 Deviations: networks for 16 x 16 and 32 x 32 pixels; the image's features keep their places, as captions speak of them.
 

@@ -133,7 +133,7 @@ def test_it_learns_and_a_discriminator_may_look_on(judged):
     model = build(judged=judged, seed=9)
     train(Run(one_stage(model, adam(3e-3), steps=30, batch_size=16), critters, rng=r))
     share, solved = model.measure(critters.first(60).columns, rng(10))
-    assert share.value > 0.6 and 0 <= solved.value <= 1, share
+    assert share.value > 0.6 and solved.name == "puzzles solved", share
     assert "in random order: 0.1" in share.detail
     batch = critters.batch(np.arange(4))
     terms = model.solver_loss(batch, rng())

@@ -1,4 +1,7 @@
 """Styles rule their layer and no other, penalties are those of the papers and come when due, and a run goes on."""
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,8 +14,9 @@ from minigen.data import Dataset, Space
 from minigen.models.adversarial import ProDiscriminator, StyleGAN
 from minigen.models.adversarial.stylegan import LAZY_PATH, LAZY_R1
 from minigen.optim import adam
-from minigen.train import Run, one_stage, train
+from minigen.train import Run, one_stage
 
+RESUMPTION = runpy.run_path(str(Path(__file__).with_name("resumption.py")))
 SHAPE = (3, 16, 16)
 
 
@@ -170,17 +174,7 @@ def test_cut_between_two_turns_of_the_penalties_it_goes_on_bit_for_bit(tmp_path)
         return Run(one_stage(model, adam(1e-3, betas=(0.0, 0.99)), 21, 8, ema=(model.generator, 0.9)), dataset(),
                    rng=rng(6))
 
-    whole, cut, resumed = begin(), begin(), begin()
-    for run in (whole, cut):
-        run.model.train()
-    for _ in range(10):
-        cut.advance()
-    cut.save(tmp_path / "checkpoint", {})
-    resumed.restore(tmp_path / "checkpoint")
-    for run in (whole, resumed):
-        train(run)
-    for name, array in whole.model.state_dict().items():
-        assert array.tobytes() == resumed.model.state_dict()[name].tobytes(), name
+    RESUMPTION["assert_goes_on_bit_for_bit"](begin, 10, tmp_path)
 
 
 # Augmentation

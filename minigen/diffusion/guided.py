@@ -1,0 +1,34 @@
+"""Guided: how a diffusion model that can be led to classes draws; who leads, and how, is the model's own.
+
+Symbols: N images, y class, w how much. Read before this: guidance.py. Read next: models/diffusion/classifier_free.py,
+models/diffusion/classifier_guided.py.
+"""
+import numpy as np
+
+from autograd.backend import normal
+
+from ..nn import Module
+
+CHUNK = 250  # images that are drawn at a time
+
+
+class Guided(Module):
+    """A Module with `space` of the images, `labels`: Space of the classes, `sampler`, `levels`, the default `w`, and
+    guided(y, w): the denoiser that is led to classes y (N,)."""
+
+    conditions = ("y",)
+
+    def sample(self, n, rng, y=None, w=None):
+        """Images (n, C, H, W) on [0, 1]. y: the class (n,) of each; one after the other if left out. w: the model's, if
+        left out."""
+        y = np.arange(n) % self.labels.levels if y is None else np.asarray(y)
+        w = self.w if w is None else w
+        self.labels.check(y, "y")
+        if len(y) != n:
+            raise ValueError(f"{type(self).__name__}: y has {len(y)} classes, expected {n}, one for each sample")
+        drawn = [np.zeros((0, *self.space.shape), np.float32)]
+        for i in range(0, n, CHUNK):
+            part = y[i : i + CHUNK]
+            x_T = normal(rng, (len(part), *self.space.shape))
+            drawn.append(self.space.from_signed(self.sampler(self.guided(part, w), x_T, self.levels, rng=rng)))
+        return np.concatenate(drawn)
