@@ -23,6 +23,7 @@ from .predict import clipped as clipped
 from .predict import convert as convert
 from .predict import denoiser as denoiser
 from .predict import differentiable as differentiable
+from .predict import dynamically_clipped as dynamically_clipped
 from .predict import recorded as recorded
 from .predict import training_target as training_target
 from .samplers import ancestral as ancestral
