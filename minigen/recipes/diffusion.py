@@ -8,6 +8,7 @@ from ..models.diffusion import (
     ClassifierGuided,
     FlowMatching,
     ImprovedDDPM,
+    InpaintingDDPM,
     ScoreSDE,
     Small,
     SuperResolution,
@@ -25,13 +26,14 @@ def small(space):
     return space.shape[1] < 16
 
 
-def unet(space, rng, out=1, condition=None):
+def unet(space, rng, out=1, condition=None, beside=0):
     """The network of these recipes: 0.2 M parameters for small images, about 1 M for others, on squares of 2x2 pixels,
-    where a third level, of 4x4 such squares, is cheap and sees the whole image. out: images that it returns."""
+    where a third level, of 4x4 such squares, is cheap and sees the whole image. out: images that it returns; beside:
+    channels that it sees beside x_t."""
     C = space.shape[0]
     settings = dict(width=16, multipliers=(1, 2)) if small(space) else dict(width=24, multipliers=(1, 2, 3),
                                                                             attention=(1,), patch=2)
-    return UNet(C, out * C, blocks=1, condition=condition, rng=rng, **settings)
+    return UNet(C + beside, out * C, blocks=1, condition=condition, rng=rng, **settings)
 
 
 def pace(space):
@@ -116,6 +118,17 @@ def classifier_free(data, rng):
         accepts=LABELLED, needs={"diffusion": "ddpm", "classifier": "noisy_classifier"})
 def classifier_guided(data, rng, diffusion, classifier):
     return Plan(ClassifierGuided(diffusion, classifier))  # both were trained: nothing is left to be
+
+
+@recipe("a DDPM that is trained on to see what is known of an image, and which pixels", "Nichol et al. 2021",
+        accepts=("digits", "mnist", "critters", "kinds"), needs={"diffusion": "ddpm"})
+def inpainting_ddpm(data, rng, diffusion):
+    """A third of the steps of ddpm: it knows what images are like, and learns to look at the known pixels."""
+    space = data.spaces["x"]
+    network = unet(space, rng, beside=space.shape[0] + 1)
+    _, steps, decay = pace(space)
+    return one_stage(InpaintingDDPM(network, diffusion), adam(cosine_decay(1e-3)), steps // 3, batch_size=64,
+                     ema=(network, decay), clip=1.0)
 
 
 # A cascade, 8 -> 16 -> 32 pixels: three networks that are trained apart

@@ -6,6 +6,7 @@ from .classifier_guided import ClassifierGuided as ClassifierGuided
 from .ddpm import DDPM as DDPM
 from .flow_matching import FlowMatching as FlowMatching
 from .improved_ddpm import ImprovedDDPM as ImprovedDDPM
+from .inpainting_ddpm import InpaintingDDPM as InpaintingDDPM
 from .ncsn import NCSN as NCSN
 from .score_sde import ScoreSDE as ScoreSDE
 from .super_resolution import SuperResolution as SuperResolution
