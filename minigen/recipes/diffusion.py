@@ -141,7 +141,7 @@ COLOURED = ("critters", "kinds")
 def cascade_base(data, rng):
     space, labels = halved_space(data.spaces["x"], 2), data.spaces["y"]
     network = UNet(space.shape[0], width=32, multipliers=(1, 2), blocks=1, condition=labels.levels, rng=rng)
-    model = ClassifierFree(network, cosine_schedule(1000), space, labels, limit=dynamically_clipped)
+    model = ClassifierFree(network, cosine_schedule(1000), space, labels, steps=25, limit=dynamically_clipped)
     return one_stage(Small(model, 2), adam(linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05)), steps=4000,
                      batch_size=64, ema=(network, 0.999), clip=1.0)
 
