@@ -9,7 +9,9 @@ from .bound import step_term as step_term
 from .guidance import by_classifier as by_classifier
 from .guidance import classifier_free as classifier_free
 from .guided import Guided as Guided
+from .inpainting import fill_in as fill_in
 from .inpainting import repaint as repaint
+from .inpainting import seam as seam
 from .levels import CLEAN as CLEAN
 from .levels import Level as Level
 from .levels import geometric_levels as geometric_levels
@@ -23,6 +25,7 @@ from .predict import clipped as clipped
 from .predict import convert as convert
 from .predict import denoiser as denoiser
 from .predict import differentiable as differentiable
+from .predict import dynamically_clipped as dynamically_clipped
 from .predict import recorded as recorded
 from .predict import training_target as training_target
 from .samplers import ancestral as ancestral

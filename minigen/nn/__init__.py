@@ -1,5 +1,6 @@
 """Neural networks: modules and layers, with torch.nn's names and layouts. Start reading at module.py."""
 from . import init
+from .adm_blocks import AdaGNBlock, RescaledBlock, ResDownsample, ResUpsample
 from .attention import LearnedPositions, MultiheadAttention, SinusoidalPositions, sinusoidal_code
 from .blocks import CrossAttention2d, Downsample, ResBlock, SelfAttention2d, Upsample
 from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
