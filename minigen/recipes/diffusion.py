@@ -1,6 +1,6 @@
 """Recipes of diffusion models."""
 from ..diffusion import VE, ancestral_tilde, cosine_schedule, geometric_levels
-from ..models.diffusion import DDPM, NCSN, ClassifierFree, ClassifierGuided, FlowMatching, ImprovedDDPM, ScoreSDE
+from ..models.diffusion import DDPM, EDM, NCSN, ClassifierFree, ClassifierGuided, FlowMatching, ImprovedDDPM, ScoreSDE
 from ..nn import TimedMLP, UNet
 from ..optim import adam, cosine_decay, linear_warmup
 from ..train import Plan, one_stage
@@ -76,6 +76,19 @@ def ve_sde(data, rng):
     model = ScoreSDE(unet(space, rng), VE(), space, steps=100, sampler=ancestral_tilde)  # the paper: 500 and more
     return one_stage(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500 if small(space) else 7000,
                      batch_size=64, ema=(model.network, 0.995), clip=0.5 * space.size)
+
+
+@recipe("a denoiser whose network sees and says numbers of one size at every noise", "Karras et al. 2022",
+        accepts=IMAGES + POINTS)
+def edm(data, rng):
+    space = data.spaces["x"]
+    sd = float(space.signed(data["x"][:2000]).std())  # the paper: 0.5, that of its images
+    if not space.is_image:
+        model = EDM(TimedMLP(space.size, rng=rng), space, sd=sd)
+        return one_stage(model, adam(cosine_decay(5e-3)), steps=4000, batch_size=256, ema=(model.network, 0.99))
+    rate, steps, decay = pace(space)
+    model = EDM(unet(space, rng), space, sd=sd)
+    return one_stage(model, adam(rate), steps, batch_size=64, ema=(model.network, decay), clip=1.0)
 
 
 @recipe("straight lines from data to noise, and the velocity along them", "Lipman et al. 2023", accepts=IMAGES + POINTS)

@@ -57,8 +57,8 @@ def test_the_catalogue_says_what_the_recipes_say():
 
 def affordable(known, at):
     """768 numbers of a face, one after the other or walked over, take long: those models see colour in their own data
-    and in their own tests."""
-    long = known.family in ("codes", "autoregressive", "energy") or known.name in ("ncsn", "ve_sde")
+    and in their own tests. Of those with the U-Net of ddpm, ddpm does."""
+    long = known.family in ("codes", "autoregressive", "energy") or known.name in ("ncsn", "ve_sde", "edm")
     return at != "faces" or known.data == at or not long
 
 

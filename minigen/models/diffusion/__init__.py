@@ -2,6 +2,7 @@
 from .classifier_free import ClassifierFree as ClassifierFree
 from .classifier_guided import ClassifierGuided as ClassifierGuided
 from .ddpm import DDPM as DDPM
+from .edm import EDM as EDM
 from .flow_matching import FlowMatching as FlowMatching
 from .improved_ddpm import ImprovedDDPM as ImprovedDDPM
 from .ncsn import NCSN as NCSN
