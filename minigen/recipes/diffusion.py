@@ -1,7 +1,17 @@
 """Recipes of diffusion models."""
 from ..diffusion import VE, ancestral_tilde, cosine_schedule, geometric_levels
-from ..models.diffusion import DDPM, EDM, NCSN, ClassifierFree, ClassifierGuided, FlowMatching, ImprovedDDPM, ScoreSDE
-from ..nn import TimedMLP, UNet
+from ..models.diffusion import (
+    DDPM,
+    EDM,
+    NCSN,
+    ClassifierFree,
+    ClassifierGuided,
+    Consistency,
+    FlowMatching,
+    ImprovedDDPM,
+    ScoreSDE,
+)
+from ..nn import TimedMLP, UNet, thawed
 from ..optim import adam, cosine_decay, linear_warmup
 from ..train import Plan, one_stage
 from .registry import IMAGES, LABELLED, POINTS, recipe
@@ -116,3 +126,16 @@ def classifier_free(data, rng):
         accepts=LABELLED, needs={"diffusion": "ddpm", "classifier": "noisy_classifier"})
 def classifier_guided(data, rng, diffusion, classifier):
     return Plan(ClassifierGuided(diffusion, classifier))  # both were trained: nothing is left to be
+
+
+@recipe("a diffusion's way from noise to an image as one step, learnt from that diffusion", "Song et al. 2023",
+        needs={"teacher": "ddpm"})
+def consistency(data, rng, teacher):
+    space = data.spaces["x"]
+    network, target = (thawed(teacher).network for _ in range(2))  # the paper's student begins as the teacher, too
+    for p in network.head[-1].parameters():
+        p.assign(-p.data)  # which says eps: F is -eps at little noise
+    sd = float(space.signed(data["x"][:2000]).std())
+    model = Consistency(network, target, teacher, teacher.schedule.levels(18), sd=sd)
+    return one_stage(model, adam(linear_warmup(cosine_decay(1e-3), 0.05)), steps=1500 if small(space) else 5000,
+                     batch_size=64, ema=(network, 0.99), clip=1.0)

@@ -1,6 +1,7 @@
 """Diffusion models. Start at ddpm.py."""
 from .classifier_free import ClassifierFree as ClassifierFree
 from .classifier_guided import ClassifierGuided as ClassifierGuided
+from .consistency import Consistency as Consistency
 from .ddpm import DDPM as DDPM
 from .edm import EDM as EDM
 from .flow_matching import FlowMatching as FlowMatching

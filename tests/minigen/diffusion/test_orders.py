@@ -1,6 +1,6 @@
 """Orders of convergence, with the exact score of a mixture: of each point of the equation without noise, and of the
-whole density where noise is added. On a line both are known: the flow without noise keeps the order of points, so a point
-stays at its quantile, x_s = F_s^-1(F_t(x_t)); and a density on a grid is carried from level to level by a matrix."""
+whole density where noise is added. On a line both are known: a point stays at its quantile, x_s = F_s^-1(F_t(x_t)),
+and a density on a grid is carried from level to level by a matrix."""
 import functools
 import math
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autograd import backend
-from autograd.backend import asarray, special, to_numpy
+from autograd.backend import asarray, to_numpy
 from minigen.diffusion import (
     VE,
     Level,
@@ -44,27 +44,10 @@ WAYS = {
 ways = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
 
 
-def F(x, level):
-    """P(x_t <= x)."""
-    width = math.sqrt((level.a * P.sigma) ** 2 + level.s**2)
-    return sum(w * special.ndtr((x - level.a * m) / width) for w, m in zip(P.weights, P.means[:, 0]))
-
-
-def quantile(u, level):
-    """F^-1 of each u, by halving."""
-    reach = 6 * math.hypot(level.a, level.s)
-    low, high = np.full(len(u), -reach), np.full(len(u), reach)
-    for _ in range(60):
-        middle = (low + high) / 2
-        below = to_numpy(F(asarray(middle), level)) < u
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return (low + high) / 2
-
-
 def error(sampler, levels):
     """How far the points end from where their quantiles are, on average."""
-    x = to_numpy(sampler(P.denoise, asarray(quantile(QUANTILES, levels[0])[:, None]), levels))[:, 0]
-    return np.abs(x - quantile(QUANTILES, levels[-1])).mean()
+    x = sampler(P.denoise, P.quantile(QUANTILES, levels[0]), levels)
+    return np.abs(to_numpy(x - P.quantile(QUANTILES, levels[-1]))).mean()
 
 
 def order(errors):
@@ -167,8 +150,7 @@ def test_samples_are_the_mixtures_within_sampling_error(name, sampler, down, ste
     n, distance = 2000, []
     for number in (steps, steps // 20):
         rng, levels = backend.rng(1), down(number)
-        x = np.sort(to_numpy(sampler(P.denoise, levels[0].s * backend.normal(rng, (n, 1), np.float64), levels,
-                                     rng=rng))[:, 0])
-        u = to_numpy(F(asarray(x), Level(1.0, 0.0, 0)))
+        x = sampler(P.denoise, levels[0].s * backend.normal(rng, (n, 1), np.float64), levels, rng=rng)
+        u = np.sort(P.share_below(x))
         distance.append(max(np.abs(u - np.arange(n) / n).max(), np.abs(u - np.arange(1, n + 1) / n).max()))
     assert distance[0] < 1.95 / math.sqrt(n) and distance[1] > distance[0], distance
