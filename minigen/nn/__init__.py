@@ -3,6 +3,7 @@ from . import init
 from .attention import LearnedPositions, MultiheadAttention, SinusoidalPositions, sinusoidal_code
 from .blocks import CrossAttention2d, Downsample, ResBlock, SelfAttention2d, Upsample
 from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from .dit import DiT, DiTBlock
 from .frozen import Frozen, thawed
 from .layers import MLP, Apply, Dropout, Embedding, LayerNorm, Linear, Sequential
 from .module import Module, ModuleDict, ModuleList, in_eval_mode

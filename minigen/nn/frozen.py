@@ -25,7 +25,7 @@ class Frozen:
         return self.module(*args, **kwargs)
 
     def __getattr__(self, name):
-        if name.startswith("__") or name in ("module", "constants"):  # asked by copy and pickle, before there is a module
+        if name.startswith("__") or name in ("module", "constants"):  # asked by copy and pickle, before there are any
             raise AttributeError(name)
         return getattr(self.module, name)
 

@@ -11,7 +11,7 @@ from ..models.diffusion import (
     ImprovedDDPM,
     ScoreSDE,
 )
-from ..nn import TimedMLP, UNet, thawed
+from ..nn import DiT, TimedMLP, UNet, thawed
 from ..optim import adam, cosine_decay, linear_warmup
 from ..train import Plan, one_stage
 from .registry import IMAGES, LABELLED, POINTS, recipe
@@ -117,6 +117,17 @@ def classifier_free(data, rng):
     """As ddpm, told the class."""
     space, labels = data.spaces["x"], data.spaces["y"]
     network = unet(space, rng, condition=labels.levels)
+    rate, steps, decay = pace(space)
+    model = ClassifierFree(network, cosine_schedule(1000), space, labels)
+    return one_stage(model, adam(rate), steps, batch_size=64, ema=(network, decay), clip=1.0)
+
+
+@recipe("a transformer in the place of the U-Net, told the class or nothing", "Peebles & Xie 2023", accepts=LABELLED)
+def dit(data, rng):
+    """As classifier_free, with another network: 0.3 M parameters, where the paper's smallest has 33 M."""
+    space, labels = data.spaces["x"], data.spaces["y"]
+    network = DiT(space.shape[0], width=64, blocks=4, heads=4, patch=2 if small(space) else 4,
+                  condition=labels.levels, rng=rng)
     rate, steps, decay = pace(space)
     model = ClassifierFree(network, cosine_schedule(1000), space, labels)
     return one_stage(model, adam(rate), steps, batch_size=64, ema=(network, decay), clip=1.0)

@@ -40,8 +40,8 @@ class Consistency(Distilled):
 
     def __init__(self, network, target, teacher, levels, sd=0.5, mu=0.95, steps=2):
         if len(levels) < 3 or levels[-1] != CLEAN:
-            raise ValueError(f"Consistency: {len(levels)} levels, and the last is ({levels[-1] if levels else 'none'}); "
-                             "expected 3 or more, and CLEAN at the end, as from schedule.levels(20)")
+            raise ValueError(f"Consistency: {len(levels)} levels, and the last is ({levels[-1] if levels else 'none'});"
+                             " expected 3 or more, and CLEAN at the end, as from schedule.levels(20)")
         if not (0.0 <= mu < 1.0 and sd > 0):
             raise ValueError(f"Consistency: mu is {mu}, expected at least 0 and below 1; sd is {sd}, expected above 0")
         self.network, self.target, self.teacher = network, target, teacher
