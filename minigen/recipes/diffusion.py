@@ -2,10 +2,12 @@
 from ..diffusion import VE, ancestral_tilde, cosine_schedule, dynamically_clipped, geometric_levels
 from ..models.diffusion import (
     DDPM,
+    EDM,
     NCSN,
     Cascade,
     ClassifierFree,
     ClassifierGuided,
+    Consistency,
     FlowMatching,
     ImprovedDDPM,
     InpaintingDDPM,
@@ -15,7 +17,7 @@ from ..models.diffusion import (
     SuperResolutionUNet,
 )
 from ..models.diffusion.cascade import halved_space
-from ..nn import TimedMLP, UNet
+from ..nn import DiT, TimedMLP, UNet, thawed
 from ..optim import adam, cosine_decay, linear_warmup
 from ..train import Plan, one_stage
 from .registry import IMAGES, LABELLED, POINTS, recipe
@@ -93,6 +95,19 @@ def ve_sde(data, rng):
                      batch_size=64, ema=(model.network, 0.995), clip=0.5 * space.size)
 
 
+@recipe("a denoiser whose network sees and says numbers of one size at every noise", "Karras et al. 2022",
+        accepts=IMAGES + POINTS)
+def edm(data, rng):
+    space = data.spaces["x"]
+    sd = float(space.signed(data["x"][:2000]).std())  # the paper: 0.5, that of its images
+    if not space.is_image:
+        model = EDM(TimedMLP(space.size, rng=rng), space, sd=sd)
+        return one_stage(model, adam(cosine_decay(5e-3)), steps=4000, batch_size=256, ema=(model.network, 0.99))
+    rate, steps, decay = pace(space)
+    model = EDM(unet(space, rng), space, sd=sd)
+    return one_stage(model, adam(rate), steps, batch_size=64, ema=(model.network, decay), clip=1.0)
+
+
 @recipe("straight lines from data to noise, and the velocity along them", "Lipman et al. 2023", accepts=IMAGES + POINTS)
 def flow_matching(data, rng):
     space = data.spaces["x"]
@@ -109,6 +124,17 @@ def classifier_free(data, rng):
     """As ddpm, told the class."""
     space, labels = data.spaces["x"], data.spaces["y"]
     network = unet(space, rng, condition=labels.levels)
+    rate, steps, decay = pace(space)
+    model = ClassifierFree(network, cosine_schedule(1000), space, labels)
+    return one_stage(model, adam(rate), steps, batch_size=64, ema=(network, decay), clip=1.0)
+
+
+@recipe("a transformer in the place of the U-Net, told the class or nothing", "Peebles & Xie 2023", accepts=LABELLED)
+def dit(data, rng):
+    """As classifier_free, with another network: 0.3 M parameters, where the paper's smallest has 33 M."""
+    space, labels = data.spaces["x"], data.spaces["y"]
+    network = DiT(space.shape[0], width=64, blocks=4, heads=4, patch=2 if small(space) else 4,
+                  condition=labels.levels, rng=rng)
     rate, steps, decay = pace(space)
     model = ClassifierFree(network, cosine_schedule(1000), space, labels)
     return one_stage(model, adam(rate), steps, batch_size=64, ema=(network, decay), clip=1.0)
@@ -174,3 +200,16 @@ def upsampler(space, labels, patch, rng):
         needs={"base": "cascade_base", "to_half": "upsampler_to_half", "to_whole": "upsampler_to_whole"})
 def cascade(data, rng, base, to_half, to_whole):
     return Plan(Cascade(base, [to_half, to_whole]))  # all were trained: nothing is left to be
+
+
+@recipe("a diffusion's way from noise to an image as one step, learnt from that diffusion", "Song et al. 2023",
+        needs={"teacher": "ddpm"})
+def consistency(data, rng, teacher):
+    space = data.spaces["x"]
+    network, target = (thawed(teacher).network for _ in range(2))  # the paper's student begins as the teacher, too
+    for p in network.head[-1].parameters():
+        p.assign(-p.data)  # which says eps: F is -eps at little noise
+    sd = float(space.signed(data["x"][:2000]).std())
+    model = Consistency(network, target, teacher, teacher.schedule.levels(18), sd=sd)
+    return one_stage(model, adam(linear_warmup(cosine_decay(1e-3), 0.05)), steps=1500 if small(space) else 5000,
+                     batch_size=64, ema=(network, 0.99), clip=1.0)

@@ -3,7 +3,9 @@ from .cascade import Cascade as Cascade
 from .cascade import Small as Small
 from .classifier_free import ClassifierFree as ClassifierFree
 from .classifier_guided import ClassifierGuided as ClassifierGuided
+from .consistency import Consistency as Consistency
 from .ddpm import DDPM as DDPM
+from .edm import EDM as EDM
 from .flow_matching import FlowMatching as FlowMatching
 from .improved_ddpm import ImprovedDDPM as ImprovedDDPM
 from .inpainting_ddpm import InpaintingDDPM as InpaintingDDPM
