@@ -19,6 +19,7 @@ function from denoiser to denoiser, and no sampler knows of it.
 
 Read before this: levels.py. Read next: guidance.py, samplers.py.
 """
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -117,7 +118,8 @@ def dynamically_clipped(denoise, percentile=99.5):
 
     def denoise_and_threshold(x_t, level):
         x_0 = denoise(x_t, level)
-        s = xp.percentile(abs(x_0).reshape(len(x_0), -1), percentile, axis=1)  # (N,): of each image on its own
+        rows = abs(x_0).reshape(len(x_0), math.prod(x_0.shape[1:]))
+        s = xp.percentile(rows, percentile, axis=1)  # (N,): of each image on its own
         s = xp.maximum(s, 1.0).astype(x_0.dtype).reshape(-1, *[1] * (x_0.ndim - 1))  # an x_0 within [-1, 1] stays
         return xp.clip(x_0, -s, s) / s
 

@@ -93,12 +93,14 @@ class UNet(Module):
         last = zeroed(Conv2d(C, self.out_channels * patch**2, 3, padding=1, rng=rng))
         self.head = Sequential(GroupNorm(groups, C), silu, last)
 
-    def forward(self, x, t=None, condition=None, context=None, padding=None, dropped=None):
+    def forward(self, x, t=None, condition=None, context=None, padding=None, dropped=None, code=None):
         """padding: (N, T), True at tokens of the context that say nothing. dropped: (N,), True where condition and
-        context are left out in favour of the null."""
+        context are left out in favour of the null. code: (N, D), of what else is told, added to those of t and
+        condition."""
         x = as_tensor(x)
         self._check(x, t, condition, context)
         c = self._code(x, t, condition, dropped)  # (N, D)
+        c = c if code is None else c + code
         if self.null_context is not None:
             context = _or_null(context, self.null_context, dropped, (len(x), 1, *self.null_context.shape))
         told = c, context, padding

@@ -1,6 +1,19 @@
 """Recipes of diffusion models."""
-from ..diffusion import VE, ancestral_tilde, cosine_schedule, geometric_levels
-from ..models.diffusion import DDPM, NCSN, ClassifierFree, ClassifierGuided, FlowMatching, ImprovedDDPM, ScoreSDE
+from ..diffusion import VE, ancestral_tilde, cosine_schedule, dynamically_clipped, geometric_levels
+from ..models.diffusion import (
+    DDPM,
+    NCSN,
+    Cascade,
+    ClassifierFree,
+    ClassifierGuided,
+    FlowMatching,
+    ImprovedDDPM,
+    ScoreSDE,
+    Small,
+    SuperResolution,
+    SuperResolutionUNet,
+)
+from ..models.diffusion.cascade import halved_space
 from ..nn import TimedMLP, UNet
 from ..optim import adam, cosine_decay, linear_warmup
 from ..train import Plan, one_stage
@@ -103,3 +116,48 @@ def classifier_free(data, rng):
         accepts=LABELLED, needs={"diffusion": "ddpm", "classifier": "noisy_classifier"})
 def classifier_guided(data, rng, diffusion, classifier):
     return Plan(ClassifierGuided(diffusion, classifier))  # both were trained: nothing is left to be
+
+
+# A cascade, 8 -> 16 -> 32 pixels: three networks that are trained apart
+
+COLOURED = ("critters", "kinds")
+
+
+@recipe("the first of a cascade: images at a quarter of their resolution", "Ho et al. 2022", data="critters",
+        accepts=COLOURED)
+def cascade_base(data, rng):
+    space, labels = halved_space(data.spaces["x"], 2), data.spaces["y"]
+    network = UNet(space.shape[0], width=32, multipliers=(1, 2), blocks=1, condition=labels.levels, rng=rng)
+    model = ClassifierFree(network, cosine_schedule(1000), space, labels, limit=dynamically_clipped)
+    return one_stage(Small(model, 2), adam(linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05)), steps=4000,
+                     batch_size=64, ema=(network, 0.999), clip=1.0)
+
+
+@recipe("the second of a cascade: from 8 x 8 to 16 x 16 pixels", "Ho et al. 2022", data="critters", accepts=COLOURED)
+def upsampler_to_half(data, rng):
+    model, plan = upsampler(halved_space(data.spaces["x"]), data.spaces["y"], patch=1, rng=rng)
+    return plan(Small(model, 1))
+
+
+@recipe("the third of a cascade: from half the resolution to the whole", "Ho et al. 2022", data="critters",
+        accepts=COLOURED)
+def upsampler_to_whole(data, rng):
+    model, plan = upsampler(data.spaces["x"], data.spaces["y"], patch=2, rng=rng)
+    return plan(model)
+
+
+def upsampler(space, labels, patch, rng):
+    """(an upsampler to images of this space, and how the model that it is, or is in, is trained). It looks at a
+    neighbourhood, and needs to be no larger at 32 pixels than at 16."""
+    network = SuperResolutionUNet(space.shape[0], width=24, multipliers=(1, 2), blocks=1, patch=patch,
+                                  condition=labels.levels, rng=rng)
+    rate = linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05)
+    return (SuperResolution(network, cosine_schedule(1000), space, labels, steps=20),  # much is known already
+            lambda model: one_stage(model, adam(rate), steps=3000, batch_size=32, ema=(network, 0.999), clip=1.0))
+
+
+@recipe("small images, and others that draw them larger: 8, 16, 32 pixels", "Ho et al. 2022", data="critters",
+        accepts=COLOURED,
+        needs={"base": "cascade_base", "to_half": "upsampler_to_half", "to_whole": "upsampler_to_whole"})
+def cascade(data, rng, base, to_half, to_whole):
+    return Plan(Cascade(base, [to_half, to_whole]))  # all were trained: nothing is left to be

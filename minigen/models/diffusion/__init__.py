@@ -1,4 +1,6 @@
 """Diffusion models. Start at ddpm.py."""
+from .cascade import Cascade as Cascade
+from .cascade import Small as Small
 from .classifier_free import ClassifierFree as ClassifierFree
 from .classifier_guided import ClassifierGuided as ClassifierGuided
 from .ddpm import DDPM as DDPM
@@ -6,3 +8,5 @@ from .flow_matching import FlowMatching as FlowMatching
 from .improved_ddpm import ImprovedDDPM as ImprovedDDPM
 from .ncsn import NCSN as NCSN
 from .score_sde import ScoreSDE as ScoreSDE
+from .super_resolution import SuperResolution as SuperResolution
+from .super_resolution import SuperResolutionUNet as SuperResolutionUNet

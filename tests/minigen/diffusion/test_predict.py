@@ -185,6 +185,7 @@ def check_dynamic_thresholds(wrap):
     assert x[2, 0, 0, 0] == -1.0 and x.dtype == np.float32 and np.abs(x).max() <= 1.0
     alone = np.concatenate([thresholded(x_0[i : i + 1], wrap) for i in range(3)])
     np.testing.assert_array_equal(x, alone, err_msg="depends on the rest of the batch")
+    assert thresholded(x_0[:0], wrap).shape == (0, *x_0.shape[1:])
 
 
 def test_dynamic_thresholds():
