@@ -24,7 +24,8 @@ def evaluate(model, split, rng, train=None) -> list:
 
     train: the Dataset that the model was trained on, for the floor beside the judges' numbers. None leaves judges out,
     as does a model that draws nothing. Judges also see the reconstructions of a model with discrete codes, which are
-    about the best that a prior of these codes can draw, and how a model finds images and captions similar.
+    about the best that a prior of these codes can draw, how a model finds images and captions similar, and the captions
+    that it writes.
     """
     measures = model.measure(split.columns, rng)
     if train is not None and hasattr(model, "sample") and "x" in split.spaces and len(split) > 1:
@@ -37,6 +38,8 @@ def evaluate(model, split, rng, train=None) -> list:
         measures += judges.judge_reconstructions(model.reconstruct(split["x"][:JUDGED]), train, split)
     if train is not None and hasattr(model, "similarity"):
         measures += judges.judge_similarity(model.similarity, split.first(JUDGED))
+    if train is not None and hasattr(model, "write"):
+        measures += judges.judge_captions(model, split.first(JUDGED), rng)
     return measures
 
 

@@ -49,7 +49,7 @@ from .metrics import (
 )
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
-from .shapes_judge import retrieval_measures, shape_measures
+from .shapes_judge import caption_measures, retrieval_measures, shape_measures
 from .sliced import sliced_distances
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
@@ -119,6 +119,13 @@ def judge_similarity(similarity, test) -> list:
     if test.name not in CAPTIONED:
         return []
     return retrieval_measures(similarity, test["x"], test["text"], test.spaces["x"].drawn(test["x"]))
+
+
+def judge_captions(model, test, rng) -> list:
+    """The Measures of a model that writes captions, write(n, rng) and log_prob(text), where their rules are known."""
+    if test.name not in CAPTIONED:
+        return []
+    return caption_measures(model.log_prob, model.write(len(test), rng), test["text"], test.spaces["x"].shape[-1])
 
 
 def image_measures(judge, samples, train, test, y=None, split="test") -> list:

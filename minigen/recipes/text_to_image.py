@@ -1,7 +1,9 @@
 """Recipes of models of images and captions."""
 from ..data.shapes.pairs import contrasted, fresh
+from ..diffusion import cosine_schedule
 from ..models.adversarial import ConvDiscriminator, ConvGenerator
-from ..models.text_to_image import CLIP, DALLE, MatchingDiscriminator, TextGAN
+from ..models.text_to_image import CLIP, DALLE, CaptionLM, Imagen, MatchingDiscriminator, TextGAN
+from ..nn import UNet
 from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..train import one_stage
 from .registry import CAPTIONED, recipe
@@ -36,3 +38,26 @@ def dalle(data, rng, tokenizer):
     model = DALLE(tokenizer, data.spaces["text"], width=96, blocks=4, heads=4, rng=rng)
     return one_stage(model, adamw(linear_warmup(cosine_decay(1e-3), 0.05), weight_decay=0.05), steps=2000,
                      batch_size=64, ema=0.995, clip=1.0, view=fresh)
+
+
+@recipe("a language model of captions: it reads for imagen", "Saharia et al. 2022", data="shapes16", accepts=CAPTIONED)
+def caption_lm(data, rng):
+    model = CaptionLM(data.spaces["text"], rng=rng)
+    return one_stage(model, adam(linear_warmup(cosine_decay(3e-3), 0.05)), steps=1000, batch_size=128, view=fresh)
+
+
+def prompted_unet(space, width, rng):
+    """The network of text-conditional diffusions: 0.9 M parameters, on squares of 2 x 2 pixels, attention everywhere.
+    width: of the words' vectors."""
+    multipliers = (1, 2) if space.shape[1] <= 16 else (1, 2, 2)
+    return UNet(space.shape[0], width=32, multipliers=multipliers, attention=(0, 1, 2)[:len(multipliers)], heads=4,
+                blocks=1, patch=2, condition=width, context=width, rng=rng)
+
+
+@recipe("a diffusion that is told captions by a frozen language model", "Saharia et al. 2022", data="shapes16",
+        accepts=CAPTIONED, needs={"encoder": "caption_lm"})
+def imagen(data, rng, encoder):
+    space = data.spaces["x"]
+    model = Imagen(prompted_unet(space, encoder.width, rng), encoder, cosine_schedule(1000), space)
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+                     ema=(model.network, 0.998), clip=1.0, view=fresh)

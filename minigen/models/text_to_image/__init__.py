@@ -1,5 +1,7 @@
 """Models of images and their captions. Read clip.py first."""
+from .caption_lm import CaptionLM as CaptionLM
 from .clip import CLIP as CLIP
 from .dalle import DALLE as DALLE
+from .imagen import Imagen as Imagen
 from .text_gan import MatchingDiscriminator as MatchingDiscriminator
 from .text_gan import TextGAN as TextGAN
