@@ -29,6 +29,10 @@ class Guided(Module):
         drawn = [np.zeros((0, *self.space.shape), np.float32)]
         for i in range(0, n, CHUNK):
             part = y[i : i + CHUNK]
-            x_T = normal(rng, (len(part), *self.space.shape))
-            drawn.append(self.space.from_signed(self.sampler(self.guided(part, w), x_T, self.levels, rng=rng)))
+            drawn.append(self.draw(self.guided(part, w), len(part), rng))
         return np.concatenate(drawn)
+
+    def draw(self, denoise, n, rng):
+        """n images on [0, 1] by this denoiser."""
+        x_T = normal(rng, (n, *self.space.shape))
+        return self.space.from_signed(self.sampler(denoise, x_T, self.levels, rng=rng))

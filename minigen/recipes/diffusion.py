@@ -1,6 +1,15 @@
 """Recipes of diffusion models."""
-from ..diffusion import VE, ancestral_tilde, cosine_schedule, geometric_levels
-from ..models.diffusion import DDPM, NCSN, ClassifierFree, ClassifierGuided, FlowMatching, ImprovedDDPM, ScoreSDE
+from ..diffusion import VE, FirstStage, ancestral_tilde, cosine_schedule, geometric_levels
+from ..models.diffusion import (
+    DDPM,
+    NCSN,
+    ClassifierFree,
+    ClassifierGuided,
+    FlowMatching,
+    ImprovedDDPM,
+    LatentDiffusion,
+    ScoreSDE,
+)
 from ..nn import TimedMLP, UNet
 from ..optim import adam, cosine_decay, linear_warmup
 from ..train import Plan, one_stage
@@ -103,3 +112,32 @@ def classifier_free(data, rng):
         accepts=LABELLED, needs={"diffusion": "ddpm", "classifier": "noisy_classifier"})
 def classifier_guided(data, rng, diffusion, classifier):
     return Plan(ClassifierGuided(diffusion, classifier))  # both were trained: nothing is left to be
+
+
+@recipe("a diffusion of the small images that an autoencoder makes, told the class", "Rombach et al. 2022",
+        data="critters", accepts=("digits", "mnist10k", "mnist", "fashion_mnist", "critters", "kinds"),
+        needs={"autoencoder": "kl_ae"})
+def latent_diffusion(data, rng, autoencoder):
+    return latents(data, rng, autoencoder)
+
+
+@recipe("the same on what a VQ-VAE's encoder says before it is rounded", "Rombach et al. 2022", data="critters",
+        accepts=("critters", "kinds"), needs={"autoencoder": "vqvae"})
+def vq_latent_diffusion(data, rng, autoencoder):
+    return latents(data, rng, autoencoder)
+
+
+def latents(data, rng, autoencoder):
+    first_stage, labels = FirstStage(autoencoder).scaled_by(data["x"], rng), data.spaces["y"]
+    network = latent_unet(first_stage.shape, rng, condition=labels.levels)
+    model = LatentDiffusion(first_stage, network, cosine_schedule(1000), labels)
+    rate = linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)
+    return one_stage(model, adam(rate), steps=1800 if small(data.spaces["x"]) else 5000, batch_size=64,
+                     ema=(network, 0.998), clip=1.0)
+
+
+def latent_unet(shape, rng, **told):
+    """`unet` for latents (c, h, w): the squares of pixels are in their channels already."""
+    settings = dict(width=16, multipliers=(1, 2)) if shape[1] < 7 else dict(width=24, multipliers=(1, 2, 3),
+                                                                            attention=(1,))
+    return UNet(shape[0], blocks=1, rng=rng, **settings, **told)

@@ -1,5 +1,6 @@
 """Models of images and their captions. Read clip.py first."""
 from .clip import CLIP as CLIP
 from .dalle import DALLE as DALLE
+from .stable_diffusion import StableDiffusion as StableDiffusion
 from .text_gan import MatchingDiscriminator as MatchingDiscriminator
 from .text_gan import TextGAN as TextGAN
