@@ -1,11 +1,12 @@
 """Conditions on the command line: what a model can be told, as options made from its data's Spaces.
 
     labels     --y 3 7, --y trouser           numbers or names of classes; a row of samples for each
-    texts      --text "a red square" ...      words, each one of the tokens' names
+    texts      --text "a red square" ...      words, each one of the tokens' names, in small or capital letters
     images     --source drawing.png, --source test     a file, or the first images of a split
 
 Read before this: data/space.py, evaluate.py. Used by: cli.py.
 """
+import difflib
 import importlib
 from pathlib import Path
 
@@ -42,10 +43,24 @@ def _parsed(text, space):
     """One entry of labels or tokens. Texts are padded with token 0."""
     if space.shape == ():
         return np.int64(space.index(text))
-    words = [space.index(word) for word in text.split()]
+    words = [word for word in (_as_written(word, space.names) for word in text.split()) if word]
+    unknown = [word for word in dict.fromkeys(words) if word not in space.names]
+    if unknown:
+        told = "; ".join(f"'{word[:40]}' is no word that the model knows{_near(word, space.names)}" for word in unknown)
+        raise ValueError(f"{told}. It knows: {' '.join(space.names[1:41])}")
     if len(words) > space.size:
         raise ValueError(f"'{text[:60]}' has {len(words)} words, the model reads {space.size}")
-    return np.int64(words + [0] * (space.size - len(words)))
+    return np.int64([space.names.index(word) for word in words] + [0] * (space.size - len(words)))
+
+
+def _as_written(word, names):
+    """The word as the tokens have it: as it is, or without what a sentence adds to it."""
+    return word if word in names else word.strip(".,;:!?\"'").lower()
+
+
+def _near(word, names):
+    near = [f"'{name}'" for name in difflib.get_close_matches(word, [name for name in names if name], n=3)]
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _images(value, name, dataset):

@@ -101,13 +101,20 @@ def judge_translations(samples, pairs) -> list:
 
 
 def judge_reconstructions(x_hat, train, test) -> list:
-    """The Frechet distance of reconstructions x_hat (N, ...), as drawn, of the first N examples of test from these;
-    nothing where there is no classifier, or too few of them."""
-    if train.name not in SHIPPED or len(x_hat) < LEAST:
+    """The Measures of reconstructions x_hat (N, ...), as drawn, of the first N examples of test: their Frechet distance
+    from these, and of captioned shapes, how often the caption is still true. Nothing where there is neither a
+    classifier nor a caption, or too few of them."""
+    if len(x_hat) < LEAST or train.name not in (*SHIPPED, *CAPTIONED):
         return []
-    see, n = pretrained(train.name).judge, min(len(x_hat), len(train))
+    n = min(len(x_hat), len(train))
+    x = test.spaces["x"].drawn(test["x"][:n])
+    if train.name in CAPTIONED:
+        told, n = test["text"][:READ], min(n, READ)
+        return [replace(measure, name=f"reconstructions: {measure.name}") for measure in
+                shape_measures(x_hat[:n], x, told[:n], told[:n]) if measure.name in ("caption accuracy", "flagged")]
+    see = pretrained(train.name).judge
     (drawn, _), (held, _), (seen, _) = (see(images[:n]) for images in (
-        x_hat, test.spaces["x"].drawn(test["x"][:n]), train.spaces["x"].drawn(train["x"][:n])))
+        x_hat, x, train.spaces["x"].drawn(train["x"][:n])))
     return [Measure("reconstruction Frechet distance", frechet_distance(drawn, held), None, "",
                     f"N = {n:,} against the same images of the {test.split} split; the training set: "
                     f"{frechet_distance(seen, held):.4g}")]

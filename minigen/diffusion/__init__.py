@@ -7,6 +7,7 @@ from .bound import log_discretized_normal as log_discretized_normal
 from .bound import prior_term as prior_term
 from .bound import step_term as step_term
 from .distilled import Distilled as Distilled
+from .first_stage import FirstStage as FirstStage
 from .guidance import by_classifier as by_classifier
 from .guidance import classifier_free as classifier_free
 from .guided import Guided as Guided

@@ -1,5 +1,5 @@
 """Recipes of diffusion models."""
-from ..diffusion import VE, ancestral_tilde, cosine_schedule, dynamically_clipped, geometric_levels
+from ..diffusion import VE, FirstStage, ancestral_tilde, cosine_schedule, dynamically_clipped, geometric_levels
 from ..models.diffusion import (
     DDPM,
     EDM,
@@ -11,6 +11,7 @@ from ..models.diffusion import (
     FlowMatching,
     ImprovedDDPM,
     InpaintingDDPM,
+    LatentDiffusion,
     ScoreSDE,
     Small,
     SuperResolution,
@@ -213,3 +214,32 @@ def consistency(data, rng, teacher):
     model = Consistency(network, target, teacher, teacher.schedule.levels(18), sd=sd)
     return one_stage(model, adam(linear_warmup(cosine_decay(1e-3), 0.05)), steps=1500 if small(space) else 5000,
                      batch_size=64, ema=(network, 0.99), clip=1.0)
+
+
+@recipe("a diffusion of the small images that an autoencoder makes, told the class", "Rombach et al. 2022",
+        data="critters", accepts=("digits", "mnist10k", "mnist", "fashion_mnist", "critters", "kinds"),
+        needs={"autoencoder": "kl_ae"})
+def latent_diffusion(data, rng, autoencoder):
+    return latents(data, rng, autoencoder)
+
+
+@recipe("the same on what a VQ-VAE's encoder says before it is rounded", "Rombach et al. 2022", data="critters",
+        accepts=("critters", "kinds"), needs={"autoencoder": "vqvae"})
+def vq_latent_diffusion(data, rng, autoencoder):
+    return latents(data, rng, autoencoder)
+
+
+def latents(data, rng, autoencoder):
+    first_stage, labels = FirstStage(autoencoder).scaled_by(data["x"], rng), data.spaces["y"]
+    network = latent_unet(first_stage.shape, rng, condition=labels.levels)
+    model = LatentDiffusion(first_stage, network, cosine_schedule(1000), labels)
+    rate = linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)
+    return one_stage(model, adam(rate), steps=1800 if small(data.spaces["x"]) else 5000, batch_size=64,
+                     ema=(network, 0.998), clip=1.0)
+
+
+def latent_unet(shape, rng, **told):
+    """`unet` for latents (c, h, w): the squares of pixels are in their channels already."""
+    settings = dict(width=16, multipliers=(1, 2)) if shape[1] < 7 else dict(width=24, multipliers=(1, 2, 3),
+                                                                            attention=(1,))
+    return UNet(shape[0], blocks=1, rng=rng, **settings, **told)

@@ -1,9 +1,9 @@
 """Recipes of models of images and captions."""
 from ..data.shapes.pairs import contrasted, fresh
-from ..diffusion import cosine_schedule
+from ..diffusion import FirstStage, cosine_schedule
 from ..models.adversarial import ConvDiscriminator, ConvGenerator
-from ..models.text_to_image import CLIP, DALLE, CaptionLM, Imagen, MatchingDiscriminator, TextGAN
-from ..nn import UNet
+from ..models.text_to_image import CLIP, DALLE, CaptionLM, Imagen, MatchingDiscriminator, StableDiffusion, TextGAN
+from ..nn import Frozen, UNet
 from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..train import one_stage
 from .registry import CAPTIONED, recipe
@@ -61,3 +61,14 @@ def imagen(data, rng, encoder):
     model = Imagen(prompted_unet(space, encoder.width, rng), encoder, cosine_schedule(1000), space)
     return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
                      ema=(model.network, 0.998), clip=1.0, view=fresh)
+
+
+@recipe("a diffusion of latents whose every place looks at the words of a caption", "Rombach et al. 2022",
+        data="shapes32", accepts=CAPTIONED, needs={"autoencoder": "kl_ae", "clip": "clip"})
+def stable_diffusion(data, rng, autoencoder, clip):
+    first_stage = FirstStage(autoencoder).scaled_by(data["x"], rng)
+    network = UNet(first_stage.shape[0], width=48, multipliers=(1, 2), blocks=1, attention=(0, 1), heads=4,
+                   context=clip.text_encoder.width, rng=rng)
+    model = StableDiffusion(first_stage, Frozen(clip.text_encoder), network, cosine_schedule(1000))
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+                     ema=(network, 0.998), clip=1.0, view=fresh)  # no pair comes twice

@@ -9,6 +9,7 @@ from .edm import EDM as EDM
 from .flow_matching import FlowMatching as FlowMatching
 from .improved_ddpm import ImprovedDDPM as ImprovedDDPM
 from .inpainting_ddpm import InpaintingDDPM as InpaintingDDPM
+from .latent_diffusion import LatentDiffusion as LatentDiffusion
 from .ncsn import NCSN as NCSN
 from .score_sde import ScoreSDE as ScoreSDE
 from .super_resolution import SuperResolution as SuperResolution

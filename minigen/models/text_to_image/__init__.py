@@ -3,5 +3,6 @@ from .caption_lm import CaptionLM as CaptionLM
 from .clip import CLIP as CLIP
 from .dalle import DALLE as DALLE
 from .imagen import Imagen as Imagen
+from .stable_diffusion import StableDiffusion as StableDiffusion
 from .text_gan import MatchingDiscriminator as MatchingDiscriminator
 from .text_gan import TextGAN as TextGAN
