@@ -10,6 +10,7 @@ from .guidance import by_classifier as by_classifier
 from .guidance import classifier_free as classifier_free
 from .guided import Guided as Guided
 from .inpainting import repaint as repaint
+from .inversion import inverted as inverted
 from .levels import CLEAN as CLEAN
 from .levels import Level as Level
 from .levels import geometric_levels as geometric_levels
