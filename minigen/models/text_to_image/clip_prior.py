@@ -6,9 +6,9 @@ Ramesh, Dhariwal, Nichol, Chu & Chen, "Hierarchical Text-Conditional Image Gener
     P(x | y) = P(x | z_i, y) P(z_i | y)                        decoder: unclip.py; prior: this file          (eq. 1)
     L_prior  = E |f_theta(z_i^(t), t, y) - z_i|^2              it predicts z_i itself, not the noise         (eq. 2)
 
-    s_1 .. s_T  z_t  t  z_i^(t)  ?   ->   f_theta              a causal transformer: words, CLIP's vector of the caption,
-                                                               the time, the noised vector, and a last token, at whose
-                                                               place z_i is read off
+    s_1 .. s_T  z_t  t  z_i^(t)  ?   ->   f_theta              a causal transformer: words, CLIP's vector of the
+                                                               caption, the time, the noised vector, and a last token,
+                                                               at whose place z_i is read off
 
 A caption leaves open what the image shows beside it, and so there are many z_i of it, and they are not z_t: images and
 captions lie on different parts of CLIP's sphere. Of two draws the one with the larger z_i . z_t is kept. One caption in
@@ -70,13 +70,13 @@ class PriorNetwork(Module):
 
 
 class ClipPrior(Module):
-    """clip: a frozen CLIP. schedule: of the noise. p_uncond: share of captions that are dropped. w: guidance, 0 for none.
-    steps: of DDIM, in which a vector is drawn."""
+    """clip: a frozen CLIP. schedule: of the noise. p_uncond: share of captions that are dropped. w: guidance, 0 for
+    none. steps: of DDIM, in which a vector is drawn."""
 
     def __init__(self, clip, schedule, width=96, blocks=3, heads=4, p_uncond=0.1, w=0.0, steps=25, *, rng):
         if not 0.0 < p_uncond < 1.0 or w < 0.0:
-            raise ValueError(f"ClipPrior: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected at least "
-                             "0, which is no guidance")
+            raise ValueError(f"ClipPrior: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected at "
+                             "least 0, which is no guidance")
         self.clip, self.space, self.text, self.d = clip, clip.space, clip.text, len(clip.W_t.weight)
         self.scale = math.sqrt(self.d)  # of CLIP's vectors, which are of length 1
         self.schedule, self.p_uncond, self.w, self.levels = schedule, p_uncond, w, schedule.levels(steps)
@@ -130,8 +130,8 @@ class ClipPrior(Module):
         length = np.linalg.norm(drawn, axis=1) / self.scale
         return [Measure("cosine to the true vector", *mean_interval(own), "", f"N = {len(x)}; of the caption's own "
                         f"vector: {as_text.mean():.3f}"),
-                Measure("cosine to another's", *mean_interval(other), "", "the vector of the pair before; of real ones: "
-                        f"{cosine(true, np.roll(true, 1, axis=0)).mean():.3f}"),
+                Measure("cosine to another's", *mean_interval(other), "", "the vector of the pair before; of real "
+                        f"ones: {cosine(true, np.roll(true, 1, axis=0)).mean():.3f}"),
                 Measure("difference", *mean_interval(own - other), "", "0 of one who does not read"),
                 Measure("length", *mean_interval(length), "", "over that of real ones")]
 

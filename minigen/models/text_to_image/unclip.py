@@ -3,11 +3,11 @@
 Ramesh, Dhariwal, Nichol, Chu & Chen, "Hierarchical Text-Conditional Image Generation with CLIP Latents", 2022:
 
     P(x | y) = P(x | z_i) P(z_i | y)                           prior: clip_prior.py; decoder: this file      (eq. 1)
-    L = E |v - v_theta(x_t, t, z_i)|^2                         a diffusion of pixels that is told z_i, in one image of ten
-                                                               the null, so that it can be guided         (section 2.1)
+    L = E |v - v_theta(x_t, t, z_i)|^2                         a diffusion of pixels that is told z_i, in one image of
+                                                               ten the null, so that it can be guided     (section 2.1)
 
-So the decoder inverts CLIP's image encoder: it draws images that CLIP finds alike. An image is then two codes, z_i, what
-CLIP sees in it, and x_T, all the rest, the noise of which DDIM makes it (section 3):
+So the decoder inverts CLIP's image encoder: it draws images that CLIP finds alike. An image is then two codes: z_i,
+what CLIP sees in it, and x_T, all the rest, the noise of which DDIM makes it (section 3):
 
     variations       the same z_i from other noise             (eta > 0): what is kept is what CLIP reads        (3.1)
     interpolation    slerp of the two z_i, and of the two x_T                                                    (3.2)
@@ -15,8 +15,8 @@ CLIP sees in it, and x_T, all the rest, the noise of which DDIM makes it (sectio
 
 What CLIP does not tell apart, which shape has which colour, is the same vector, and no decoder can know it.
 
-Deviations: the decoder is not told the words beside z_i, and z_i not as tokens beside the time's code: so what arrives in
-the image has come through CLIP's vector. It predicts v (Salimans & Ho 2022), as colours are decided at large t, where an
+Deviations: the decoder is not told the words beside z_i, nor z_i as tokens beside the time's code: what arrives in the
+image has come through CLIP's vector. It predicts v (Salimans & Ho 2022), as colours are decided at large t, where an
 error of eps hardly counts.
 
 Symbols: N images, d width of CLIP's vectors, x_T noise. Read before this: clip_prior.py,
@@ -49,8 +49,8 @@ class UnCLIP(Module):
 
     def __init__(self, network, schedule, prior, p_uncond=0.1, w=1.0, steps=25):
         if not 0.0 < p_uncond < 1.0 or w < 0.0:
-            raise ValueError(f"UnCLIP: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected at least 0, "
-                             "which is no guidance")
+            raise ValueError(f"UnCLIP: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected at least "
+                             "0, which is no guidance")
         self.network, self.schedule, self.prior, self.space = network, schedule, prior, prior.space
         self.p_uncond, self.w, self.levels = p_uncond, w, schedule.levels(steps)
         self.fine = schedule.levels(min(schedule.T, FINER * steps))
@@ -107,7 +107,7 @@ class UnCLIP(Module):
     # What two codes are good for
 
     def variations(self, x, count, rng):
-        """`count` other images of the same z_i for each of x (N, C, H, W): (N * count, C, H, W), one after the other."""
+        """`count` other images of the same z_i for each of x (N, C, H, W): (N * count, C, H, W)."""
         x_T = np.repeat(self.invert(x), count, axis=0)
         return self.decode_from(x_T, np.repeat(self.encode(x), count, axis=0), rng, eta=1.0)
 

@@ -44,7 +44,8 @@ def batch(n, seed=0):
 
 
 def build(model=ClipPrior, **settings):
-    return model(Pairs(), SCHEDULE, **{"width": 16, "blocks": 1, "heads": 2, "steps": 10, "rng": backend.rng(0)} | settings)
+    usual = {"width": 16, "blocks": 1, "heads": 2, "steps": 10, "rng": backend.rng(0)}
+    return model(Pairs(), SCHEDULE, **usual | settings)
 
 
 class Exact:
