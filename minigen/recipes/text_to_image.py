@@ -6,11 +6,11 @@ from ..models.text_to_image import CLIP, DALLE, ClipPrior, MatchingDiscriminator
 from ..nn import UNet
 from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..train import one_stage
-from .registry import CAPTIONED, recipe
+from .registry import CAPTIONED, NAMED, recipe
 
 
 @recipe("images and captions as vectors that agree where they belong together", "Radford et al. 2021",
-        data="shapes16", accepts=CAPTIONED)
+        data="shapes16", accepts=CAPTIONED + NAMED)
 def clip(data, rng):
     model = CLIP(data.spaces["x"], data.spaces["text"], rng=rng)
     # the paper's rate: at ten times that all vectors run to one point, and stay (a test of test_clip.py)

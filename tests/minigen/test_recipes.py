@@ -34,7 +34,7 @@ def begin(name, at, steps):
 def test_recipe(name):
     known = RECIPES[name]
     assert name == known.name and name.isidentifier()
-    assert known.data in known.accepts and set(known.accepts) <= {*IMAGES, *TRANSLATIONS, *POINTS, *TEXTS}
+    assert known.data in known.accepts and set(known.accepts) <= {*IMAGES, *TRANSLATIONS, *POINTS, *TEXTS, *registry.NAMED}
     assert known.summary and known.paper and known.family in registry.FAMILIES
     with pytest.raises(dataclasses.FrozenInstanceError):
         known.data = "digits"
