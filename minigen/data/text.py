@@ -1,15 +1,16 @@
 """Text as rows of tokens and back: by whole words, or by byte-pair encoding, in pieces of words that come often.
 
-Sennrich, Haddow & Birch, "Neural Machine Translation of Rare Words with Subword Units", ACL 2016, algorithm 1: a word is
-its letters and an end mark; again and again the two neighbours that stand beside each other most often become one piece.
-So common words are one token in the end, and a word that was never seen is spelled out of pieces that were:
+Sennrich, Haddow & Birch, "Neural Machine Translation of Rare Words with Subword Units", ACL 2016, algorithm 1: a word
+is its letters and an end mark; again and again the two neighbours that stand beside each other most often become one
+piece. So common words are one token in the end, and a word that was never seen is spelled out of pieces that were:
 
-    "firefighter"  ->  "fire" "fight" "er "
+    "firefighter"  ->  "fire" "f" "igh" "ter "                 512 pieces of the names of emoji
 
-The end mark is a space, so that pieces put together are the text. The names of a Space's tokens say which code is meant:
-pieces are known by the name " " among them. They are the whole code: of the neighbours in a word that make a known piece
-those are joined first that make the one that was learned first, until none are left (as in tiktoken, where the rank of
-what is made decides; the paper keeps the list of pairs, and joins the same unless a piece can be made of two pairs).
+The end mark is a space, so that pieces put together are the text. The names of a Space's tokens say which code is
+meant: pieces are known by the name " " among them. They are the whole code: of the neighbours in a word that make a
+known piece those are joined first that make the one that was learned first, until none are left (as in tiktoken, where
+the rank of what is made decides; the paper keeps the list of pairs, and joins the same unless a piece can be made of
+two pairs).
 
 Token 0, "", is the rest of a shorter text. Symbols: N texts, T tokens. Read before this: space.py.
 """

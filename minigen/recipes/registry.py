@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..data.catalog import CAPTIONED, NAMED, TEXT_SETS
+from ..data.catalog import CAPTIONED, TEXT_SETS
 from ..data.images import IMAGE_SETS
 from ..data.toys import TOYS
 from ..data.translations import TRANSLATION_SETS

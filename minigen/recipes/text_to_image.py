@@ -1,4 +1,5 @@
 """Recipes of models of images and captions."""
+from ..data.catalog import NAMED
 from ..data.shapes.pairs import contrasted, fresh
 from ..diffusion import cosine_schedule
 from ..models.adversarial import ConvDiscriminator, ConvGenerator
@@ -6,7 +7,7 @@ from ..models.text_to_image import CLIP, DALLE, ClipPrior, MatchingDiscriminator
 from ..nn import UNet
 from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..train import one_stage
-from .registry import CAPTIONED, NAMED, recipe
+from .registry import CAPTIONED, recipe
 
 
 @recipe("images and captions as vectors that agree where they belong together", "Radford et al. 2021",

@@ -117,7 +117,7 @@ def test_toys_are_not_what_a_user_gets_with_a_small_seed():
 def test_names_lists_everything():
     assert set(data.names()) == {
         "digits", "mnist10k", "mnist", "fashion_mnist", "binarized_mnist", "cifar10", "critters", "kinds", "faces", "shapes16",
-        "shapes32", "emoji", "face_edits", "glyphs", "qm9",
+        "shapes32", "emoji", "emoji_people", "emoji_names", "face_edits", "glyphs", "qm9",
         "two_moons", "eight_gaussians", "pinwheel", "checkerboard", "swiss_roll", "ring", "u1", "u2", "u3", "u4"}
 
 
