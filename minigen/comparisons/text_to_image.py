@@ -20,8 +20,8 @@ from autograd import backend
 from .. import data, plot, recipes, runs
 from ..data.catalog import CAPTIONED
 from ..data.shapes.captions import decode, draw_pair, encode, parse
-from ..data.shapes.drawing import render
-from ..data.shapes.reader import describe, read
+from ..data.shapes.drawing import COLOURS, SHAPES, SIZES, render
+from ..data.shapes.reader import read
 from ..evaluate import conditions
 from ..journal import CHECKPOINT, say
 from ..shapes_judge import truth
@@ -30,6 +30,7 @@ PROMPTS = ("a red circle", "a small green triangle", "a large blue cross at the 
            "a magenta circle above a blue cross", "a cyan square left of a yellow triangle",
            "a red square", "a yellow cross and a green circle")  # the last two are withheld
 SIDE = 16  # of the real pictures beside them
+MOST = 3  # things that are named one by one
 
 
 def compare(path, steps=1, samples=100) -> list:
@@ -74,13 +75,17 @@ def text_to_image_runs() -> dict:
 
 def cells(pictures, prompts) -> list:
     """[(picture, verdict, whether it is good), ...]."""
-    found = []
-    for picture, prompt in zip(pictures, prompts):
-        reading = read(picture)
-        true = prompt.holds(reading.scene, reading.side)
-        verdict = f"true, but {'; '.join(reading.complaints)}" if true and reading.complaints else describe(reading)
-        found.append((picture, verdict if reading.complaints or not true else "true", true and not reading.complaints))
-    return found
+    readings = [read(picture) for picture in pictures]
+    true = truth(prompts, readings)
+    return [(picture, ("true" if is_true else seen_in(reading)) + (", flagged" if reading.complaints else ""),
+             bool(is_true and not reading.complaints)) for picture, reading, is_true in zip(pictures, readings, true)]
+
+
+def seen_in(reading) -> str:
+    """What was read, in a few words."""
+    if len(reading.scene) not in range(1, MOST + 1):
+        return f"{len(reading.scene)} things" if reading.scene else "nothing"
+    return ", ".join(f"{SIZES[thing.size]} {COLOURS[thing.colour]} {SHAPES[thing.shape]}" for thing in reading.scene)
 
 
 def measures(pictures, text) -> dict:

@@ -71,9 +71,9 @@ def test_a_verdict_is_what_the_reader_says():
     pictures = [scene_of(prompt, np.random.default_rng(1)) for prompt in prompts]
     assert all(good and verdict == "true" for _, verdict, good in cells(pictures, prompts))
     (_, verdict, good), = cells([pictures[6]], [prompts[0]])
-    assert not good and "red square at" in verdict
+    assert not good and verdict in ("small red square", "large red square")
     (_, verdict, good), = cells([np.full((3, 16, 16), 0.4)], [prompts[0]])
-    assert not good and verdict
+    assert not good and verdict.endswith("flagged") and len(verdict) < 80
     found = measures(np.stack(pictures), text_to_image.encode(PROMPTS))
     assert found == {"accuracy": 1, "withheld": 1, "one object": 1, "two": 1, "flagged": 0}
     found = measures(np.stack(pictures[1:] + pictures[:1]), text_to_image.encode(PROMPTS))
