@@ -1,4 +1,4 @@
-"""The command line: minigen list | train NAME | sample RUN | evaluate RUN | check.
+"""The command line: minigen list | train NAME | sample RUN | evaluate RUN | compare NAME | check.
 
     minigen train vae                              # on the recipe's own data, into runs/vae
     minigen train vae --data digits --budget 5m
@@ -6,6 +6,7 @@
     minigen train vae --resume                     # goes on where it was stopped or killed
     minigen sample runs/vae -n 100
     minigen evaluate runs/vae --split test
+    minigen compare text_to_image                  # all such runs, on the same captions
 
 A conditional model's samples take what it can be told as further options, made from its conditions and the names in its
 data: `--y 3`, `--y trouser`, `--text "a red square"`, `--source drawing.png`.
@@ -25,7 +26,7 @@ from pathlib import Path
 
 from autograd import backend, check, detect_anomaly
 
-from . import checkpoint, data, recipes, runs
+from . import checkpoint, comparisons, data, recipes, runs
 from .conditions import asked_conditions
 from .evaluate import draw_samples, evaluate
 from .journal import CHECKPOINT, Journal, format_duration, parse_duration, say
@@ -358,6 +359,7 @@ def _parser():
               run, seed)
     sub.add_argument("-n", type=_natural(2), help="only the first n examples")
     sub.add_argument("--split", choices=data.SPLITS, default="test", help="default: test")
+    comparisons.add_command(add, _natural)
     return parser
 
 

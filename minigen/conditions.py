@@ -6,13 +6,13 @@
 
 Read before this: data/space.py, evaluate.py. Used by: cli.py.
 """
-import difflib
 import importlib
 from pathlib import Path
 
 import numpy as np
 
 from . import data
+from .data.text import encode
 from .evaluate import conditions
 
 SHOWN = 8  # images of a split
@@ -43,24 +43,7 @@ def _parsed(text, space):
     """One entry of labels or tokens. Texts are padded with token 0."""
     if space.shape == ():
         return np.int64(space.index(text))
-    words = [word for word in (_as_written(word, space.names) for word in text.split()) if word]
-    unknown = [word for word in dict.fromkeys(words) if word not in space.names]
-    if unknown:
-        told = "; ".join(f"'{word[:40]}' is no word that the model knows{_near(word, space.names)}" for word in unknown)
-        raise ValueError(f"{told}. It knows: {' '.join(space.names[1:41])}")
-    if len(words) > space.size:
-        raise ValueError(f"'{text[:60]}' has {len(words)} words, the model reads {space.size}")
-    return np.int64([space.names.index(word) for word in words] + [0] * (space.size - len(words)))
-
-
-def _as_written(word, names):
-    """The word as the tokens have it: as it is, or without what a sentence adds to it."""
-    return word if word in names else word.strip(".,;:!?\"'").lower()
-
-
-def _near(word, names):
-    near = [f"'{name}'" for name in difflib.get_close_matches(word, [name for name in names if name], n=3)]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    return encode([text], space)[0]
 
 
 def _images(value, name, dataset):

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from . import judges, plot
+from .data import text
 from .data.molecules import decode
 from .data.smiles import layout, parse
 
@@ -108,8 +109,7 @@ def _row_texts(condition, data, n) -> list:
     for name, entries in condition.items():
         each = columns(condition, n)
         if data.spaces[name].is_text and each:
-            names = data.spaces[name].names
-            return [" ".join(names[token] for token in row if names[token]) for row in entries[::each]]
+            return text.decode(entries[::each], data.spaces[name])
     return []
 
 

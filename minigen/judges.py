@@ -11,6 +11,7 @@ Measures:
                   were made
     modes         eight_gaussians: how many modes are covered, how many samples are good
     molecules     qm9: how many lines are molecules, how many of these are different, how many are new
+    people        emoji_people: which person each picture is nearest to (people_judge.py), and who finds it by its name
     shapes        shapes16, shapes32: how often a caption is true of what was drawn for it, and more (shapes_judge.py)
     slices        colour images: are the patches alike, on each scale (sliced.py)?
     spread        images of a model that was told a class: are they as different as examples of it?
@@ -25,7 +26,7 @@ import numpy as np
 
 from . import data
 from .data import EIGHT_CENTRES, EIGHT_SIGMA
-from .data.catalog import CAPTIONED
+from .data.catalog import CAPTIONED, NAMED
 from .data.face_reader import read, shows
 from .data.faces import HAIR_COLOURS
 from .data.molecules import decode
@@ -49,6 +50,7 @@ from .metrics import (
 )
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
+from .people_judge import found_by_name, people_measures
 from .shapes_judge import caption_measures, retrieval_measures, shape_measures
 from .sliced import sliced_distances
 
@@ -71,6 +73,8 @@ def judge(samples, train, test, condition) -> list:
     measures = []
     if train.name in CAPTIONED:
         measures += shape_measures(samples, x, test["text"][:len(samples)], condition.get("text"))
+    if train.name == "emoji_people":
+        measures += people_measures(samples, x, test.spaces["text"], condition.get("text"))
     if train.name == "eight_gaussians":
         measures += mode_measures(samples, x, EIGHT_CENTRES, EIGHT_SIGMA)
     if train.name == "faces":
@@ -121,8 +125,10 @@ def judge_reconstructions(x_hat, train, test) -> list:
 
 
 def judge_similarity(similarity, test) -> list:
-    """The Measures of similarity(x, text) -> (N, M) on a data set whose captions can be read off the images; none
-    elsewhere."""
+    """The Measures of similarity(x, text) -> (N, M) on a data set whose captions can be read off the images, and of
+    pictures with names; none elsewhere."""
+    if test.name in NAMED:
+        return found_by_name(similarity, test)
     if test.name not in CAPTIONED:
         return []
     return retrieval_measures(similarity, test["x"], test["text"], test.spaces["x"].drawn(test["x"]))

@@ -14,6 +14,7 @@ from .guided import Guided as Guided
 from .inpainting import fill_in as fill_in
 from .inpainting import repaint as repaint
 from .inpainting import seam as seam
+from .inversion import inverted as inverted
 from .levels import CLEAN as CLEAN
 from .levels import Level as Level
 from .levels import geometric_levels as geometric_levels

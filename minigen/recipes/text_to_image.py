@@ -1,8 +1,19 @@
 """Recipes of models of images and captions."""
+from ..data.catalog import NAMED
 from ..data.shapes.pairs import contrasted, fresh
 from ..diffusion import FirstStage, cosine_schedule
 from ..models.adversarial import ConvDiscriminator, ConvGenerator
-from ..models.text_to_image import CLIP, DALLE, CaptionLM, Imagen, MatchingDiscriminator, StableDiffusion, TextGAN
+from ..models.text_to_image import (
+    CLIP,
+    DALLE,
+    CaptionLM,
+    ClipPrior,
+    Imagen,
+    MatchingDiscriminator,
+    StableDiffusion,
+    TextGAN,
+    UnCLIP,
+)
 from ..nn import Frozen, UNet
 from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..train import one_stage
@@ -10,7 +21,7 @@ from .registry import CAPTIONED, recipe
 
 
 @recipe("images and captions as vectors that agree where they belong together", "Radford et al. 2021",
-        data="shapes16", accepts=CAPTIONED)
+        data="shapes16", accepts=CAPTIONED + NAMED)
 def clip(data, rng):
     model = CLIP(data.spaces["x"], data.spaces["text"], rng=rng)
     # the paper's rate: at ten times that all vectors run to one point, and stay (a test of test_clip.py)
@@ -72,3 +83,22 @@ def stable_diffusion(data, rng, autoencoder, clip):
     model = StableDiffusion(first_stage, Frozen(clip.text_encoder), network, cosine_schedule(1000))
     return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
                      ema=(network, 0.998), clip=1.0, view=fresh)  # no pair comes twice
+
+
+@recipe("a diffusion of CLIP's vectors of images, told the caption: the prior of unCLIP", "Ramesh et al. 2022",
+        data="shapes16", accepts=CAPTIONED, needs={"clip": "clip"})
+def clip_prior(data, rng, clip):
+    model = ClipPrior(clip, cosine_schedule(1000), width=96, blocks=3, heads=4, rng=rng)  # the paper has 24 of 2,048
+    return one_stage(model, adamw(linear_warmup(cosine_decay(1e-3), 0.05), weight_decay=0.05), steps=4000,
+                     batch_size=128, ema=(model.network, 0.995), clip=1.0, view=fresh)
+
+
+@recipe("DALL-E 2: a vector of CLIP's is drawn for the caption, and decoded", "Ramesh et al. 2022", data="shapes16",
+        accepts=CAPTIONED, needs={"prior": "clip_prior"})
+def unclip(data, rng, prior):
+    """CLIP comes with the prior: the decoder learns to invert the very one whose vectors the prior draws."""
+    network = UNet(prior.space.shape[0], width=24, multipliers=(1, 2, 3), blocks=1, attention=(1,), patch=2,
+                   condition=prior.d, rng=rng)
+    model = UnCLIP(network, cosine_schedule(1000), prior)
+    return one_stage(model, adam(linear_warmup(cosine_decay(1.5e-3, final=5e-5), 0.02)), steps=5000, batch_size=64,
+                     ema=(network, 0.998), clip=1.0, view=fresh)

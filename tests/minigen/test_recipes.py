@@ -11,6 +11,7 @@ import pytest
 
 from autograd import backend
 from minigen import data
+from minigen.data.catalog import NAMED
 from minigen.ema import EMA
 from minigen.evaluate import conditions, evaluate, output_space
 from minigen.journal import CHECKPOINT
@@ -34,7 +35,7 @@ def begin(name, at, steps):
 def test_recipe(name):
     known = RECIPES[name]
     assert name == known.name and name.isidentifier()
-    assert known.data in known.accepts and set(known.accepts) <= {*IMAGES, *TRANSLATIONS, *POINTS, *TEXTS}
+    assert known.data in known.accepts and set(known.accepts) <= {*IMAGES, *TRANSLATIONS, *POINTS, *TEXTS, *NAMED}
     assert known.summary and known.paper and known.family in registry.FAMILIES
     with pytest.raises(dataclasses.FrozenInstanceError):
         known.data = "digits"

@@ -156,7 +156,7 @@ def test_an_unknown_word_is_named_with_the_nearest_known_one():
     assert said.startswith("--text: 'purple' is no word that the model knows; ") and "\n" not in said
     assert "'sqare' is no word that the model knows; did you mean 'square'" in said
     assert "'3' is no word that the model knows; 'circels' is no word that the model knows; did you mean 'circles' or" in said
-    assert "It knows: a two three four small large red" in said
+    assert "it knows a two three four small large red" in said
 
 
 # The reader
