@@ -51,4 +51,4 @@ def free_bits(kl, least):
     The mean over the batch comes before the maximum: a latent may say much about one image and nothing about another,
     as long as it says something on the whole.
     """
-    return maximum(kl.mean(axis=0), least).sum()
+    return maximum(kl.mean(axis=0), least).sum()  # course 12.5

@@ -68,7 +68,7 @@ def repaint(denoise, x, levels, *, rng, known, mask, resample=10, jump=1, sample
         for again in reversed(range(resample)):
             for t, s in stretch:
                 x = sampler(denoise, x, [t, s], rng=rng)
-                x = xp.where(mask, noised(known, normal(rng, x.shape, x.dtype), s), x)
+                x = xp.where(mask, noised(known, normal(rng, x.shape, x.dtype), s), x)  # course 9.11
             if again:
                 x = _up(x, stretch[-1][1], stretch[0][0], rng)
     return x

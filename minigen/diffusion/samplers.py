@@ -138,7 +138,7 @@ def move_ddim(eta=0.0):
         sigma = eta * math.sqrt(max(0.0, posterior(t, s)[2])) if eta else 0.0
         direction = math.sqrt(max(0.0, s.s**2 - sigma**2))  # "pointing to x_t": times eps, which is (x_t - a x_0) / s
         k_t = direction / t.s
-        return s.a - k_t * t.a, k_t, sigma
+        return s.a - k_t * t.a, k_t, sigma  # course 9.8
 
     return move
 

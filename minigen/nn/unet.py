@@ -120,7 +120,7 @@ class UNet(Module):
             h = step(h, *told)
         for level in self.up:
             for step in level.steps:
-                h = step(concatenate([h, kept.pop()], axis=1), *told)
+                h = step(concatenate([h, kept.pop()], axis=1), *told)  # course 2.3
             if level.resample:
                 h = level.resample(h, kept[-1].shape[2:])
         h = self.head(h)

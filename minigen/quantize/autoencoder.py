@@ -65,7 +65,7 @@ class GridAutoencoder(CodeAutoencoder):
     @property
     def bits(self) -> float:
         """That the codes of an image hold."""
-        return self.codes.size * math.log2(self.codes.levels)
+        return self.codes.size * math.log2(self.codes.levels)  # course 5.1
 
     def encode(self, x):
         """The codes of images x, integers (N, 1, h, w), a NumPy array. The codebook takes no note of them."""

@@ -22,6 +22,7 @@ Deviations: networks for 16 x 16 and 32 x 32 pixels; the image's features keep t
 
 Symbols: N pairs, D width of the vectors, C H W image, T tokens. Read before this: text_to_image/text_encoder.py,
 nn/blocks.py. Read next: recipes/text_to_image.py, shapes_judge.py.
+Course: 10.1.
 """
 import math
 
@@ -125,6 +126,7 @@ class CLIP(Module):
 def contrastive(logits):
     """The loss of each of N pairs, (N,): image i must find caption i, and caption i image i."""
     i = xp.arange(len(logits))
+    # course 10.1
     return 0.5 * (cross_entropy(logits, i, reduction="none") + cross_entropy(logits.T, i, reduction="none"))
 
 
