@@ -30,6 +30,7 @@ import numpy as np
 
 from autograd import as_tensor, binary_cross_entropy_with_logits, broadcast_to, concatenate, leaky_relu, no_grad
 from autograd.backend import asarray, default_dtype, uniform
+from autograd.batch import whole
 
 from ...adversarial.penalties import gradient_penalty
 from ...metrics import Measure, mean_interval
@@ -89,7 +90,7 @@ class StarGAN(Module):
             raise ValueError(f"StarGAN: the data have columns {', '.join(batch)}; expected source and its labels")
         self.labels.check(batch["labels"], "labels")
         own = asarray(batch["labels"], default_dtype)
-        return self.space.signed(batch["source"]), own, own[rng.permutation(len(own))]
+        return self.space.signed(batch["source"]), own, whole(own)[rng.permutation(len(own))]
 
     def names(self, logits, labels):
         """-log D_cls of labels (N, K), summed over these."""

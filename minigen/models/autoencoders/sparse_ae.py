@@ -32,6 +32,7 @@ import numpy as np
 
 from autograd import linear, log, parameter, sigmoid, where
 from autograd.backend import default_dtype, xp
+from autograd.batch import batch_mean
 
 from ...autoencoders.deterministic import DeterministicAutoencoder
 from ...metrics import Measure, mean_interval
@@ -93,7 +94,7 @@ class SparseAutoencoder(_Sparse):
 
     def mean_activity(self, a):
         """rho_hat (J,): in training the running mean, with the gradient of the mean over the batch a (N, J)."""
-        batch = a.mean(axis=0)  # over examples, a number for each unit
+        batch = batch_mean(a)  # over examples, a number for each unit
         if not self.training:
             return batch
         self.rho_hat += SHARE * (batch.data - self.rho_hat)

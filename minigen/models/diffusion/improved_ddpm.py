@@ -28,6 +28,7 @@ import numpy as np
 
 from autograd import Tensor, no_grad, where
 from autograd.backend import asarray, normal, to_numpy, xp
+from autograd.batch import whole
 
 from ...diffusion import bits_per_dim, clipped, convert, denoiser
 from ...diffusion.bound import log_discretized_normal, step_divergence
@@ -70,7 +71,7 @@ class ImprovedDDPM(Module):
         eps = normal(rng, x_0.shape)
         simple, vlb = self.terms(x_0, t, eps)
         if self.training:
-            self.times.note(t, to_numpy(vlb.data))
+            self.times.note(whole(t), whole(to_numpy(vlb.data)))
         simple, vlb = (asarray(weights) * simple).mean(), (asarray(weights) * vlb).mean()
         return {"L_hybrid": simple + self.weight * vlb, "L_simple": simple, "L_vlb": vlb}
 

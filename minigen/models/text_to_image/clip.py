@@ -30,6 +30,7 @@ import numpy as np
 
 from autograd import Tensor, cross_entropy, exp, flatten, no_grad, parameter, silu, sqrt, where
 from autograd.backend import asarray, to_numpy, xp
+from autograd.batch import whole
 
 from ...metrics import Measure, mean_interval
 from ...nn import Conv2d, Downsample, GroupNorm, Linear, Module, ResBlock, Sequential
@@ -98,10 +99,11 @@ class CLIP(Module):
 
     def logits(self, batch):
         """exp(t) I T^T (N, N) of a batch, -1e9 where another image has the same caption. ValueError for one pair."""
-        x, text = self.space.signed(batch["x"]), batch["text"]
+        I, T = whole(self.image_vectors(self.space.signed(batch["x"]))), whole(self.text_vectors(batch["text"]))
+        text = whole(batch["text"])
         if len(text) < 2:
             raise ValueError(f"CLIP: a batch of {len(text)} pairs has nothing to tell apart; choose at least 2")
-        agreement = exp(self.t) * self.image_vectors(x) @ self.text_vectors(text).T
+        agreement = exp(self.t) * I @ T.T
         return where(asarray(repeated(text)), -1e9, agreement)
 
     def loss(self, batch, rng):

@@ -31,6 +31,7 @@ import numpy as np
 
 from autograd import Tensor, broadcast_to, concatenate, flatten, leaky_relu, no_grad, sigmoid, softplus
 from autograd.backend import asarray, normal, xp
+from autograd.batch import own, whole
 
 from ...adversarial.objectives import nonsaturating
 from ...nn import BatchNorm2d, Conv2d, Linear, Module, Sequential
@@ -106,7 +107,7 @@ class TextGAN(Module):
 
     def generator_loss(self, batch, rng):
         h = self.phi(batch["text"])
-        between = 0.5 * h + 0.5 * Tensor(xp.roll(h.data, 1, axis=0))  # of two captions each
+        between = 0.5 * h + 0.5 * Tensor(own(xp.roll(whole(h.data), 1, axis=0)))  # of two captions each
         L_G = nonsaturating(self.discriminator(self.draw(h, rng), h))
         L_INT = nonsaturating(self.discriminator(self.draw(between, rng), between))
         return {"-L_G": L_G + L_INT, "-log s_f": L_G, "between captions": L_INT}
