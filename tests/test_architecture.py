@@ -50,8 +50,9 @@ FLOORS = [
     ("what is measured on samples, and on codes", ["minigen/shapes_judge", "minigen/judges", "minigen/evaluate",
                                                        "minigen/probes"]),
     ("recipes: a name for each thing that can be trained", ["minigen/recipes/"]),
-    ("runs in their folders, and the command line",
-     ["minigen/runs", "minigen/conditions", "minigen/cli", "minigen/__main__"]),
+    ("runs in their folders", ["minigen/runs", "minigen/conditions"]),
+    ("comparisons: one thing changed, all else the same", ["minigen/comparisons/"]),
+    ("the command line", ["minigen/cli", "minigen/__main__"]),
 ]
 
 # importlib may import these in a function: they may be absent, or are slow to import
