@@ -54,7 +54,8 @@ def compare(path, steps=600, samples=300) -> list:
         low, high = errors[kind][:LEVELS // 2].mean(), errors[kind][LEVELS // 2:].mean()
         rows.append({"network says": kind, "error, little noise": low, "error, much noise": high,
                      **judge.measure(drawn[kind])})
-    rows.append({"network says": "(training digits)", "error, little noise": "", "error, much noise": "", **judge.floor})
+    none = {"error, little noise": "", "error, much noise": ""}
+    rows.append({"network says": "(training digits)", **none, **judge.floor})
     draw(path, errors, drawn)
     return rows
 
