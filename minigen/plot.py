@@ -77,8 +77,9 @@ def gif(frames, path, columns=None, seconds=5.0) -> None:
     write(path, contents.getvalue())
 
 
-def sheet(images, columns=None):
-    """Images (N, C, H, W), values in [0, 1], row by row in one picture, uint8 (high, wide, 3), with white gaps between.
+def sheet(images, columns=None, about=640):
+    """Images (N, C, H, W), values in [0, 1], row by row in one picture, uint8 (high, wide, 3), with white gaps between,
+    about so many pixels wide.
 
     ValueError for what is no such image: it would be all white, or all black, and look like a failed model.
     """
@@ -95,7 +96,7 @@ def sheet(images, columns=None):
     N, _C, H, W = images.shape
     columns = columns or math.ceil(math.sqrt(N))
     rows = math.ceil(N / columns)
-    zoom = max(1, round(640 / (columns * W)))  # whole numbers keep the pixels square
+    zoom = max(1, round(about / (columns * W)))  # whole numbers keep the pixels square
     gap = max(2, zoom * W // 16)
 
     high, wide = zoom * H + gap, zoom * W + gap

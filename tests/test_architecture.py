@@ -52,6 +52,7 @@ FLOORS = [
     ("recipes: a name for each thing that can be trained", ["minigen/recipes/"]),
     ("runs in their folders", ["minigen/runs", "minigen/conditions"]),
     ("comparisons: one thing changed, all else the same", ["minigen/comparisons/"]),
+    ("the ledger: recipes trained and measured as they stand", ["minigen/ledger/"]),
     ("the command line", ["minigen/cli", "minigen/__main__"]),
 ]
 
