@@ -47,7 +47,7 @@ def _texts(setting):
     yield own
     for name in sorted(_closure(used)):
         yield name
-        yield _bare(name)
+        yield bare(_source(name))
     for part, needed in sorted(recipes.find(setting.recipe).needs.items()):
         yield part
         yield from _texts(Setting(needed, setting.data))
@@ -108,13 +108,17 @@ def origin(name):
     return origin(again) if again else module
 
 
-@functools.cache
 def _imported(module) -> dict:
     """Name in a file -> the dotted, absolute name that it imports."""
+    return _imported_by(module, _source(module))
+
+
+@functools.cache
+def _imported_by(module, source) -> dict:
     path = _path(module)
     package = module if path and path.name == "__init__.py" else module.rpartition(".")[0]
     found = {}
-    for node in ast.walk(ast.parse(_source(module))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.asname or alias.name: alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -141,10 +145,6 @@ def _source(module) -> str:
 
 
 @functools.cache
-def _bare(module) -> str:
-    return bare(_source(module))
-
-
 def bare(source) -> str:
     """Source text without docstrings, lines of comments, and blank lines.
 

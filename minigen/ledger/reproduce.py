@@ -70,6 +70,8 @@ class Work:
         for setting in reversed(chosen):  # who is needed by what is to be done must have its run here
             if setting in wanted:
                 wanted |= {part for part in setting.parts.values() if part not in self.done or not self._trained(part)}
+        if wanted:
+            say(f"timing a few steps of each of {len(wanted)}, as far as the ledger does not know this machine")
         self.estimates = {setting: self._estimate(setting, entries) for setting in chosen if setting in wanted}
         self.todo = self._cheapest_first()
 
