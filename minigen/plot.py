@@ -66,8 +66,13 @@ def gif(frames, path, columns=None, seconds=5.0) -> None:
 
     frames: a sequence of images (N, C, H, W), values in [0, 1].
     """
+    film([sheet(images, columns) for images in frames], path, seconds)
+
+
+def film(pictures, path, seconds=5.0, colours=256) -> None:
+    """Writes a GIF that shows pictures, uint8 (H, W, 3) of one size, as `gif` does. colours: of each, at most."""
     image = importlib.import_module("PIL.Image")
-    pictures = [image.fromarray(sheet(images, columns)) for images in frames]
+    pictures = [image.fromarray(picture).quantize(colours, dither=0) for picture in pictures]
     if not pictures:
         raise ValueError("gif: frames is empty; there is nothing to show")
     durations = [max(20, round(1000 * seconds / len(pictures)))] * len(pictures)  # milliseconds; less is not played
@@ -289,6 +294,13 @@ def _axes(figure, rows, columns, index):
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
     return axes
+
+
+def pixels_of(figure):
+    """A figure as a picture, uint8 (H, W, 3): for films."""
+    canvas = _matplotlib("backends.backend_agg").FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def save_figure(figure, path) -> None:

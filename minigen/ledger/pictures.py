@@ -1,8 +1,8 @@
-"""Small pictures of what a run draws, for docs/gallery: `python -m minigen.ledger.pictures RUN FILE`.
+"""Small pictures of what a run draws, for docs/gallery: `python -m minigen.ledger.pictures RUN COMMAND FILE.png`.
 
 Images are drawn at a whole number of pixels each, in at most COLOURS colours, so that a page of them stays light.
-Models that draw nothing are shown by their reconstructions, below the images that they are of. A process of its own, as
-timing.py is. Used by: reproduce.py, docs/overview.py.
+Models that draw nothing are shown by their reconstructions, below the images that they are of. Of some commands there
+is a film too (films.py), beside the picture. A process of its own, as timing.py is. Used by: reproduce.py.
 """
 import importlib
 import io
@@ -13,10 +13,12 @@ from autograd import backend
 
 from .. import checkpoint, latents, plot, runs
 from ..evaluate import columns, draw_samples, output_space, spread
+from . import films
 
 COLOURS = 24
 SIDE = 200  # pixels, about
 SHOWN = 36  # images
+NOTHING = 3  # the status of the process if there is nothing to be seen: reproduce.py knows it
 
 
 def draw(run, path) -> bool:
@@ -54,5 +56,12 @@ def _save(image, path):
     checkpoint.write(Path(path), png.getvalue())
 
 
+def main(folder, command, path):
+    run = runs.load(folder)
+    if command in films.FILMS:
+        films.draw(run, command, Path(path).with_suffix(".gif"))
+    sys.exit(0 if draw(run, path) else NOTHING)
+
+
 if __name__ == "__main__":
-    sys.exit(0 if draw(runs.load(sys.argv[1]), sys.argv[2]) else 3)
+    main(*sys.argv[1:])

@@ -126,7 +126,9 @@ def gallery(entries, docs) -> str:
         for entry, path in shown:
             known = recipes.find(entry["recipe"])
             first = "; ".join(f"{each['name']} {number(each)}" for each in entry["measures"][:2])
-            parts += [f"![{entry['command']}]({path})\n", f"`{entry['command']}`: {known.summary} ({known.paper}). "
+            film = path.replace(".png", ".gif")
+            shown_too = [f"![in motion]({film})\n"] if (docs / film).is_file() else []
+            parts += [f"![{entry['command']}]({path})\n", *shown_too, f"`{entry['command']}`: {known.summary} ({known.paper}). "
                       f"{entry['data']}, {first}.\n"]
     return "\n".join(parts)
 

@@ -26,6 +26,7 @@ from .fingerprint import ROOTS, fingerprint
 from .settings import settings
 
 SPLIT = "test"
+NOTHING = 3  # the status of pictures.py where there is nothing to be seen
 NUMBERS = 3  # of an entry that are said
 
 
@@ -180,9 +181,9 @@ class Work:
         path = self.ledger.parent / "gallery" / f"{_slug(setting)}.png"
         path.parent.mkdir(exist_ok=True)
         try:
-            self._process(log, "minigen.ledger.pictures", str(run), str(path))
+            self._process(log, "minigen.ledger.pictures", str(run), setting.command, str(path))
         except RuntimeError:
-            if self.process.returncode != 3:  # which says that there is nothing to be seen
+            if self.process.returncode != NOTHING:
                 raise
 
     def _entry(self, setting, run, before, trained, measured) -> dict:
