@@ -43,16 +43,16 @@ def write(images, path, wide) -> None:
     _save(importlib.import_module("PIL.Image").fromarray(plot.sheet(images, wide, about=SIDE)), path)
 
 
-def shrink(path, most=360) -> None:
+def shrink(path, most=360, colours=COLOURS) -> None:
     """Makes a PNG that was drawn large a small one."""
     image = importlib.import_module("PIL.Image").open(path).convert("RGB")
     image.thumbnail((most, most))
-    _save(image, path)
+    _save(image, path, colours)
 
 
-def _save(image, path):
+def _save(image, path, colours=COLOURS):
     png = io.BytesIO()
-    image.quantize(COLOURS, dither=0).save(png, format="PNG", optimize=True)
+    image.quantize(colours, dither=0).save(png, format="PNG", optimize=True)
     checkpoint.write(Path(path), png.getvalue())
 
 

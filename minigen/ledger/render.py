@@ -128,8 +128,8 @@ def gallery(entries, docs) -> str:
             first = "; ".join(f"{each['name']} {number(each)}" for each in entry["measures"][:2])
             film = path.replace(".png", ".gif")
             shown_too = [f"![in motion]({film})\n"] if (docs / film).is_file() else []
-            parts += [f"![{entry['command']}]({path})\n", *shown_too, f"`{entry['command']}`: {known.summary} ({known.paper}). "
-                      f"{entry['data']}, {first}.\n"]
+            parts += [f"![{entry['command']}]({path})\n", *shown_too,
+                      f"`{entry['command']}`: {known.summary} ({known.paper}). {entry['data']}, {first}.\n"]
     return "\n".join(parts)
 
 

@@ -1,9 +1,10 @@
 """`minigen reproduce`: trains and measures recipes as they stand, and writes down what came of it.
 
-Each setting is trained by `minigen train` and measured on the test split by `minigen evaluate`, in processes of their
-own: so a recipe that fails, or takes all memory, ends alone, and what each took of time and memory is its own. What is
-in the ledger by the present sources is not done again. A training that was stopped or killed goes on where its last
-checkpoint stands, as its folder bears its fingerprint; so does a reproduction, by the same command.
+Each setting is trained by `minigen train` and measured on the test split, on its first 10,000 examples at most, by
+`minigen evaluate`, in processes of their own: so a recipe that fails, or takes all memory, ends alone, and what each
+took of time and memory is its own. What is in the ledger by the present sources is not done again. A training that was
+stopped or killed goes on where its last checkpoint stands, as its folder bears its fingerprint; so does a reproduction,
+by the same command.
 
     reproduced/vae-digits-1a2ee151/         a run, as any other
     reproduced/logs/vae-digits.txt          what its processes said
@@ -25,7 +26,7 @@ from . import book, render
 from .fingerprint import ROOTS, fingerprint
 from .settings import settings
 
-SPLIT = "test"
+SPLIT, MEASURED = "test", 10_000  # and the first examples of it, at most
 NOTHING = 3  # the status of pictures.py where there is nothing to be seen
 NUMBERS = 3  # of an entry that are said
 
@@ -156,7 +157,7 @@ class Work:
                  for word in ("--part", f"{name}={self.run_folder(part)}")]
         trained = self._process(log, "minigen", "train", setting.recipe, *setting.options, *parts, "--resume",
                                 "--out", str(run))
-        measured = self._process(log, "minigen", "evaluate", str(run), "--split", SPLIT)
+        measured = self._process(log, "minigen", "evaluate", str(run), "--split", SPLIT, "-n", str(MEASURED))
         self._draw(setting, run, log)
         entry = self._entry(setting, run, before, trained, measured)
         render.everything(self.ledger, book.add(self.ledger, entry))

@@ -1,4 +1,5 @@
 """Comparisons: each runs when it is short, draws a figure, and returns rows that make a table."""
+import importlib
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,8 +13,12 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.mark.parametrize("name", [comparison.name for comparison in comparisons.catalogue()])
-def test_comparison(name, tmp_path):
-    found = comparisons.find(name)
+def test_comparison(name, tmp_path, monkeypatch):
+    module, found = importlib.import_module(f"minigen.comparisons.{name}"), comparisons.find(name)
+    for constant in "CALLS", "MOMENTS", "LEVELS":  # numbers, or tuples of them
+        known = getattr(module, constant, None)
+        if known:
+            monkeypatch.setattr(module, constant, known[:2] if isinstance(known, tuple) else 2)
     assert found.summary and found.text().startswith(found.summary)
     rows = found.run(tmp_path / "figure.png", steps=3, samples=12)
     pixels = plt.imread(tmp_path / "figure.png")[..., :3]
