@@ -1,4 +1,4 @@
-"""The command line: minigen list | train NAME | sample RUN | evaluate RUN | compare NAME | check.
+"""The command line: minigen list | train | sample | evaluate | reproduce | compare | check.
 
     minigen train vae                              # on the recipe's own data, into runs/vae
     minigen train vae --data digits --budget 5m
@@ -26,7 +26,7 @@ from pathlib import Path
 
 from autograd import backend, check, detect_anomaly
 
-from . import checkpoint, comparisons, data, recipes, runs, workers
+from . import checkpoint, comparisons, data, ledger, recipes, runs, workers
 from .conditions import asked_conditions
 from .evaluate import draw_samples, evaluate
 from .journal import CHECKPOINT, Journal, format_duration, parse_duration, say
@@ -363,6 +363,7 @@ def _parser():
     sub.add_argument("-n", type=_natural(2), help="only the first n examples")
     sub.add_argument("--split", choices=data.SPLITS, default="test", help="default: test")
     comparisons.add_command(add, _natural)
+    ledger.add_command(add)
     return parser
 
 
