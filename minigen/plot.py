@@ -69,7 +69,7 @@ def judged(rows: dict, texts, path) -> None:
     if not texts or any(len(cells) != len(texts) for cells in rows.values()):
         raise ValueError(f"judged: {len(texts)} texts, and rows of {[len(cells) for cells in rows.values()]} images; "
                          "give one to each text")
-    figure = _figure(1.55 * len(texts) + 1.2, 1.9 * len(rows) + 0.5)
+    figure = new_figure(1.55 * len(texts) + 1.2, 1.9 * len(rows) + 0.5)
     grid = figure.subplots(len(rows), len(texts), squeeze=False)
     for row, (axes, (name, cells)) in enumerate(zip(grid, rows.items())):
         for place, text, (image, verdict, good) in zip(axes, texts, cells):
@@ -81,7 +81,7 @@ def judged(rows: dict, texts, path) -> None:
             if row == 0:
                 place.set_title("\n".join(textwrap.wrap(text, 20)), fontsize=8)
         axes[0].set_ylabel(name, fontsize=9)
-    _write(figure, path)
+    save_figure(figure, path)
 
 
 def gif(frames, path, columns=None, seconds=5.0) -> None:
