@@ -44,7 +44,7 @@ def test_the_command_draws_one_sheet_and_prints_one_table(place, monkeypatch, ca
     monkeypatch.chdir(place)
     assert cli.main(["compare", "text_to_image", "--samples", "12"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    lines = lines[next(i for i, line in enumerate(lines) if line.startswith("run ")):]
+    lines = lines[next(i for i, line in enumerate(lines) if line.startswith("run  ")):]
     assert lines[0].split()[:3] == ["run", "steps", "minutes"] and lines[1].split()[:3] == ["text_gan", "2", "1.5"]
     real, chance = (line.split() for line in lines[2:4])
     assert real[:2] == ["(real", "pictures)"] and real[2:] == ["1", "1", "1", "1", "0"]
