@@ -143,7 +143,7 @@ def cascade_base(data, rng):
     network = UNet(space.shape[0], width=32, multipliers=(1, 2), blocks=1, condition=labels.levels, rng=rng)
     model = ClassifierFree(network, cosine_schedule(1000), space, labels, steps=25, limit=dynamically_clipped)
     return one_stage(Small(model, 2), adam(linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05)), steps=4000,
-                     batch_size=64, ema=(network, 0.999), clip=1.0)
+                     batch_size=32, ema=(network, 0.998), clip=1.0)
 
 
 @recipe("the second of a cascade: from 8 x 8 to 16 x 16 pixels", "Ho et al. 2022", data="critters", accepts=COLOURED)
@@ -166,7 +166,7 @@ def upsampler(space, labels, patch, rng):
                                   condition=labels.levels, rng=rng)
     rate = linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05)
     return (SuperResolution(network, cosine_schedule(1000), space, labels, steps=20),  # much is known already
-            lambda model: one_stage(model, adam(rate), steps=3000, batch_size=32, ema=(network, 0.999), clip=1.0))
+            lambda model: one_stage(model, adam(rate), steps=4000, batch_size=16, ema=(network, 0.998), clip=1.0))
 
 
 @recipe("small images, and others that draw them larger: 8, 16, 32 pixels", "Ho et al. 2022", data="critters",

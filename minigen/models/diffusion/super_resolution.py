@@ -1,7 +1,7 @@
 """Super-resolution: a diffusion model of images that is told each at half the resolution, and draws the details.
 
     z       = q(z_s | z_0),   z_0 the image at half the resolution           conditioning augmentation, section 4.2
-    loss    |eps - eps_theta(x_t, t, up(z), s, c)|^2,   s ~ U{1, ..., S}     anew for each image
+    loss    |v - v_theta(x_t, t, up(z), s, c)|^2,   s ~ U{1, ..., S}         anew for each image
     draw    z_0 -> z_s at one fixed s, once -> x_0 ~ p_theta(x | z_s, c), by any sampler
 
 In a cascade z_0 is what another model drew, which is not quite what images are like. A network that was trained on true
@@ -9,19 +9,23 @@ ones trusts every pixel of it, errors as well. With noise in z it learns to trus
 told how much noise there is, s, how far it trusts is chosen when images are drawn. The network sees z enlarged,
 bilinearly, as further channels beside x_t.
 
+It predicts v (diffusion/predict.py). Much of x_0 is known, and at large t, where x_t tells nothing, v asks for just
+that; an error in eps there hardly depends on x_0, and a network that predicts eps learns last to look at z.
+
 The class is told too, or with probability p_uncond the null: so an upsampler can be guided, like any model of classes.
 
-Source: Ho, Saharia et al. 2022, "Cascaded diffusion models for high fidelity image generation". Symbols: N images,
+Sources: Ho, Saharia et al. 2022, "Cascaded diffusion models for high fidelity image generation"; v as in Imagen's
+upsamplers (Saharia et al. 2022; Ho et al. 2022, "Imagen Video"). Symbols: N images,
 C channels, K classes, D width of the code, s the step of the noise in z, which the network is told as `level`.
 Read before this: classifier_free.py, diffusion/guidance.py. Read next: cascade.py, which puts them one after another.
 """
 import numpy as np
 
 from autograd import Tensor, as_tensor, concatenate, mse_loss, one_hot, silu
-from autograd.backend import normal
+from autograd.backend import asarray, normal, to_numpy
 from autograd.resample import avg_pool2d, interpolate
 
-from ...diffusion import ancestral_tilde, classifier_free, denoiser, dynamically_clipped
+from ...diffusion import ancestral_tilde, classifier_free, denoiser, dynamically_clipped, training_target
 from ...metrics import Measure, mean_interval
 from ...nn import Linear, Module, Sequential, UNet, sinusoidal_code
 from ...nn.chunks import in_chunks
@@ -46,14 +50,14 @@ class SuperResolutionUNet(UNet):
 
 
 class SuperResolution(Module):
-    """network(x_t, t, low=(N, C, H, W), level=(N,), condition=(N, K), dropped=(N,) booleans) -> eps, on images of this
-    space. most: S, the step that z is noised to at most in training; augmentation: s when images are drawn. w: how far
-    beyond the class it is led; limit: what keeps x_0 where images are. labels: Space of the classes."""
+    """network(x_t, t, low=(N, C, H, W), level=(N,), condition=(N, K), dropped=(N,) booleans) -> v, on images of this
+    space. labels: Space of the classes. most: S, the step that z is noised to at most in training; augmentation: s when
+    images are drawn. limit: what keeps x_0 where images are, however strongly it is led to a class."""
 
     conditions = ("x",)
     judged = 400  # samples for the judges, and images that are enlarged for `measure`
 
-    def __init__(self, network, schedule, space, labels, most=None, augmentation=None, p_uncond=0.15, w=0.0,
+    def __init__(self, network, schedule, space, labels, most=None, augmentation=None, p_uncond=0.15,
                  sampler=ancestral_tilde, steps=50, limit=dynamically_clipped):
         if not space.is_image or space.levels is None or space.shape[1] % 2 or space.shape[2] % 2:
             raise ValueError(f"SuperResolution: shape is {space.shape}, expected images (C, H, W) of even H and W")
@@ -63,7 +67,7 @@ class SuperResolution(Module):
             raise ValueError(f"SuperResolution: augmentation is {self.augmentation}, most {self.most}, expected 1 <= "
                              f"augmentation <= most <= T = {schedule.T}; p_uncond is {p_uncond}, between 0 and 1")
         self.network, self.schedule, self.space, self.labels = network, schedule, space, labels
-        self.p_uncond, self.w, self.limit = p_uncond, w, limit
+        self.p_uncond, self.limit = p_uncond, limit
         self.sampler, self.levels = sampler, schedule.levels(steps)
 
     def players(self):
@@ -78,7 +82,7 @@ class SuperResolution(Module):
         t, eps = rng.integers(1, T + 1, size=N), normal(rng, x_0.shape)
         x_t = self.schedule.q_sample(x_0, t, eps)
         guess = self.network(Tensor(x_t), t, low=low, level=s, condition=c, dropped=dropped)
-        return {"L_simple": mse_loss(guess, Tensor(eps))}
+        return {"L_v": mse_loss(guess, Tensor(training_target("v", x_0, eps, self.schedule.level(t))))}
 
     def seen(self, z_0, s, rng):
         """What the network sees of small images z_0 (N, C, h, w): with noise to step s (N,), and enlarged."""
@@ -91,28 +95,27 @@ class SuperResolution(Module):
 
     # Drawing
 
-    def draw(self, z_0, rng, y=None, w=None):
-        """Images (N, C, H, W) of small ones (N, C, H/2, W/2), both on [-1, 1]. y: their classes, the null if left
-        out."""
+    def draw(self, z_0, y, w, rng):
+        """Images (N, C, H, W) of small ones (N, C, H/2, W/2), both on [-1, 1]. y: their classes (N,), or None; w: how
+        far beyond what is said of the class."""
         s = np.full(len(z_0), self.augmentation)
         low = self.seen(z_0, s, rng)
         x_T = normal(rng, (len(z_0), *self.space.shape))
         return self.sampler(self.guided(low, s, y, w), x_T, self.levels, rng=rng)
 
-    def guided(self, low, s, y=None, w=None):
-        """The denoiser that sees low, with noise of step s (N,), and is led to classes y (N,)."""
-        told, w = dict(low=low, level=s), self.w if w is None else w
-        unconditional = denoiser(self.network, "eps", **told)
+    def guided(self, low, s, y, w):
+        """The denoiser that sees low, with noise of step s (N,), and is led to classes y."""
+        unconditional = denoiser(self.network, "v", low=low, level=s)
         if y is None:
             return self.limit(unconditional)
         self.labels.check(y, "y")
-        conditional = denoiser(self.network, "eps", condition=one_hot(y, self.labels.levels), **told)
+        conditional = denoiser(self.network, "v", low=low, level=s, condition=one_hot(y, self.labels.levels))
         return self.limit(classifier_free(conditional, unconditional, w) if w else conditional)
 
     def sample(self, n, rng, x):
         """Images (n, C, H, W) on [0, 1], each drawn anew from half the resolution of an x (n, C, H, W), told no
         class."""
-        draw = lambda part: self.space.from_signed(self.draw(half(self.space.signed(part)), rng))
+        draw = lambda part: self.space.from_signed(self.draw(half(self.space.signed(part)), None, 0, rng))
         return in_chunks(draw, np.asarray(x)[:n], CHUNK)
 
     def measure(self, batch, rng):
@@ -120,20 +123,20 @@ class SuperResolution(Module):
         x = batch["x"][:self.judged]
         x_0, size = self.space.drawn(x), self.space.shape[1:]
         small = half(x_0)
-        drawn = {"drawn": self.sample(len(x), rng, x), **{mode: enlarged(small, size, mode).clip(0, 1)
-                                                          for mode in ("bicubic", "bilinear")}}
-        errors = {name: np.abs(np.asarray(image) - x_0).mean(axis=(1, 2, 3)) for name, image in drawn.items()}
-        strays = np.abs(half(drawn["drawn"]) - small).mean(axis=(1, 2, 3))
-        floors = ", ".join(f"{mode} {errors[mode].mean():.4f}" for mode in ("bicubic", "bilinear"))
-        return [Measure("L1", *mean_interval(errors["drawn"]), "", f"to the true image, N = {len(x):,}; {floors}"),
-                Measure("L1 at half the resolution", *mean_interval(strays), "", "to the image that it was told")]
+        drawn = self.sample(len(x), rng, x)
+        floors = {mode: enlarged(small, size, mode).clip(0, 1) for mode in ("bicubic", "bilinear")}
+        error = lambda a, b: to_numpy(abs(asarray(a) - asarray(b))).mean(axis=(1, 2, 3))
+        detail = ", ".join(f"{mode} {error(image, x_0).mean():.4f}" for mode, image in floors.items())
+        return [Measure("L1", *mean_interval(error(drawn, x_0)), "", f"to the true image, N = {len(x):,}; {detail}"),
+                Measure("L1 at half the resolution", *mean_interval(error(half(drawn), small)), "",
+                        "to the image that it was told")]
 
 
 def half(x):
     """Images (N, C, H, W) at half the resolution: the mean of each 2 x 2 pixels. An array."""
-    return avg_pool2d(x, 2).data
+    return avg_pool2d(asarray(x), 2).data
 
 
 def enlarged(z, size, mode="bilinear"):
     """Images (N, C, h, w) at size (H, W). An array."""
-    return interpolate(z, size=size, mode=mode).data
+    return interpolate(asarray(z), size=size, mode=mode).data

@@ -20,14 +20,15 @@ N = 8000
 
 
 class Exact(Module):
-    """The noise in x_t given x_t and z_s, for x ~ N(0, C): all is Gaussian. Sees 2 x 2 pixels, all of them z_s."""
+    """v, expected given x_t and z_s, for x ~ N(0, C): all is Gaussian. Sees 2 x 2 pixels, all of them z_s."""
 
     def forward(self, x_t, t, low, level, condition=None, dropped=None):
         t, s = SCHEDULE.level(int(t[0])), SCHEDULE.level(int(level[0]))
         precision = np.linalg.inv(C) + t.a**2 / t.s**2 * np.eye(4) + s.a**2 / s.s**2 * np.outer(h, h)
         x_t, z_s = to_numpy(x_t.data).reshape(-1, 4), to_numpy(low)[:, 0, 0, :1]
         x_0 = (t.a / t.s**2 * x_t + s.a / s.s**2 * z_s * h) @ np.linalg.inv(precision)
-        return Tensor(asarray(((x_t - t.a * x_0) / t.s).reshape(-1, 1, 2, 2)))
+        v = t.a * (x_t - t.a * x_0) / t.s - t.s * x_0
+        return Tensor(asarray(v.reshape(-1, 1, 2, 2)))
 
 
 class Untold(Exact):
@@ -163,7 +164,7 @@ def test_drawing_has_one_level_and_one_draw_of_its_noise():
     network = Recorder()
     model = SuperResolution(network, SCHEDULE, FOUR, CLASSES, augmentation=7, steps=5)
     y = np.array([0, 2, 2])
-    model.draw(np.zeros((3, 1, 1, 1), np.float32), backend.rng(0), y)
+    model.draw(np.zeros((3, 1, 1, 1), np.float32), y, 0, backend.rng(0))
     assert len(network.calls) == 5
     for told in network.calls:
         assert told["level"].tolist() == [7, 7, 7] and told["condition"].numpy().argmax(axis=1).tolist() == y.tolist()
@@ -172,7 +173,7 @@ def test_drawing_has_one_level_and_one_draw_of_its_noise():
 
 
 class Far(Module):
-    """Told a class, it says noise that takes x_0 far out."""
+    """Told a class, it says a v that takes x_0 far out."""
 
     def forward(self, x_t, t, low, level, condition=None, dropped=None):
         return x_t * 0.5 if condition is None else x_t * 0.5 - 2.0 * asarray(low)
@@ -269,7 +270,7 @@ def chained(upsampler):
     (lambda: SuperResolution(None, SCHEDULE, Space((1, 7, 8), 17), CLASSES), "shape is (1, 7, 8), expected images"),
     (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES, augmentation=60), "augmentation is 60, most 50, expected"),
     (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES, p_uncond=1.0), "p_uncond is 1.0, between 0 and 1"),
-    (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES).draw(np.zeros((3, 1, 2, 2)), None),
+    (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES).draw(np.zeros((3, 1, 2, 2)), None, 0, None),
      "small images have shape (3, 1, 2, 2), expected (N, 1, 1, 1), half of (1, 2, 2)"),
     (lambda: chained(SuperResolution(None, SCHEDULE, Space((1, 4, 4), 17), CLASSES)),
      "after images of (1, 1, 1) comes an upsampler to (1, 4, 4), expected (1, 2, 2)"),
