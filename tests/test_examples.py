@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*/[0-9]*_*.py"))
-SHORT = {"STEPS": 24, "SAMPLES": 20, "SECONDS": 0.5, "DRAWS": 100, "SEEDS": 1}  # constants of examples
+SHORT = {"STEPS": 24, "SAMPLES": 20, "SECONDS": 0.5, "DRAWS": 100, "SEEDS": 1, "DOWN": 3}  # constants of examples
 
 
 def shortened(source):

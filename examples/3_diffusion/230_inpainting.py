@@ -23,7 +23,7 @@ from minigen.models.classifiers import pretrained
 from minigen.nn import Frozen
 from minigen.train import Run, train
 
-STEPS, SAMPLES = 900, 350
+STEPS, SAMPLES, DOWN = 900, 350, 25  # DOWN: steps from noise to an image
 
 digits, valid = data.load("digits"), data.load("digits", "valid").first(SAMPLES)
 space, x, y, judge = digits.spaces["x"], valid["x"], valid["y"], pretrained("digits").judge
@@ -38,7 +38,7 @@ def trained(name, steps, **parts):
 
 
 ddpm = trained("ddpm", STEPS)
-ddpm.levels = ddpm.schedule.levels(25)
+ddpm.levels = ddpm.schedule.levels(DOWN)
 seeing = trained("inpainting_ddpm", STEPS // 2, diffusion=Frozen(ddpm))
 half = np.where(known, space.drawn(x), 0.5)
 completed = {

@@ -19,7 +19,7 @@ from minigen.nn import Frozen
 from minigen.sliced import sliced_distances
 from minigen.train import Run, train
 
-SECONDS, SAMPLES = 300.0, 140  # of computing, for all of them
+SECONDS, SAMPLES, DOWN = 300.0, 140, 25  # of computing, for all of them; DOWN: steps of drawing
 SHARES = {"cascade_base": 0.2, "upsampler_to_half": 0.15, "upsampler_to_whole": 0.15, "classifier_free": 0.5}
 LEVELS = [1, 300]  # of that noise, of 1000; it is 100 else
 
@@ -37,7 +37,8 @@ def trained(name, share):
 
 
 base, to_half, to_whole, direct = (trained(name, share) for name, share in SHARES.items())
-direct.levels = direct.schedule.levels(25)
+for model in (base.model, to_half.model, to_whole, direct):
+    model.levels = model.schedule.levels(DOWN)
 cascade = Cascade(Frozen(base), [Frozen(to_half), Frozen(to_whole)])
 for measure in to_whole.measure(valid.columns, rng(1)):
     print(f"the last upsampler alone: {measure}")
