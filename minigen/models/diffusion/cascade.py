@@ -25,7 +25,7 @@ from ...nn import Module
 
 class Cascade(Guided):
     """base: has draw(y, w, rng), signed images, its space and labels; upsamplers: the smallest first, each with
-    draw(z_0, rng, y, w). All Frozen. w: the default of all of them."""
+    draw(z_0, y, w, rng). All Frozen. w: the default of all of them."""
 
     judged = 400  # samples for the judges, and images that are enlarged for `measure`
 
@@ -43,7 +43,7 @@ class Cascade(Guided):
     def draw(self, y, w, rng):
         x = self.base.draw(y, w, rng)
         for upsampler in self.upsamplers:
-            x = upsampler.draw(x, rng, y, w)
+            x = upsampler.draw(x, y, w, rng)
         return x
 
     def measure(self, batch, rng):
