@@ -88,7 +88,7 @@ class DiT(Module):
 
     def _check(self, x, t, condition):
         if x.ndim != 4 or x.shape[1] != self.in_channels or x.shape[2] % self.patch or x.shape[3] % self.patch:
-            raise ValueError(f"DiT: input has shape {x.shape}, expected (N, {self.in_channels}, H, W), H and W multiples"
+            raise ValueError(f"DiT: input has shape {x.shape}, expected (N, {self.in_channels}, H, W), both multiples"
                              f" of patch={self.patch}")
         if np.shape(t) != x.shape[:1]:
             raise ValueError(f"DiT: t has shape {np.shape(t)}, expected one number per image of {x.shape}: ({len(x)},)")

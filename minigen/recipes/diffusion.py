@@ -1,5 +1,5 @@
 """Recipes of diffusion models."""
-from ..diffusion import VE, ancestral_tilde, cosine_schedule, geometric_levels
+from ..diffusion import VE, ancestral_tilde, cosine_schedule, geometric_levels, straight_levels
 from ..models.diffusion import (
     DDPM,
     EDM,
@@ -9,6 +9,7 @@ from ..models.diffusion import (
     Consistency,
     FlowMatching,
     ImprovedDDPM,
+    Rectified,
     ScoreSDE,
 )
 from ..nn import DiT, TimedMLP, UNet, thawed
@@ -110,6 +111,14 @@ def flow_matching(data, rng):
     rate, steps, decay = pace(space)
     model = FlowMatching(unet(space, rng), space)
     return one_stage(model, adam(rate), steps, batch_size=64, ema=(model.network, decay), clip=1.0)
+
+
+@recipe("a flow of the pairs that another flow makes: straighter, so that few steps do", "Liu et al. 2023",
+        data="two_moons", accepts=POINTS, needs={"flow": "flow_matching"})
+def rectified_flow(data, rng, flow):
+    network = thawed(flow).network  # from where the first one stands
+    model = Rectified(network, flow, straight_levels(10))
+    return one_stage(model, adam(cosine_decay(2e-3)), steps=2000, batch_size=256, ema=(network, 0.99))
 
 
 @recipe("told the class or nothing, and led by the difference", "Ho & Salimans 2022", accepts=LABELLED)

@@ -5,6 +5,8 @@ from .consistency import Consistency as Consistency
 from .ddpm import DDPM as DDPM
 from .edm import EDM as EDM
 from .flow_matching import FlowMatching as FlowMatching
+from .flow_matching import Rectified as Rectified
+from .flow_matching import straightness as straightness
 from .improved_ddpm import ImprovedDDPM as ImprovedDDPM
 from .ncsn import NCSN as NCSN
 from .score_sde import ScoreSDE as ScoreSDE
