@@ -9,4 +9,5 @@ from .flow_matching import Rectified as Rectified
 from .flow_matching import straightness as straightness
 from .improved_ddpm import ImprovedDDPM as ImprovedDDPM
 from .ncsn import NCSN as NCSN
+from .progressive import Progressive as Progressive
 from .score_sde import ScoreSDE as ScoreSDE
