@@ -1,5 +1,13 @@
 """Recipes of diffusion models."""
-from ..diffusion import VE, FirstStage, ancestral_tilde, cosine_schedule, dynamically_clipped, geometric_levels
+from ..diffusion import (
+    VE,
+    FirstStage,
+    ancestral_tilde,
+    cosine_schedule,
+    dynamically_clipped,
+    geometric_levels,
+    straight_levels,
+)
 from ..models.diffusion import (
     DDPM,
     EDM,
@@ -12,6 +20,8 @@ from ..models.diffusion import (
     ImprovedDDPM,
     InpaintingDDPM,
     LatentDiffusion,
+    Progressive,
+    Rectified,
     ScoreSDE,
     Small,
     SuperResolution,
@@ -20,7 +30,7 @@ from ..models.diffusion import (
 from ..models.diffusion.cascade import halved_space
 from ..nn import DiT, TimedMLP, UNet, thawed
 from ..optim import adam, cosine_decay, linear_warmup
-from ..train import Plan, one_stage
+from ..train import Plan, Stage, one_stage
 from .registry import IMAGES, LABELLED, POINTS, recipe
 
 
@@ -120,6 +130,14 @@ def flow_matching(data, rng):
     return one_stage(model, adam(rate), steps, batch_size=64, ema=(model.network, decay), clip=1.0)
 
 
+@recipe("a flow of the pairs that another flow makes: straighter, so that few steps do", "Liu et al. 2023",
+        data="two_moons", accepts=POINTS, needs={"flow": "flow_matching"})
+def rectified_flow(data, rng, flow):
+    network = thawed(flow).network  # from where the first one stands
+    model = Rectified(network, flow, straight_levels(10))
+    return one_stage(model, adam(cosine_decay(2e-3)), steps=2000, batch_size=256, ema=(network, 0.99))
+
+
 @recipe("told the class or nothing, and led by the difference", "Ho & Salimans 2022", accepts=LABELLED)
 def classifier_free(data, rng):
     """As ddpm, told the class."""
@@ -203,13 +221,31 @@ def cascade(data, rng, base, to_half, to_whole):
     return Plan(Cascade(base, [to_half, to_whole]))  # all were trained: nothing is left to be
 
 
+def students(teacher):
+    """Two networks to distill a ddpm into, which begin as its own. That says eps, and F is -eps at little noise."""
+    networks = [thawed(teacher).network for _ in range(2)]
+    for network in networks:
+        for p in network.head[-1].parameters():
+            p.assign(-p.data)
+    return networks
+
+
+@recipe("a diffusion in half its steps, and in half of these, down to one", "Salimans & Ho 2022",
+        needs={"teacher": "ddpm"})
+def progressive(data, rng, teacher):
+    rounds, steps = 4, 400 if small(data.spaces["x"]) else 1500
+    model = Progressive(*students(teacher), teacher, teacher.schedule.levels(2**rounds), rounds)
+    rate = adam(linear_warmup(cosine_decay(1e-3), 0.05))  # to 0 in each round: its end is the next one's teacher
+    names = (f"{2**left} steps" for left in reversed(range(rounds)))
+    return Plan(model, [Stage(name, model.players, rate, steps, batch_size=64, begin=model.halve, clip=1.0)
+                        for name in names])
+
+
 @recipe("a diffusion's way from noise to an image as one step, learnt from that diffusion", "Song et al. 2023",
         needs={"teacher": "ddpm"})
 def consistency(data, rng, teacher):
     space = data.spaces["x"]
-    network, target = (thawed(teacher).network for _ in range(2))  # the paper's student begins as the teacher, too
-    for p in network.head[-1].parameters():
-        p.assign(-p.data)  # which says eps: F is -eps at little noise
+    network, target = students(teacher)
     sd = float(space.signed(data["x"][:2000]).std())
     model = Consistency(network, target, teacher, teacher.schedule.levels(18), sd=sd)
     return one_stage(model, adam(linear_warmup(cosine_decay(1e-3), 0.05)), steps=1500 if small(space) else 5000,

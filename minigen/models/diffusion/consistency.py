@@ -38,6 +38,8 @@ class Consistency(Distilled):
     process, CLEAN at the end. sd: of the data on [-1, 1]. mu: how slowly the target follows. steps: how `sample` draws,
     1 or more, the levels between evenly spread."""
 
+    fewest = 1
+
     def __init__(self, network, target, teacher, levels, sd=0.5, mu=0.95, steps=2):
         if len(levels) < 3 or levels[-1] != CLEAN:
             raise ValueError(f"Consistency: {len(levels)} levels, and the last is ({levels[-1] if levels else 'none'});"
@@ -58,7 +60,7 @@ class Consistency(Distilled):
             self.follow(self.mu)  # after the last step
         x_0 = self.space.signed(batch["x"])
         i = rng.integers(len(self.levels) - 1, size=len(x_0))
-        t, s = self.columns(i, x_0), self.columns(i + 1, x_0)
+        t, s = (self.columns(self.levels, number, x_0) for number in (i, i + 1))
         x_t = noised(x_0, normal(rng, x_0.shape), t)
         x_s = self.below(x_t, t, s)
         with no_grad():
