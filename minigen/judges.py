@@ -49,7 +49,7 @@ from .metrics import (
 )
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
-from .shapes_judge import caption_measures, retrieval_measures, shape_measures
+from .shapes_judge import caption_measures, redrawn_measures, retrieval_measures, shape_measures
 from .sliced import sliced_distances
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
@@ -126,6 +126,14 @@ def judge_captions(model, test, rng) -> list:
     if test.name not in CAPTIONED:
         return []
     return caption_measures(model.log_prob, model.write(len(test), rng), test["text"], test.spaces["x"].shape[-1])
+
+
+def judge_edits(edit, test, rng) -> list:
+    """The Measures of edit(x, m, text, rng), which draws anew what m hides, where it can be read off what came out."""
+    if test.name not in CAPTIONED:
+        return []
+    return redrawn_measures(lambda x, m, text: edit(x, m, text, rng), test["x"], test.spaces["x"].drawn(test["x"]),
+                         test["text"])
 
 
 def image_measures(judge, samples, train, test, y=None, split="test") -> list:

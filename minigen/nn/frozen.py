@@ -11,9 +11,11 @@ Read before this: module.py.
 
 
 class Frozen:
-    """module, in eval mode for good, its parameters turned to constants; called and asked for attributes like it."""
+    """module, in eval mode for good, its parameters turned to constants; called and asked for attributes like it.
+    frozen_state: the state_dict that it had until then, for a model that is to start where it ended."""
 
     def __init__(self, module):
+        self.frozen_state = module.state_dict()
         for p in module.eval().parameters():
             p.node = None
         self.module = module
@@ -22,7 +24,7 @@ class Frozen:
         return self.module(*args, **kwargs)
 
     def __getattr__(self, name):
-        if name.startswith("__") or name == "module":  # asked by copy and pickle, before there is a module
+        if name.startswith("__") or name in ("module", "frozen_state"):  # copy and pickle ask before they are there
             raise AttributeError(name)
         return getattr(self.module, name)
 
