@@ -100,6 +100,16 @@ class CLIP(Module):
             T = in_chunks(lambda some: self.text_vectors(some).data, text, CHUNK)
             return np.asarray(I) @ np.asarray(T).T
 
+    def agreement(self, text):
+        """(Tensor x_t, level) -> exp(t) f(x_t) . g(s), Tensor (N,), for captions (N, T): what guidance climbs."""
+        with no_grad():
+            T = (exp(self.t) * self.text_vectors(text)).detach()
+        return lambda x_t, level: (self.at(x_t, level) * T).sum(axis=1)
+
+    def at(self, x_t, level):
+        """I of images with the noise of a level: as if they had none."""
+        return self.image_vectors(x_t)
+
     def players(self):
         return [Player("CLIP", self.parameters(), self.loss)]
 
@@ -150,6 +160,9 @@ class NoisedCLIP(CLIP):
         code = self.time(Tensor(sinusoidal_code(xp.broadcast_to(asarray(t), len(x_t)), CODE)))
         return on_the_sphere(self.W_i(self.image_encoder(as_tensor(x_t), code)))
 
+    def at(self, x_t, level):
+        return self.image_vectors(x_t, level.t)
+
     def seen(self, batch, rng):
         return self.noisy_vectors(batch["x"], rng.integers(1, self.schedule.T + 1, size=len(batch["x"])), rng)
 
@@ -157,12 +170,6 @@ class NoisedCLIP(CLIP):
         """I of images in their own units, after noise of step t has been added."""
         x_0 = self.space.signed(x)
         return self.image_vectors(self.schedule.q_sample(x_0, t, normal(rng, x_0.shape)), t)
-
-    def agreement(self, text):
-        """(Tensor x_t, level) -> exp(t) f(x_t) . g(s), Tensor (N,), for captions (N, T): what guidance climbs."""
-        with no_grad():
-            T = (exp(self.t) * self.text_vectors(text)).detach()
-        return lambda x_t, level: (self.image_vectors(x_t, level.t) * T).sum(axis=1)
 
     def measure(self, batch, rng):
         """How many captions are found, with little noise and with much."""

@@ -52,8 +52,8 @@ class GLIDE(Prompted):
         return clipped(denoise)
 
     def led(self, text, clip, w):
-        """The denoiser for captions (N, T) that climbs w times what a NoisedCLIP thinks of x_t; w = 0 changes
-        nothing."""
+        """The denoiser for captions (N, T) that climbs w times what a NoisedCLIP thinks of x_t; w = 0 changes nothing.
+        """
         return self.limited(by_classifier(self.conditional(text), clip.agreement(text), w))
 
     def sample_by_clip(self, clip, rng, text, w):
