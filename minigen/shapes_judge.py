@@ -129,8 +129,8 @@ def caption_measures(log_prob, written, tokens, n) -> list:
 
 def edit_tasks(pictures, tokens) -> tuple:
     """What may be asked of one who edits: (rows, masks (K, 1, n, n), tokens (K, T)) of those pictures (N, 3, n, n) on
-    [0, 1] whose caption names two objects by shape and colour. The second is hidden, by a box that leaves the first as
-    it is, and the new caption asks for another shape and colour in its place."""
+    [0, 1] whose caption names two objects by shape and colour. The mask is True but for a box around the second, and
+    the new caption asks for another shape and colour in its place."""
     n, found = pictures.shape[-1], []
     for row, caption in enumerate(map(parse, decode(tokens))):
         first, second = caption.kinds[0], caption.kinds[-1]
@@ -140,7 +140,7 @@ def edit_tasks(pictures, tokens) -> tuple:
         if len(things) == 1:
             kind = second._replace(shape=(second.shape + 1 + row % 3) % 4, colour=(second.colour + 1 + row % 5) % 6)
             if kind[:2] not in (first[:2], *WITHHELD):
-                found.append((row, _box(things[0], n), replace(caption, kinds=(first, kind))))
+                found.append((row, ~_box(things[0], n), replace(caption, kinds=(first, kind))))
     rows, masks, asked = zip(*found) if found else ((), np.zeros((0, 1, n, n), bool), ())
     return np.array(rows, int), np.array(masks), encode(asked)
 
@@ -155,20 +155,20 @@ def _box(thing, n):
     return (rows[:, None] & columns)[None]
 
 
-def redrawn_measures(edit, x, pictures, tokens) -> list:
-    """The Measures of edit(x, masks, tokens) -> pictures on [0, 1]; x: those to be edited, in their own units, which
-    `pictures` are on [0, 1]."""
+def redrawn_measures(redraw, x, pictures, tokens) -> list:
+    """The Measures of redraw(x, masks, tokens) -> pictures on [0, 1], as x where a mask is True; x: pictures in their
+    own units, which `pictures` are on [0, 1]."""
     rows, masks, asked = edit_tasks(pictures, tokens)
     if not len(rows):
         return []
-    edited = edit(x[rows], masks, asked)
+    edited = redraw(x[rows], masks, asked)
     readings, captions = [read(picture) for picture in edited], [parse(text) for text in decode(asked)]
     changed = np.abs(edited - pictures[rows]).max(axis=1, keepdims=True) > 0
     before = truth(captions, [read(picture) for picture in pictures[rows]])
     flagged = np.array([bool(reading.complaints) for reading in readings])
     return [_share("edits made", truth(captions, readings), f"not edited: {before.mean():.3f}"),
             _share("edited and flagged", flagged),
-            Measure("pixels changed outside the mask", int((changed & ~masks).sum()))]
+            Measure("pixels changed that were to stay", int((changed & masks).sum()))]
 
 
 def _parsed(text):

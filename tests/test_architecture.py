@@ -46,12 +46,15 @@ FLOORS = [
     ("the noise-prediction loop as CUDA graphs", ["minigen/diffusion/captured/"]),
     ("what models of images and captions share, whatever their family", ["minigen/text_to_image/"]),
     ("the models, a paper per file; none imports another", ["minigen/models/"]),
+    ("several workers that compute one run", ["minigen/parallel/"]),
     ("training: stages, a plan, the one loop", ["minigen/journal", "minigen/resume", "minigen/train"]),
-    ("what is measured on samples, and on codes", ["minigen/shapes_judge", "minigen/judges", "minigen/evaluate",
-                                                       "minigen/probes"]),
+    ("what is measured on samples, and on codes", ["minigen/shapes_judge", "minigen/people_judge", "minigen/judges",
+                                                   "minigen/evaluate", "minigen/probes"]),
     ("recipes: a name for each thing that can be trained", ["minigen/recipes/"]),
-    ("runs in their folders, and the command line",
-     ["minigen/runs", "minigen/conditions", "minigen/cli", "minigen/__main__"]),
+    ("runs in their folders", ["minigen/runs", "minigen/workers", "minigen/conditions"]),
+    ("comparisons: one thing changed, all else the same", ["minigen/comparisons/"]),
+    ("the ledger: recipes trained and measured as they stand", ["minigen/ledger/"]),
+    ("the command line", ["minigen/cli", "minigen/__main__"]),
 ]
 
 # importlib may import these in a function: they may be absent, or are slow to import

@@ -58,11 +58,11 @@ panels[0].set(title="diversity of what the caption leaves open", xlabel="caption
 panels[1].set(title="flagged: no clean scene", xlabel="caption accuracy")
 panels[1].legend()
 editor = trained("glide_editor", 3 * STEPS // 8, glide=Frozen(glide))
-print(*redrawn_measures(lambda x, m, words: editor.edit(x, m, words, rng(2)), test["x"], pictures, text), sep="\n")
+print(*redrawn_measures(lambda x, m, words: editor.redraw(x, m, words, rng(2)), test["x"], pictures, text), sep="\n")
 rows, m, new = (each[:6] for each in edit_tasks(pictures, text))
-redrawn = [editor.edit(test["x"][rows], m, new, rng(seed)) for seed in range(3)]
+redrawn = [editor.redraw(test["x"][rows], m, new, rng(seed)) for seed in range(3)]
 for axes, old, words, *shown in zip(bottom.subplots(2, 3).flat, decode(text[rows]), decode(new),
-                                    pictures[rows], np.where(m, 0.5, pictures[rows]), *redrawn):
+                                    pictures[rows], np.where(m, pictures[rows], 0.5), *redrawn):
     axes.imshow(plot.sheet(np.stack(shown), columns=len(shown)), interpolation="nearest")
     axes.set_title(f"{old}\n{words}", fontsize=9)
     axes.set_axis_off()

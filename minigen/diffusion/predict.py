@@ -42,6 +42,7 @@ PREDICTIONS = {
     "x0": Prediction(lambda x_0, eps, a, s: x_0, lambda x_0, x_t, a, s: x_0),
     "eps": Prediction(lambda x_0, eps, a, s: eps, lambda eps, x_t, a, s: (x_t - s * eps) / a),
     "v": Prediction(lambda x_0, eps, a, s: a * eps - s * x_0, lambda v, x_t, a, s: (a * x_t - s * v) / (a * a + s * s)),
+    # course 12.10
     "velocity": Prediction(lambda x_0, eps, a, s: eps - x_0, lambda u, x_t, a, s: (x_t - s * u) / (a + s)),
     "score": Prediction(lambda x_0, eps, a, s: -eps / s, lambda score, x_t, a, s: (x_t + s * s * score) / a),
 }

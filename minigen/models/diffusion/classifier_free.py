@@ -14,6 +14,7 @@ it is drawn for each image of a batch on its own.
 
 Source: Ho & Salimans 2022, "Classifier-free diffusion guidance". Symbols: N images, K classes, c a class as one-hot
 vector, which the network's first layer makes an embedding of. Read before this: ddpm.py, diffusion/guidance.py.
+Course: 9.10.
 """
 import math
 

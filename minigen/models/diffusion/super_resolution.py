@@ -12,7 +12,7 @@ bilinearly, as further channels beside x_t.
 The class is told too, or with probability p_uncond the null: so an upsampler can be guided, like any model of classes.
 
 Source: Ho, Saharia et al. 2022, "Cascaded diffusion models for high fidelity image generation". Symbols: N images,
-C channels, K classes, D width of the network's code, s the step of the noise in z, which the network is told as `level`.
+C channels, K classes, D width of the code, s the step of the noise in z, which the network is told as `level`.
 Read before this: classifier_free.py, diffusion/guidance.py. Read next: cascade.py, which puts them one after another.
 """
 import numpy as np

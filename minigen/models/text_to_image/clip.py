@@ -26,6 +26,7 @@ Deviations: networks for 16 x 16 and 32 x 32 pixels; the image's features keep t
 
 Symbols: N pairs, D width of the vectors, C H W image, T tokens; t is the log of the scale, or a step of diffusion. Read
 before this: text_to_image/text_encoder.py, nn/blocks.py. Read next: recipes/text_to_image.py, shapes_judge.py.
+Course: 10.1.
 """
 import math
 
@@ -33,6 +34,7 @@ import numpy as np
 
 from autograd import Tensor, as_tensor, cross_entropy, exp, flatten, no_grad, parameter, silu, sqrt, where
 from autograd.backend import asarray, normal, to_numpy, xp
+from autograd.batch import whole
 
 from ...metrics import Measure, mean_interval
 from ...nn import Conv2d, Downsample, GroupNorm, Linear, Module, ResBlock, Sequential, sinusoidal_code
@@ -119,9 +121,10 @@ class CLIP(Module):
 
     def logits(self, I, text):
         """exp(t) I T^T (N, N), -1e9 where another image has the same caption. ValueError for one pair."""
+        I, T, text = whole(I), whole(self.text_vectors(text)), whole(text)
         if len(text) < 2:
             raise ValueError(f"CLIP: a batch of {len(text)} pairs has nothing to tell apart; choose at least 2")
-        return where(asarray(repeated(text)), -1e9, exp(self.t) * I @ self.text_vectors(text).T)
+        return where(asarray(repeated(text)), -1e9, exp(self.t) * I @ T.T)
 
     def loss(self, batch, rng):
         if self.training:
@@ -187,6 +190,7 @@ class NoisedCLIP(CLIP):
 def contrastive(logits):
     """The loss of each of N pairs, (N,): image i must find caption i, and caption i image i."""
     i = xp.arange(len(logits))
+    # course 10.1
     return 0.5 * (cross_entropy(logits, i, reduction="none") + cross_entropy(logits.T, i, reduction="none"))
 
 

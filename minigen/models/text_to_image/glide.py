@@ -5,7 +5,7 @@ Models", ICML 2022 (arXiv:2112.10741):
 
     eps(x_t | empty) + s (eps(x_t | c) - eps(x_t | empty))                       section 2.3, classifier-free; s = 1 + w
     mu(x_t | c) + s Sigma grad (f(x_t) . g(c))                                   section 2.4, by CLIP
-    eps(x_t, (1 - m) x_0, m | c)                                                 section 3.3, what m hides is drawn
+    eps(x_t, m x_0, m | c)                                          section 2.2, what m does not know is drawn anew
 
 The text encoder is trained along with the diffusion: it need not know any language but what helps to draw. Where a
 caption is dropped, the network is told the empty one, read as all others are: the same in training and in sampling.
@@ -14,13 +14,13 @@ CLIP's guidance climbs what CLIP thinks of x_t. So f must know images with noise
 a CLIP of clean images is asked for things that it never saw, and its gradient leads to specks that please it and nobody
 else. Even so it is CLIP that is pleased, and CLIP reads a caption as a bag of words; people prefer the first way.
 
-To edit, the network sees four channels more: the picture with what is hidden set to 0, and the mask. Their weights
-start at 0, so that it begins as the network that it was, and is trained on with rectangles hidden at random. What is
-not hidden is put back in every step, and is bit for bit what it was.
+To edit, the network sees four channels more: what is known of the picture, and where. Their weights start at 0, so that
+it begins as the network that it was, and is trained on with boxes hidden at random; now and then all is, so that it
+remains a model that needs no picture. What is known is put back in every step, and is bit for bit what it was.
 
 Deviations: v-prediction, 16 x 16 pixels, no upsampler; the scale of CLIP's cosines, exp(t), is in its f . g.
 
-Symbols: N images, T tokens, D width, m mask, 1 where hidden; the paper's s is 1 + w by the first way, w by the second.
+Symbols: N images, T tokens, D width, m mask, 1 where known; the paper's s is 1 + w by the first way, w by the second.
 Read before this: imagen.py, clip.py, diffusion/guidance.py, diffusion/inpainting.py.
 """
 import numpy as np
@@ -28,11 +28,13 @@ import numpy as np
 from autograd import Tensor, concatenate
 from autograd.backend import asarray, normal, xp
 
-from ...diffusion import by_classifier, clipped, repaint
+from ...diffusion import by_classifier, clipped, random_masks, repaint, take_over
 from ...nn import Module
 from ...nn.chunks import in_chunks
 from ...text_to_image import Prompted
 from ...text_to_image.prompted import CHUNK
+
+BLANK = 0.25  # the share of images of which an editor is told nothing, in training
 
 
 class GLIDE(Prompted):
@@ -62,65 +64,55 @@ class GLIDE(Prompted):
 
 
 class GLIDEEditor(GLIDE):
-    """A GLIDE that is told, beside the caption, what stands around the place where it shall draw. network: a Beside."""
+    """A GLIDE that is told, beside the caption, what stands around the place where it shall draw. network: a U-Net as
+    that of `glide`, a Frozen one, but for C + 1 channels more that it sees; it takes over its weights."""
+
+    def __init__(self, network, encoder, glide, **drawing):
+        super().__init__(Beside(network), encoder, glide.schedule, glide.space, **drawing)
+        take_over(network, glide.network)
+        take_over(encoder, glide.encoder)
 
     def told(self, text, dropped, beside=None):
-        """beside: (N, C + 1, H, W), a picture without what is hidden, and the mask; if left out, all is hidden."""
-        C, H, W = self.space.shape
-        if beside is None:
-            beside = self.beside(xp.zeros((len(text), C, H, W), np.float32), xp.ones((len(text), 1, H, W), bool))
+        """beside: (N, C + 1, H, W), what is known of a picture, and where; if left out, nothing is."""
+        beside = xp.zeros((len(text), self.shape[0] + 1, *self.shape[1:]), np.float32) if beside is None else beside
         return {**super().told(text, dropped), "beside": beside}
 
     def beside(self, x_0, m):
-        """(1 - m) x_0 and m, as channels: (N, C + 1, H, W)."""
-        return xp.concatenate([xp.where(asarray(m), 0, x_0), asarray(m, x_0.dtype)], axis=1)
+        """m x_0 and m, as channels: (N, C + 1, H, W)."""
+        return xp.concatenate([xp.where(asarray(m), x_0, 0), asarray(m, x_0.dtype)], axis=1)
 
     def loss(self, batch, rng):
         x_0 = self.encode(batch["x"])
-        dropped = rng.random(len(x_0)) < self.p_uncond
-        m = rectangles(len(x_0), self.space.shape[1:], rng)
+        N, _, H, W = x_0.shape
+        dropped = rng.random(N) < self.p_uncond
+        m = random_masks(N, H, W, rng) & (rng.random((N, 1, 1, 1)) > BLANK)
         told = self.told(batch["text"], dropped, self.beside(x_0, m))
         return {"|v - v_theta|^2": self.errors(x_0, told, rng).mean()}
 
-    def edit(self, x, m, text, rng, w=None):
-        """Images (N, C, H, W) on [0, 1]: x, in their own units, with what m (N, 1, H, W) hides drawn anew, so that the
-        captions (N, T) hold. Elsewhere it is x, bit for bit."""
+    def redraw(self, x, m, text, rng, w=None):
+        """Images (N, C, H, W) on [0, 1]: x, in their own units, where m (N, 1, H, W) is True, and elsewhere drawn anew,
+        so that the captions (N, T) hold."""
         self.space.check(x)
-        if m.shape != (len(x), 1, *x.shape[2:]) or len(text) != len(x):
-            raise ValueError(f"{type(self).__name__}: {len(x)} images {x.shape}, {len(text)} captions and a mask of "
-                             f"shape {m.shape}; give a caption, and a mask (1, H, W), for each image")
+        if m.dtype != bool or m.shape != (len(x), 1, *x.shape[2:]) or len(text) != len(x):
+            raise ValueError(f"redraw: {len(x)} images {x.shape}, {len(text)} captions, and m is {m.dtype} of shape "
+                             f"{m.shape}; give a caption and a mask (1, H, W) of booleans, True where it shall stay as "
+                             "it is, for each image")
         w = self.w if w is None else w
 
         def drawn(rows):
             x_0 = self.encode(x[rows])
             denoise = self.guided(text[rows], w, beside=self.beside(x_0, m[rows]))
-            return self.decode(repaint(denoise, normal(rng, x_0.shape), self.levels, rng=rng, known=x_0, mask=~m[rows],
+            return self.decode(repaint(denoise, normal(rng, x_0.shape), self.levels, rng=rng, known=x_0, mask=m[rows],
                                        resample=1))
 
-        return np.where(m, in_chunks(drawn, np.arange(len(x)), CHUNK), self.space.drawn(x))
+        return np.where(m, self.space.drawn(x), in_chunks(drawn, np.arange(len(x)), CHUNK))
 
 
 class Beside(Module):
-    """A network that is given channels beside x_t, and starts as one that was given none. wide: with the channels of
-    both; weights: the state_dict of the one that it was, with x_t's."""
+    """A network that is given channels beside x_t."""
 
-    def __init__(self, wide, weights):
-        self.network = wide
-        stem = np.zeros(wide.stem.weight.shape, np.float32)
-        stem[:, :weights["stem.weight"].shape[1]] = weights["stem.weight"]  # and 0 for what is beside
-        wide.load_state_dict({**weights, "stem.weight": stem})
+    def __init__(self, network):
+        self.network = network
 
     def forward(self, x_t, t, beside, **told):
         return self.network(concatenate([x_t, Tensor(beside)], axis=1), t, **told)
-
-
-def rectangles(N, shape, rng):
-    """Masks (N, 1, H, W), True within a random rectangle, a quarter to three quarters as long as the image either way;
-    everywhere in a quarter of them, so that it remains a model that needs no picture."""
-    m = np.zeros((N, 1, *shape), bool)
-    for mask, whole in zip(m, rng.random(N) < 0.25):
-        sides = [int(rng.integers(side // 4, 3 * side // 4 + 1)) for side in shape]
-        y, x = (int(rng.integers(0, side - length + 1)) for side, length in zip(shape, sides))
-        mask[:, y : y + sides[0], x : x + sides[1]] = True
-        mask |= whole
-    return m
