@@ -5,6 +5,7 @@ a tenth of the pictures nothing, so that w can say how far to go beyond what the
 of the range of pictures: a static threshold clips it there, the dynamic one pulls all of it in. Every picture is read
 back, without a learned part: is the caption true, is it a clean scene? The last prompt names a pair of shape and colour
 that was never trained on. Writes 124_imagen.png.
+Course: 10.5.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -3,8 +3,8 @@
 Classifier-free guidance goes beyond what the caption changes; CLIP's climbs what a CLIP of noisy images, told how much
 noise there is, thinks of the picture; a third climbs a CLIP that knows clean images only. Every picture is read back,
 without a learned part. Diversity is that of what a caption leaves open: the entropy of colours and sizes in pictures of
-"a circle", over the most that there can be. Then the network is trained on with a mask and the picture around it, and
-draws another object in the place of one. Writes 125_glide.png.
+"a circle", over the most there can be. Then it is trained on, to draw another object in a mask. Writes 125_glide.png.
+Course: 10.3.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -50,13 +50,13 @@ for (name, (scales, sample)), marker in zip(ways.items(), "os^"):  # scales: of 
                   for even in diversity(parse(caption), [read(x) for x in some]).values() if even == even]
         score = np.diag(clean.similarity(np.rint(255 * drawn).astype(np.uint8), text)).mean()
         rows.append([found["caption accuracy"], np.mean(spread or [0]), found["flagged"]])
-        print(f"{name}, w = {w}: caption accuracy {rows[-1][0]:.3f}, diversity {rows[-1][1]:.3f}, flagged "
-              f"{rows[-1][2]:.3f}, cosine of a clean CLIP {score:.3f}", flush=True)
+        print(f"{name}, w = {w}: accuracy {rows[-1][0]:.3f}, diversity {rows[-1][1]:.3f}, flagged {rows[-1][2]:.3f}, "
+              f"cosine of a clean CLIP {score:.3f}", flush=True)
     for axes, values in zip(panels, np.array(rows).T[1:]):
         axes.plot(np.array(rows)[:, 0], values, marker + "-", label=name)
-panels[0].set(title="diversity of what the caption leaves open", xlabel="caption accuracy")
-panels[1].set(title="flagged: no clean scene", xlabel="caption accuracy")
-panels[1].legend()
+for axes, title in zip(panels, ("diversity of what the caption leaves open", "flagged: no clean scene")):
+    axes.set(title=title, xlabel="caption accuracy")
+axes.legend()
 editor = trained("glide_editor", 3 * STEPS // 8, glide=Frozen(glide))
 print(*redrawn_measures(lambda x, m, words: editor.redraw(x, m, words, rng(2)), test["x"], pictures, text), sep="\n")
 rows, m, new = (each[:6] for each in edit_tasks(pictures, text))

@@ -22,6 +22,7 @@ Deviations: v-prediction, 16 x 16 pixels, no upsampler; the scale of CLIP's cosi
 
 Symbols: N images, T tokens, D width, m mask, 1 where known; the paper's s is 1 + w by the first way, w by the second.
 Read before this: imagen.py, clip.py, diffusion/guidance.py, diffusion/inpainting.py.
+Course: 10.3.
 """
 import numpy as np
 
@@ -56,7 +57,7 @@ class GLIDE(Prompted):
     def led(self, text, clip, w):
         """The denoiser for captions (N, T) that climbs w times what a NoisedCLIP thinks of x_t; w = 0 changes nothing.
         """
-        return self.limited(by_classifier(self.conditional(text), clip.agreement(text), w))
+        return self.limited(by_classifier(self.conditional(text), clip.agreement(text), w))  # course 10.3
 
     def sample_by_clip(self, clip, rng, text, w):
         """Images (n, C, H, W) on [0, 1] for captions (n, T)."""
