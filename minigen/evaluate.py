@@ -16,6 +16,7 @@ from .data.molecules import decode
 from .data.smiles import layout, parse
 
 JUDGED = 5000  # samples at most, of a model that does not say fewer: one whose samples take long
+REDRAWN = 400  # examples, of which those that can be are drawn anew, in part
 IMAGES, MOLECULES, POINTS = 64, 24, 2000  # samples that make a good picture
 EACH = 8  # samples for each condition in a picture
 FIRST_STAGES = "codes", "latent_shape", "first_stage"  # a model with one of these is, or has, a stage before a prior
@@ -28,8 +29,8 @@ def evaluate(model, split, rng, train=None) -> list:
 
     train: the Dataset that the model was trained on, for the floor beside the judges' numbers. None leaves judges out,
     as does a model that draws nothing. Judges also see the reconstructions of a model with discrete codes or latents,
-    which are about the best that a prior of these can draw, how a model finds images and captions similar, and the
-    captions that it writes.
+    which are about the best that a prior of these can draw, how a model finds images and captions similar, the
+    captions that it writes, and what it draws anew.
     """
     measures = model.measure(split.columns, rng)
     if train is not None and hasattr(model, "sample") and "x" in split.spaces and len(split) > 1:
@@ -44,6 +45,8 @@ def evaluate(model, split, rng, train=None) -> list:
         measures += judges.judge_similarity(model.similarity, split.first(JUDGED))
     if train is not None and hasattr(model, "write"):
         measures += judges.judge_captions(model, split.first(JUDGED), rng)
+    if train is not None and hasattr(model, "redraw"):
+        measures += judges.judge_redrawn(model.redraw, split.first(REDRAWN), rng)
     return measures
 
 

@@ -51,7 +51,7 @@ from .metrics import (
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
 from .people_judge import found_by_name, people_measures
-from .shapes_judge import caption_measures, retrieval_measures, shape_measures
+from .shapes_judge import caption_measures, redrawn_measures, retrieval_measures, shape_measures
 from .sliced import sliced_distances
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
@@ -139,6 +139,14 @@ def judge_captions(model, test, rng) -> list:
     if test.name not in CAPTIONED:
         return []
     return caption_measures(model.log_prob, model.write(len(test), rng), test["text"], test.spaces["x"].shape[-1])
+
+
+def judge_redrawn(redraw, test, rng) -> list:
+    """The Measures of redraw(x, m, text, rng), which draws anew where m is False, if what came out can be read."""
+    if test.name not in CAPTIONED:
+        return []
+    return redrawn_measures(lambda x, m, text: redraw(x, m, text, rng), test["x"], test.spaces["x"].drawn(test["x"]),
+                         test["text"])
 
 
 def image_measures(judge, samples, train, test, y=None, split="test") -> list:

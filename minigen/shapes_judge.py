@@ -11,10 +11,12 @@ judges are detectors:
 Beside them stand chance, each picture under the caption of the next, and how the first real pictures of the split do.
 Read before this: data/shapes/captions.py, data/shapes/reader.py. Used by: judges.py.
 """
+from dataclasses import replace
+
 import numpy as np
 
-from .data.shapes.captions import Caption, decode, encode, exchanged, one_changed, parse
-from .data.shapes.drawing import COLOURS, SHAPES, SIZES
+from .data.shapes.captions import WITHHELD, Caption, decode, encode, exchanged, one_changed, parse
+from .data.shapes.drawing import COLOURS, GAP, RADII, REACH, SHAPES, SIZES
 from .data.shapes.likelihood import log_probability
 from .data.shapes.reader import read
 from .metrics import Measure, mean_interval
@@ -123,6 +125,50 @@ def caption_measures(log_prob, written, tokens, n) -> list:
             _share("by the rules", np.array([caption is not None for caption in found]), "captions that it wrote"),
             _share("withheld pairs", np.array([caption is not None and caption.withheld for caption in found]),
                    "of captions that it wrote; in training there were none")]
+
+
+def edit_tasks(pictures, tokens) -> tuple:
+    """What may be asked of one who edits: (rows, masks (K, 1, n, n), tokens (K, T)) of those pictures (N, 3, n, n) on
+    [0, 1] whose caption names two objects by shape and colour. The mask is True but for a box around the second, and
+    the new caption asks for another shape and colour in its place."""
+    n, found = pictures.shape[-1], []
+    for row, caption in enumerate(map(parse, decode(tokens))):
+        first, second = caption.kinds[0], caption.kinds[-1]
+        if not COLUMNS["attribution"](caption):
+            continue
+        things = [thing for thing in read(pictures[row]).scene if second.fits(thing) and not first.fits(thing)]
+        if len(things) == 1:
+            kind = second._replace(shape=(second.shape + 1 + row % 3) % 4, colour=(second.colour + 1 + row % 5) % 6)
+            if kind[:2] not in (first[:2], *WITHHELD):
+                found.append((row, ~_box(things[0], n), replace(caption, kinds=(first, kind))))
+    rows, masks, asked = zip(*found) if found else ((), np.zeros((0, 1, n, n), bool), ())
+    return np.array(rows, int), np.array(masks), encode(asked)
+
+
+def _box(thing, n):
+    """(1, n, n), True at the pixels whose centres are in the box of an object, or half a gap around it: no other object
+    reaches that far."""
+    r, (side, up, down) = RADII[n][thing.size], REACH[thing.shape]
+    at = np.arange(n) + 0.5
+    rows = (at > thing.y - r * up - GAP / 2) & (at < thing.y + r * down + GAP / 2)
+    columns = (at > thing.x - r * side - GAP / 2) & (at < thing.x + r * side + GAP / 2)
+    return (rows[:, None] & columns)[None]
+
+
+def redrawn_measures(redraw, x, pictures, tokens) -> list:
+    """The Measures of redraw(x, masks, tokens) -> pictures on [0, 1], as x where a mask is True; x: pictures in their
+    own units, which `pictures` are on [0, 1]."""
+    rows, masks, asked = edit_tasks(pictures, tokens)
+    if not len(rows):
+        return []
+    edited = redraw(x[rows], masks, asked)
+    readings, captions = [read(picture) for picture in edited], [parse(text) for text in decode(asked)]
+    changed = np.abs(edited - pictures[rows]).max(axis=1, keepdims=True) > 0
+    before = truth(captions, [read(picture) for picture in pictures[rows]])
+    flagged = np.array([bool(reading.complaints) for reading in readings])
+    return [_share("edits made", truth(captions, readings), f"not edited: {before.mean():.3f}"),
+            _share("edited and flagged", flagged),
+            Measure("pixels changed that were to stay", int((changed & masks).sum()))]
 
 
 def _parsed(text):

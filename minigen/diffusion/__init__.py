@@ -12,8 +12,10 @@ from .guidance import by_classifier as by_classifier
 from .guidance import classifier_free as classifier_free
 from .guided import Guided as Guided
 from .inpainting import fill_in as fill_in
+from .inpainting import random_masks as random_masks
 from .inpainting import repaint as repaint
 from .inpainting import seam as seam
+from .inpainting import take_over as take_over
 from .inversion import inverted as inverted
 from .levels import CLEAN as CLEAN
 from .levels import Level as Level

@@ -21,6 +21,7 @@ Source: Lugmayr et al. 2022 (RePaint), algorithm 1: r = 10, j = 10, T = 250. Sym
 Read before this: samplers.py. Read next: models/diffusion/inpainting_ddpm.py, which is trained for it.
 """
 import math
+from functools import reduce
 
 import numpy as np
 
@@ -78,3 +79,33 @@ def _up(x, s, t, rng):
     """A draw of q(x_t | x_s)."""
     added = posterior(t, s)[3]
     return t.a / s.a * x + math.sqrt(added) * normal(rng, x.shape, x.dtype)
+
+
+# What is trained to complete images
+
+
+def take_over(network, pretrained):
+    """Gives a U-Net the weights of one, frozen, that sees fewer channels; those of the further ones are 0."""
+    for name, p in network.named_parameters():
+        weight = reduce(getattr, name.split("."), pretrained).data
+        if name == "stem.weight":
+            if p.shape[1] < weight.shape[1]:
+                raise ValueError(f"take_over: the new network sees {p.shape[1]} channels, the pretrained one "
+                                 f"{weight.shape[1]}; build it with more")
+            p.data[...] = 0.0
+            p.data[:, :weight.shape[1]] = weight
+        else:
+            p.data[...] = weight
+        p.mark_changed()
+
+
+def random_masks(N, H, W, rng):
+    """Booleans (N, 1, H, W), False in a box of each image: of random sides, from a quarter of the image's to the whole,
+    and at a random place."""
+    inside = []
+    for size in (H, W):
+        side = rng.integers(max(1, size // 4), size + 1, size=N)
+        start = rng.integers(0, size - side + 1)
+        place = np.arange(size)
+        inside.append((place >= start[:, None]) & (place < (start + side)[:, None]))  # (N, size)
+    return ~(inside[0][:, None, :, None] & inside[1][:, None, None, :])

@@ -6,16 +6,20 @@ from ..models.adversarial import ConvDiscriminator, ConvGenerator
 from ..models.text_to_image import (
     CLIP,
     DALLE,
+    GLIDE,
     CaptionLM,
     ClipPrior,
+    GLIDEEditor,
     Imagen,
     MatchingDiscriminator,
+    NoisedCLIP,
     StableDiffusion,
     TextGAN,
     UnCLIP,
 )
 from ..nn import Frozen, UNet
 from ..optim import adam, adamw, cosine_decay, linear_warmup
+from ..text_to_image import TextEncoder
 from ..train import one_stage
 from .registry import CAPTIONED, recipe
 
@@ -57,11 +61,11 @@ def caption_lm(data, rng):
     return one_stage(model, adam(linear_warmup(cosine_decay(3e-3), 0.05)), steps=1000, batch_size=128, view=fresh)
 
 
-def prompted_unet(space, width, rng):
-    """The network of text-conditional diffusions: 0.9 M parameters, on squares of 2 x 2 pixels, attention everywhere.
-    width: of the words' vectors."""
-    multipliers = (1, 2) if space.shape[1] <= 16 else (1, 2, 2)
-    return UNet(space.shape[0], width=32, multipliers=multipliers, attention=(0, 1, 2)[:len(multipliers)], heads=4,
+def prompted_unet(space, width, rng, beside=0):
+    """The network of text-conditional diffusions: 0.8 M parameters, on squares of 2 x 2 pixels, attention everywhere.
+    width: of the words' vectors; beside: channels that it is given with x_t's."""
+    C, multipliers = space.shape[0], (1, 2) if space.shape[1] <= 16 else (1, 2, 2)
+    return UNet(C + beside, C, width=32, multipliers=multipliers, attention=(0, 1, 2)[:len(multipliers)], heads=4,
                 blocks=1, patch=2, condition=width, context=width, rng=rng)
 
 
@@ -72,6 +76,35 @@ def imagen(data, rng, encoder):
     model = Imagen(prompted_unet(space, encoder.width, rng), encoder, cosine_schedule(1000), space)
     return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
                      ema=(model.network, 0.998), clip=1.0, view=fresh)
+
+
+@recipe("a diffusion that is told captions by an encoder of its own", "Nichol et al. 2022", data="shapes16",
+        accepts=CAPTIONED)
+def glide(data, rng):
+    space = data.spaces["x"]
+    encoder = TextEncoder(data.spaces["text"], rng=rng)
+    model = GLIDE(prompted_unet(space, encoder.width, rng), encoder, cosine_schedule(1000), space)
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+                     ema=0.998, clip=1.0, view=fresh)
+
+
+@recipe("CLIP of images with noise, told how much: it leads a diffusion", "Nichol et al. 2022", data="shapes16",
+        accepts=CAPTIONED)
+def noised_clip(data, rng):
+    """As clip; the schedule is that of glide."""
+    model = NoisedCLIP(data.spaces["x"], data.spaces["text"], cosine_schedule(1000), rng=rng)
+    return one_stage(model, adamw(linear_warmup(cosine_decay(5e-4), 0.05), weight_decay=0.05), steps=4000,
+                     batch_size=128, view=fresh)
+
+
+@recipe("GLIDE that draws anew what a mask hides, as a caption says", "Nichol et al. 2022", data="shapes16",
+        accepts=CAPTIONED, needs={"glide": "glide"})
+def glide_editor(data, rng, glide):
+    space, encoder = data.spaces["x"], TextEncoder(data.spaces["text"], rng=rng)
+    network = prompted_unet(space, encoder.width, rng, beside=space.shape[0] + 1)
+    model = GLIDEEditor(network, encoder, glide)
+    return one_stage(model, adam(linear_warmup(cosine_decay(1e-3, final=5e-5), 0.02)), steps=1500, batch_size=64,
+                     ema=0.998, clip=1.0, view=fresh)
 
 
 @recipe("a diffusion of latents whose every place looks at the words of a caption", "Rombach et al. 2022",

@@ -11,7 +11,7 @@ is told nothing. `told` is the one way by which training and sampling say either
 "nothing" and is guided by another is led anywhere.
 
 v, not eps: x_0 = (x_t - s eps) / a multiplies the error of eps by s / a, without end at t = T, where the caption
-decides what there will be; guidance would multiply it once more.
+decides what there will be; guidance would multiply it once more. DPM-Solver++ works on x_0, as limits do.
 
 Symbols: N images, T tokens, D width, w how much. Read before this: text_encoder.py, diffusion/guidance.py. Read next:
 models/text_to_image/imagen.py.
@@ -21,10 +21,9 @@ import numpy as np
 from autograd import Tensor, no_grad
 from autograd.backend import asarray, normal, to_numpy, xp
 
-from ..diffusion import classifier_free, ddim, denoiser, training_target
+from ..diffusion import classifier_free, denoiser, dpm_pp, training_target
 from ..metrics import Measure, mean_interval
 from ..nn import Module
-from ..nn.chunks import in_chunks
 from ..player import Player
 from .text_encoder import end_of, padding
 
@@ -43,7 +42,7 @@ class Prompted(Module):
     conditions = ("text",)
     judged = 300  # samples for the judges, and images that are measured
 
-    def __init__(self, network, schedule, space, text, p_uncond, w, sampler=ddim, steps=40):
+    def __init__(self, network, schedule, space, text, p_uncond, w, sampler=dpm_pp, steps=20):
         name = type(self).__name__
         if not space.is_image or not text.is_text:
             raise ValueError(f"{name}: x has shape {space.shape}, text {text.shape}; expected images (C, H, W) and "
@@ -91,21 +90,21 @@ class Prompted(Module):
 
     # Drawing
 
-    def conditional(self, text):
-        """The denoiser that is told captions (N, T)."""
-        return self._denoiser(text, np.zeros(len(text), bool))
+    def conditional(self, text, **more):
+        """The denoiser that is told captions (N, T); and whatever more the model's `told` takes."""
+        return self._denoiser(text, np.zeros(len(text), bool), more)
 
-    def unconditional(self, text):
+    def unconditional(self, text, **more):
         """The denoiser of as many images that is told nothing."""
-        return self._denoiser(text, np.ones(len(text), bool))
+        return self._denoiser(text, np.ones(len(text), bool), more)
 
-    def _denoiser(self, text, dropped):
+    def _denoiser(self, text, dropped, more):
         with no_grad():
-            return denoiser(self.network, "v", **self.told(text, dropped))
+            return denoiser(self.network, "v", **self.told(text, dropped, **more))
 
-    def guided(self, text, w):
+    def guided(self, text, w, **more):
         """The denoiser for captions (N, T) that samples are drawn with."""
-        return self.limited(classifier_free(self.conditional(text), self.unconditional(text), w))
+        return self.limited(classifier_free(self.conditional(text, **more), self.unconditional(text, **more), w))
 
     def sample(self, n, rng, text=None, w=None):
         """Images (n, C, H, W) on [0, 1]. text: tokens (n, T) of the caption of each; if left out, the network is told
@@ -115,7 +114,15 @@ class Prompted(Module):
         self.text.check(text, "text")
         if len(text) != n:
             raise ValueError(f"{type(self).__name__}: {len(text)} captions for {n} samples; give one for each")
-        return in_chunks(lambda some: self.decode(self.draw(self.guided(some, w), len(some), rng)), text, CHUNK)
+        return self.draw_all(lambda some: self.guided(some, w), text, rng)
+
+    def draw_all(self, led, text, rng):
+        """Images on [0, 1] for captions (n, T), by the denoisers led(captions)."""
+        drawn = [np.zeros((0, *self.space.shape), np.float32)]
+        for i in range(0, len(text), CHUNK):
+            some = text[i : i + CHUNK]
+            drawn.append(self.decode(self.draw(led(some), len(some), rng)))
+        return np.concatenate(drawn)
 
     def draw(self, denoise, n, rng):
         """x_0 (n, *shape) by this denoiser, from noise."""

@@ -13,14 +13,12 @@ and does not first undo the harm of new weights.
 Source: Nichol et al. 2021 (GLIDE), section 2 (image inpainting). Symbols: N images, m mask. Read before this: ddpm.py,
 diffusion/inpainting.py.
 """
-from functools import reduce
-
 import numpy as np
 
 from autograd import Tensor, concatenate, mse_loss
 from autograd.backend import asarray, default_dtype, normal, xp
 
-from ...diffusion import clipped, denoiser, repaint, seam
+from ...diffusion import clipped, denoiser, random_masks, repaint, seam, take_over
 from ...metrics import Measure, ratio_interval
 from ...nn import Module
 from ...nn.chunks import in_chunks
@@ -85,33 +83,6 @@ class InpaintingDDPM(Module):
         drawn, real = seam(self.sample(len(x), rng, x), mask), seam(self.space.drawn(x), mask)
         return [Measure("seam", *ratio_interval(drawn, real), "", f"difference across the border, over that of the "
                         f"whole images, lower half drawn, N = {len(x):,}")]
-
-
-def take_over(network, pretrained):
-    """Gives a U-Net the weights of one, frozen, that sees fewer channels; those of the further ones are 0."""
-    for name, p in network.named_parameters():
-        weight = reduce(getattr, name.split("."), pretrained).data
-        if name == "stem.weight":
-            if p.shape[1] < weight.shape[1]:
-                raise ValueError(f"take_over: the new network sees {p.shape[1]} channels, the pretrained one "
-                                 f"{weight.shape[1]}; build it with more")
-            p.data[...] = 0.0
-            p.data[:, :weight.shape[1]] = weight
-        else:
-            p.data[...] = weight
-        p.mark_changed()
-
-
-def random_masks(N, H, W, rng):
-    """Booleans (N, 1, H, W), False in a box of each image: of random sides, from a quarter of the image's to the whole,
-    and at a random place."""
-    inside = []
-    for size in (H, W):
-        side = rng.integers(max(1, size // 4), size + 1, size=N)
-        start = rng.integers(0, size - side + 1)
-        place = np.arange(size)
-        inside.append((place >= start[:, None]) & (place < (start + side)[:, None]))  # (N, size)
-    return ~(inside[0][:, None, :, None] & inside[1][:, None, None, :])
 
 
 def upper_half(H, W):

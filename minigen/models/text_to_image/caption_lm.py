@@ -12,6 +12,7 @@ Deviations: T5 is an encoder and a decoder that fills in spans which were left o
 Sources: Saharia et al. 2022 (Imagen), section 2.1; Raffel et al. 2020 (T5); Radford et al. 2018 (a causal language
 model as a reader). Symbols: N captions, T tokens, K words, D width. Read before this: text_to_image/text_encoder.py.
 Read next: imagen.py.
+Course: 10.5.
 """
 import numpy as np
 

@@ -19,6 +19,7 @@ Deviations: one network for 16 x 16 pixels, where the paper's draws 64 x 64 and 
 
 Symbols: N images, T tokens, D width, s a caption, and in eq. 2.3 a threshold. Read before this: caption_lm.py,
 text_to_image/prompted.py. Read next: glide.py, which trains its encoder along.
+Course: 10.5.
 """
 from autograd import no_grad
 
@@ -43,4 +44,4 @@ class Imagen(Prompted):
             return self.encoder(text).detach()
 
     def limited(self, denoise):
-        return dynamically_clipped(denoise, self.percentile)
+        return dynamically_clipped(denoise, self.percentile)  # course 10.5

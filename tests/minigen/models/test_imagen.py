@@ -7,7 +7,7 @@ from autograd.backend import normal, to_numpy
 from minigen.data import Space
 from minigen.data.shapes.captions import encode
 from minigen.data.shapes.pairs import TEXT
-from minigen.diffusion import classifier_free, cosine_schedule, ddim, denoiser, dynamically_clipped, recorded
+from minigen.diffusion import classifier_free, cosine_schedule, denoiser, dpm_pp, dynamically_clipped, recorded
 from minigen.models.text_to_image import CaptionLM, Imagen
 from minigen.nn import Frozen, Module, UNet
 from minigen.optim import adam
@@ -169,14 +169,14 @@ def test_without_guidance_it_is_the_conditional_sampler():
     """w = 0, bit for bit."""
     model = build()
     x_T = normal(backend.rng(6), (4, 3, 8, 8))
-    expected = ddim(dynamically_clipped(model.conditional(CAPTIONS)), x_T, model.levels)
+    expected = dpm_pp(dynamically_clipped(model.conditional(CAPTIONS)), x_T, model.levels)
     np.testing.assert_array_equal(model.sample(4, backend.rng(6), text=CAPTIONS, w=0.0), SPACE.from_signed(expected))
 
 
 def test_told_no_caption_it_is_the_unconditional_sampler():
     model = build()
     x_T = normal(backend.rng(6), (2, 3, 8, 8))
-    expected = ddim(dynamically_clipped(model.unconditional(CAPTIONS[:2])), x_T, model.levels)
+    expected = dpm_pp(dynamically_clipped(model.unconditional(CAPTIONS[:2])), x_T, model.levels)
     np.testing.assert_allclose(model.sample(2, backend.rng(6)), SPACE.from_signed(expected), atol=1e-5)
 
 
