@@ -19,7 +19,7 @@ from minigen.recipes import IMAGES, POINTS, TEXTS, TRANSLATIONS, catalogue, find
 from minigen.runs import untrained_plan
 from minigen.train import Run, train
 
-AT_HAND = ["digits", "mnist10k", "faces", POINTS[0], "u1"]  # a recipe's own data beside
+AT_HAND = ["digits", "mnist10k", "faces", "emoji_people", POINTS[0], "u1"]  # a recipe's own data beside
 LISTED = [listed for listed in catalogue() if listed.family in registry.FAMILIES]  # other tests register more
 RECIPES = {listed.name: find(listed.name) for listed in LISTED}
 
