@@ -50,12 +50,14 @@ def test_the_command_draws_one_sheet_and_prints_one_table(place, monkeypatch, ca
     assert float(chance[1]) < 0.4
     pixels = plt.imread(place / "text_to_image.png")[..., :3]
     assert min(pixels.shape[:2]) > 300 and np.ptp(pixels) > 0.5
+    monkeypatch.setattr(plot, "judged", lambda *args: None)
     rows = text_to_image.compare(place / "none.png", steps=3, samples=6)  # it made two
     assert [row["run"] for row in rows] == ["(real pictures)", "(chance)"]
 
 
 def test_without_a_run_it_says_how_to_make_one(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plot, "judged", lambda *args: None)  # takes a second
     assert cli.main(["compare", "text_to_image", "--samples", "6"]) == 0
     assert "no run in 'runs' draws captions of shapes yet; minigen train text_gan makes one" in capsys.readouterr().out
     assert cli.main(["compare", "text_to_image", "--out", "absent/a.png"]) == 2
