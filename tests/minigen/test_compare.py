@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autograd import backend
-from minigen import cli, data, plot, recipes, runs
+from minigen import checkpoint, cli, data, plot, recipes, runs
 from minigen.comparisons import text_to_image
 from minigen.comparisons.text_to_image import PROMPTS, cells, measures, minutes_of, scene_of, text_to_image_runs
 from minigen.data.shapes.captions import parse
@@ -31,10 +31,13 @@ def place(tmp_path_factory):
 
 
 def test_runs_that_draw_captions_are_found_and_their_parts_are_counted(place, monkeypatch):
-    """CLIP draws nothing, and a run that is damaged is left out."""
+    """CLIP draws nothing; runs that are damaged, or of other data, are left out, though they are later."""
     monkeypatch.chdir(place)
-    (place / "runs" / "dalle").mkdir(exist_ok=True)
-    (place / "runs" / "dalle" / CHECKPOINT).write_bytes(b"nothing")
+    tensors, metadata = checkpoint.load(place / "runs" / "text_gan" / CHECKPOINT)
+    for name, write in (("dalle", lambda path: path.write_bytes(b"nothing")),
+                        ("text_gan-2", lambda path: checkpoint.save(path, tensors, {**metadata, "data": "emoji_people"}))):
+        (place / "runs" / name).mkdir(exist_ok=True)
+        write(place / "runs" / name / CHECKPOINT)
     found = text_to_image_runs()
     assert list(found) == ["text_gan"]
     assert minutes_of(found["text_gan"].folder) == pytest.approx(0.5 + 1.0)  # 30 s of CLIP, 60 s of its own
