@@ -20,11 +20,13 @@ Names, arguments and values are torch.nn.functional's. Sources: Ioffe & Szegedy 
 Symbols: x input, y output, N batch, C channels, G groups, w weight, b bias. Read before this: conv.py.
 """
 import math
+from functools import partial
 
 import numpy as np
 
 from . import gpu
 from .backend import by_device, xp
+from .batch import batch_mean, current_share, whole_length
 from .conv import channel_sums, image_sums
 from .cpu.channels import along_rows
 from .cpu.threads import parallel_for, shared_matmul
@@ -50,16 +52,17 @@ def batch_norm(
     running = _running_statistics("batch_norm", C, running_mean, running_var, needed=not training)
     if not training:
         return _affine(x, w, b, running, eps)
-    count = x.size // max(1, C)
+    count = whole_length(x.size // max(1, C))
     if count == 1 or eps <= 0:
         raise ValueError(f"batch_norm: training needs more than one value per channel and eps > 0, got input "
                          f"{x.shape}, eps={eps}")
     if x.size == 0:
         return _affine(x, w, b)
-    images = reshape(transpose(x), 1, C, 1, -1) if x.ndim == 2 else _as_images(x)  # vectors are pixels
-    y, m, var = _normalize_images(images, w, b, lambda t: t.mean(axis=0, keepdims=True), eps)
+    vectors = x.ndim == 2 and current_share() is None  # which are pixels of one image, but where workers share them
+    images = reshape(transpose(x), 1, C, 1, -1) if vectors else _as_images(x)
+    y, m, var = _normalize_images(images, w, b, partial(batch_mean, keepdims=True), eps)
     _move(running, momentum, m, var * (count / (count - 1)))
-    return transpose(reshape(y, C, -1)) if x.ndim == 2 else reshape(y, x.shape)
+    return transpose(reshape(y, C, -1)) if vectors else reshape(y, x.shape)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):

@@ -1,7 +1,7 @@
 """Conditions on the command line: what a model can be told, as options made from its data's Spaces.
 
     labels     --y 3 7, --y trouser           numbers or names of classes; a row of samples for each
-    texts      --text "a red square" ...      words, each one of the tokens' names
+    texts      --text "a red square" ...      words, each one of the tokens' names, in small or capital letters
     images     --source drawing.png, --source test     a file, or the first images of a split
 
 Read before this: data/space.py, evaluate.py. Used by: cli.py.

@@ -6,6 +6,8 @@ its samples should be distributed as that split is.
 
 Read before this: judges.py. Used by: the command line, examples.
 """
+from functools import partial
+
 import numpy as np
 
 from . import judges, plot
@@ -16,6 +18,7 @@ from .data.smiles import layout, parse
 JUDGED = 5000  # samples at most, of a model that does not say fewer: one whose samples take long
 IMAGES, MOLECULES, POINTS = 64, 24, 2000  # samples that make a good picture
 EACH = 8  # samples for each condition in a picture
+FIRST_STAGES = "codes", "latent_shape", "first_stage"  # a model with one of these is, or has, a stage before a prior
 
 
 def evaluate(model, split, rng, train=None) -> list:
@@ -24,8 +27,9 @@ def evaluate(model, split, rng, train=None) -> list:
     Images that were translated without pairs are held against the truth, where the split has one.
 
     train: the Dataset that the model was trained on, for the floor beside the judges' numbers. None leaves judges out,
-    as does a model that draws nothing. Judges also see the reconstructions of a model with discrete codes, which are
-    about the best that a prior of these codes can draw, and how a model finds images and captions similar.
+    as does a model that draws nothing. Judges also see the reconstructions of a model with discrete codes or latents,
+    which are about the best that a prior of these can draw, how a model finds images and captions similar, and the
+    captions that it writes.
     """
     measures = model.measure(split.columns, rng)
     if train is not None and hasattr(model, "sample") and "x" in split.spaces and len(split) > 1:
@@ -34,10 +38,12 @@ def evaluate(model, split, rng, train=None) -> list:
         measures += judges.judge(model.sample(n, rng, **condition), train, split, condition)
     if train is not None and getattr(split, "aligned", False) and len(split) > 1:
         measures += judges.judge_translations(model.sample(len(split), rng, a=split["a"]), split)
-    if train is not None and hasattr(model, "codes") and hasattr(model, "reconstruct"):
+    if train is not None and hasattr(model, "reconstruct") and any(map(partial(hasattr, model), FIRST_STAGES)):
         measures += judges.judge_reconstructions(model.reconstruct(split["x"][:JUDGED]), train, split)
     if train is not None and hasattr(model, "similarity"):
         measures += judges.judge_similarity(model.similarity, split.first(JUDGED))
+    if train is not None and hasattr(model, "write"):
+        measures += judges.judge_captions(model, split.first(JUDGED), rng)
     return measures
 
 

@@ -51,7 +51,7 @@ from .metrics import (
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
 from .people_judge import found_by_name, people_measures
-from .shapes_judge import retrieval_measures, shape_measures
+from .shapes_judge import caption_measures, retrieval_measures, shape_measures
 from .sliced import sliced_distances
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
@@ -105,13 +105,20 @@ def judge_translations(samples, pairs) -> list:
 
 
 def judge_reconstructions(x_hat, train, test) -> list:
-    """The Frechet distance of reconstructions x_hat (N, ...), as drawn, of the first N examples of test from these;
-    nothing where there is no classifier, or too few of them."""
-    if train.name not in SHIPPED or len(x_hat) < LEAST:
+    """The Measures of reconstructions x_hat (N, ...), as drawn, of the first N examples of test: their Frechet distance
+    from these, and of captioned shapes, how often the caption is still true. Nothing where there is neither a
+    classifier nor a caption, or too few of them."""
+    if len(x_hat) < LEAST or train.name not in (*SHIPPED, *CAPTIONED):
         return []
-    see, n = pretrained(train.name).judge, min(len(x_hat), len(train))
+    n = min(len(x_hat), len(train))
+    x = test.spaces["x"].drawn(test["x"][:n])
+    if train.name in CAPTIONED:
+        told, n = test["text"][:READ], min(n, READ)
+        return [replace(measure, name=f"reconstructions: {measure.name}") for measure in
+                shape_measures(x_hat[:n], x, told[:n], told[:n]) if measure.name in ("caption accuracy", "flagged")]
+    see = pretrained(train.name).judge
     (drawn, _), (held, _), (seen, _) = (see(images[:n]) for images in (
-        x_hat, test.spaces["x"].drawn(test["x"][:n]), train.spaces["x"].drawn(train["x"][:n])))
+        x_hat, x, train.spaces["x"].drawn(train["x"][:n])))
     return [Measure("reconstruction Frechet distance", frechet_distance(drawn, held), None, "",
                     f"N = {n:,} against the same images of the {test.split} split; the training set: "
                     f"{frechet_distance(seen, held):.4g}")]
@@ -125,6 +132,13 @@ def judge_similarity(similarity, test) -> list:
     if test.name not in CAPTIONED:
         return []
     return retrieval_measures(similarity, test["x"], test["text"], test.spaces["x"].drawn(test["x"]))
+
+
+def judge_captions(model, test, rng) -> list:
+    """The Measures of a model that writes captions, write(n, rng) and log_prob(text), where their rules are known."""
+    if test.name not in CAPTIONED:
+        return []
+    return caption_measures(model.log_prob, model.write(len(test), rng), test["text"], test.spaces["x"].shape[-1])
 
 
 def image_measures(judge, samples, train, test, y=None, split="test") -> list:

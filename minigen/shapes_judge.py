@@ -15,6 +15,7 @@ import numpy as np
 
 from .data.shapes.captions import Caption, decode, encode, exchanged, one_changed, parse
 from .data.shapes.drawing import COLOURS, SHAPES, SIZES
+from .data.shapes.likelihood import log_probability
 from .data.shapes.reader import read
 from .metrics import Measure, mean_interval
 
@@ -104,6 +105,32 @@ def _preferred(similarity, x, tokens, captions, readings, others):
         owner = np.repeat(np.arange(len(rows)), [len(some) for some in false])
         right.append(cosines[owner, owner] > cosines[owner, len(rows) + np.arange(len(owner))])
     return np.concatenate(right)
+
+
+def caption_measures(log_prob, written, tokens, n) -> list:
+    """The Measures of a language model of captions: how far it is above the entropy of the rules by which they are
+    drawn, in images of n pixels, and how many of those that it writes keep to these rules.
+
+    log_prob(tokens (N, T)) -> nats (N,). written, tokens: captions of the model's and of the split.
+    """
+    captions = [parse(text) for text in decode(tokens)]
+    seen = np.array([not caption.withheld for caption in captions])
+    known = np.array([log_probability(caption, n) for caption in captions if not caption.withheld])
+    words = (tokens[seen] > 0).sum(axis=1).mean() + 1  # with the end
+    gap, half = mean_interval((known - log_prob(tokens[seen])) / words)
+    found = [_parsed(text) for text in decode(written)]
+    return [Measure("above the entropy", gap, half, "nats/word", f"which is {-known.mean() / words:.3f}, by the rules"),
+            _share("by the rules", np.array([caption is not None for caption in found]), "captions that it wrote"),
+            _share("withheld pairs", np.array([caption is not None and caption.withheld for caption in found]),
+                   "of captions that it wrote; in training there were none")]
+
+
+def _parsed(text):
+    """The Caption, or None where the grammar has none."""
+    try:
+        return parse(text)
+    except ValueError:
+        return None
 
 
 def truth(captions, readings) -> np.ndarray:

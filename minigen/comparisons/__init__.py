@@ -1,2 +1,5 @@
-"""Comparisons: the same question to several, in one figure and one table."""
-from .command import add_command as add_command
+"""Comparisons: one thing changed, all else the same, in one figure and one table. Start at registry.py."""
+from .registry import Comparison as Comparison
+from .registry import add_command as add_command
+from .registry import catalogue as catalogue
+from .registry import find as find

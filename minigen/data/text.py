@@ -88,22 +88,37 @@ def pieces_of(text, names) -> list:
 
 
 def encode(texts, space) -> np.ndarray:
-    """Texts as tokens, int64 (N, T), the rest of each row 0. ValueError for a word or a letter that has no token, with
-    the nearest that has, and for a text that is too long."""
+    """Texts as tokens, int64 (N, T), the rest of each row 0. ValueError for words or a letter that have no token, with
+    those that are near, and for a text that is too long."""
     tokens = np.zeros((len(texts), *space.shape), np.int64)
     place = {name: i for i, name in enumerate(space.names)}
     for row, text in zip(tokens, texts):
-        parts = pieces_of(text, space.names) if END in place else text.split()
-        for word in parts:
-            if word not in place:
-                near = difflib.get_close_matches(word, space.names, n=1)
-                raise ValueError(f"'{word[:40]}' is none of {', '.join(space.names[1:21])}"
-                                 + (f"; did you mean '{near[0]}'?" if near else ""))
+        parts = pieces_of(text, space.names) if END in place else _words(text, space.names)
         if len(parts) > space.size:
             what = "tokens" if END in place else "words"
             raise ValueError(f"'{text[:60]}' has {len(parts)} {what}, the model reads {space.size}")
         row[:len(parts)] = [place[part] for part in parts]
     return tokens
+
+
+def _words(text, names) -> list:
+    """The words of a text as the tokens have them. ValueError that names all that are none."""
+    words = [word for word in (_as_written(word, names) for word in text.split()) if word]
+    unknown = [word for word in dict.fromkeys(words) if word not in names]
+    if unknown:
+        told = "; ".join(f"'{word[:40]}' is no word that the model knows{_near(word, names)}" for word in unknown)
+        raise ValueError(f"{told} (it knows {' '.join(names[1:41])})")
+    return words
+
+
+def _as_written(word, names):
+    """The word as it is, or without what a sentence adds to it."""
+    return word if word in names else word.strip(".,;:!?\"'").lower()
+
+
+def _near(word, names):
+    near = [f"'{name}'" for name in difflib.get_close_matches(word, [name for name in names if name], n=3)]
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def decode(tokens, space) -> list:

@@ -11,15 +11,47 @@ one get to fit before there is less noise. With jumps of j levels the way up is 
 
 At the last level there is no noise: known pixels are what they were, bit for bit.
 
+`fill_in` does so with any trained model that has a denoiser:
+
+    trained = runs.load("runs/ddpm")
+    with trained.evaluating():
+        images = fill_in(trained.model, x, mask, rng)
+
 Source: Lugmayr et al. 2022 (RePaint), algorithm 1: r = 10, j = 10, T = 250. Symbols: m mask, 1 where a pixel is known.
-Read before this: samplers.py.
+Read before this: samplers.py. Read next: models/diffusion/inpainting_ddpm.py, which is trained for it.
 """
 import math
+
+import numpy as np
 
 from autograd.backend import asarray, normal, xp
 
 from .levels import noised, posterior
 from .samplers import ancestral_tilde, descent
+
+
+def fill_in(model, x, mask, rng, resample=10, jump=1):
+    """Images (N, C, H, W) as they are drawn, of which the pixels in mask are those of x (N, C, H, W), in its own units;
+    the others the model draws. mask: booleans that broadcast against x, for instance (H, W). model: has space, denoise
+    and levels, as a DDPM. resample = 1 is replacement."""
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.shape != x.shape[x.ndim - mask.ndim:] and mask.shape not in (
+            (len(x), 1, *x.shape[2:]), (1, *x.shape[2:])):
+        raise ValueError(f"fill_in: mask is {mask.dtype} of shape {mask.shape}, expected booleans, True where a pixel "
+                         f"is known, of shape {x.shape[2:]} or of {(len(x), 1, *x.shape[2:])}")
+    known = model.space.signed(x)
+    drawn = repaint(model.denoise, normal(rng, known.shape), model.levels, rng=rng, known=known, mask=mask,
+                    resample=resample, jump=jump)
+    return np.where(mask, model.space.drawn(x), model.space.from_signed(drawn))
+
+
+def seam(x, mask):
+    """The mean difference of neighbouring pixels across the border of a mask (H, W), of each of images x (N, C, H, W):
+    (N,). Of whole images it is what a seam that is none has."""
+    down = np.abs(np.diff(x, axis=2)) * (mask[1:] != mask[:-1])
+    right = np.abs(np.diff(x, axis=3)) * (mask[:, 1:] != mask[:, :-1])
+    pairs = x.shape[1] * ((mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum())
+    return (down.sum(axis=(1, 2, 3)) + right.sum(axis=(1, 2, 3))) / pairs
 
 
 def repaint(denoise, x, levels, *, rng, known, mask, resample=10, jump=1, sampler=ancestral_tilde):
@@ -36,7 +68,7 @@ def repaint(denoise, x, levels, *, rng, known, mask, resample=10, jump=1, sample
         for again in reversed(range(resample)):
             for t, s in stretch:
                 x = sampler(denoise, x, [t, s], rng=rng)
-                x = xp.where(mask, noised(known, normal(rng, x.shape, x.dtype), s), x)
+                x = xp.where(mask, noised(known, normal(rng, x.shape, x.dtype), s), x)  # course 9.11
             if again:
                 x = _up(x, stretch[-1][1], stretch[0][0], rng)
     return x

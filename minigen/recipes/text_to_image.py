@@ -1,10 +1,20 @@
 """Recipes of models of images and captions."""
 from ..data.catalog import NAMED
 from ..data.shapes.pairs import contrasted, fresh
-from ..diffusion import cosine_schedule
+from ..diffusion import FirstStage, cosine_schedule
 from ..models.adversarial import ConvDiscriminator, ConvGenerator
-from ..models.text_to_image import CLIP, DALLE, ClipPrior, MatchingDiscriminator, TextGAN, UnCLIP
-from ..nn import UNet
+from ..models.text_to_image import (
+    CLIP,
+    DALLE,
+    CaptionLM,
+    ClipPrior,
+    Imagen,
+    MatchingDiscriminator,
+    StableDiffusion,
+    TextGAN,
+    UnCLIP,
+)
+from ..nn import Frozen, UNet
 from ..optim import adam, adamw, cosine_decay, linear_warmup
 from ..train import one_stage
 from .registry import CAPTIONED, recipe
@@ -39,6 +49,40 @@ def dalle(data, rng, tokenizer):
     model = DALLE(tokenizer, data.spaces["text"], width=96, blocks=4, heads=4, rng=rng)
     return one_stage(model, adamw(linear_warmup(cosine_decay(1e-3), 0.05), weight_decay=0.05), steps=2000,
                      batch_size=64, ema=0.995, clip=1.0, view=fresh)
+
+
+@recipe("a language model of captions: it reads for imagen", "Saharia et al. 2022", data="shapes16", accepts=CAPTIONED)
+def caption_lm(data, rng):
+    model = CaptionLM(data.spaces["text"], rng=rng)
+    return one_stage(model, adam(linear_warmup(cosine_decay(3e-3), 0.05)), steps=1000, batch_size=128, view=fresh)
+
+
+def prompted_unet(space, width, rng):
+    """The network of text-conditional diffusions: 0.9 M parameters, on squares of 2 x 2 pixels, attention everywhere.
+    width: of the words' vectors."""
+    multipliers = (1, 2) if space.shape[1] <= 16 else (1, 2, 2)
+    return UNet(space.shape[0], width=32, multipliers=multipliers, attention=(0, 1, 2)[:len(multipliers)], heads=4,
+                blocks=1, patch=2, condition=width, context=width, rng=rng)
+
+
+@recipe("a diffusion that is told captions by a frozen language model", "Saharia et al. 2022", data="shapes16",
+        accepts=CAPTIONED, needs={"encoder": "caption_lm"})
+def imagen(data, rng, encoder):
+    space = data.spaces["x"]
+    model = Imagen(prompted_unet(space, encoder.width, rng), encoder, cosine_schedule(1000), space)
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+                     ema=(model.network, 0.998), clip=1.0, view=fresh)
+
+
+@recipe("a diffusion of latents whose every place looks at the words of a caption", "Rombach et al. 2022",
+        data="shapes32", accepts=CAPTIONED, needs={"autoencoder": "kl_ae", "clip": "clip"})
+def stable_diffusion(data, rng, autoencoder, clip):
+    first_stage = FirstStage(autoencoder).scaled_by(data["x"], rng)
+    network = UNet(first_stage.shape[0], width=48, multipliers=(1, 2), blocks=1, attention=(0, 1), heads=4,
+                   context=clip.text_encoder.width, rng=rng)
+    model = StableDiffusion(first_stage, Frozen(clip.text_encoder), network, cosine_schedule(1000))
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+                     ema=(network, 0.998), clip=1.0, view=fresh)  # no pair comes twice
 
 
 @recipe("a diffusion of CLIP's vectors of images, told the caption: the prior of unCLIP", "Ramesh et al. 2022",

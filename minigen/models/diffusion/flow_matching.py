@@ -12,6 +12,7 @@ Heun solve it, and its likelihood is that of diffusion/ode_likelihood.py.
 Source: Lipman et al. 2023, "Flow matching for generative modeling", eqs. 20-23, and Liu et al. 2023 (rectified flow).
 Their t runs the other way, from noise to data, and they leave sigma_min of noise at its end. Symbols: N examples. Read
 before this: ddpm.py, diffusion/samplers.py.
+Course: 12.10.
 """
 import numpy as np
 

@@ -22,6 +22,7 @@ Deviations: networks for 16 x 16 and 32 x 32 pixels; the image's features keep t
 
 Symbols: N pairs, D width of the vectors, C H W image, T tokens. Read before this: text_to_image/text_encoder.py,
 nn/blocks.py. Read next: recipes/text_to_image.py, shapes_judge.py.
+Course: 10.1.
 """
 import math
 
@@ -29,6 +30,7 @@ import numpy as np
 
 from autograd import Tensor, cross_entropy, exp, flatten, no_grad, parameter, silu, sqrt, where
 from autograd.backend import asarray, to_numpy, xp
+from autograd.batch import whole
 
 from ...metrics import Measure, mean_interval
 from ...nn import Conv2d, Downsample, GroupNorm, Linear, Module, ResBlock, Sequential
@@ -97,10 +99,11 @@ class CLIP(Module):
 
     def logits(self, batch):
         """exp(t) I T^T (N, N) of a batch, -1e9 where another image has the same caption. ValueError for one pair."""
-        x, text = self.space.signed(batch["x"]), batch["text"]
+        I, T = whole(self.image_vectors(self.space.signed(batch["x"]))), whole(self.text_vectors(batch["text"]))
+        text = whole(batch["text"])
         if len(text) < 2:
             raise ValueError(f"CLIP: a batch of {len(text)} pairs has nothing to tell apart; choose at least 2")
-        agreement = exp(self.t) * self.image_vectors(x) @ self.text_vectors(text).T
+        agreement = exp(self.t) * I @ T.T
         return where(asarray(repeated(text)), -1e9, agreement)
 
     def loss(self, batch, rng):
@@ -125,6 +128,7 @@ class CLIP(Module):
 def contrastive(logits):
     """The loss of each of N pairs, (N,): image i must find caption i, and caption i image i."""
     i = xp.arange(len(logits))
+    # course 10.1
     return 0.5 * (cross_entropy(logits, i, reduction="none") + cross_entropy(logits.T, i, reduction="none"))
 
 

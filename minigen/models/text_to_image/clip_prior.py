@@ -59,7 +59,7 @@ class PriorNetwork(Module):
             initialize(layer, rng)
 
     def forward(self, z, t, text, z_t, dropped):
-        N, T = text.shape
+        N = len(text)
         told = concatenate([self.word(asarray(text)), self.from_text(z_t)[:, None]], axis=1)  # (N, T + 1, D)
         told = where(asarray(dropped)[:, None, None], self.null, told)
         time = self.time(Tensor(sinusoidal_code(asarray(t), self.width)))

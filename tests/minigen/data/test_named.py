@@ -99,7 +99,7 @@ def test_names_on_the_command_line(sets):
     train = sets["train"]
     text = "a woman firefighter with dark skin"
     assert decode(entries([text], "text", train), train.spaces["text"]) == [text]
-    with pytest.raises(ValueError, match="--text: 'firefigter' is none of .*did you mean 'firefighter'"):
+    with pytest.raises(ValueError, match="--text: 'firefigter' is no word that the model knows; did you mean 'firefighter'"):
         entries(["a woman firefigter with dark skin"], "text", train)
     with pytest.raises(ValueError, match="is nobody's name: write"):
         people_measures(np.zeros((1, 3, 24, 24)), np.zeros((1, 3, 24, 24)), train.spaces["text"],

@@ -83,7 +83,7 @@ def test_whole_words():
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: encode(["a red sqare"], Space((4,), 3, ("", "a", "square"))), "'red' is none of a, square"),
+    (lambda: encode(["a red sqare"], Space((4,), 3, ("", "a", "square"))), "'red' is no word that the model knows"),
     (lambda: encode(["a sqare"], Space((4,), 3, ("", "a", "square"))), "did you mean 'square'?"),
     (lambda: encode(["a a a"], Space((2,), 2, ("", "a"))), "'a a a' has 3 words, the model reads 2"),
     (lambda: encode(["a a"], Space((2,), 3, ("", " ", "a"))), "'a a' has 4 tokens, the model reads 2"),
