@@ -209,12 +209,13 @@ def _prepare_parts(recipe, out, settings, part_runs, world) -> int:
             continue
         folder = part_runs.get(name) or runs.finished_run(needed, settings)
         if folder is None:
-            part = recipes.find(needed)
-            folder = runs.claim(needed)
-            say(f"'{recipe.name}' needs a trained '{needed}': training it first, into '{folder}'")
+            own = {**runs.SETTINGS, "recipe": needed, **{key: settings[key] for key in ("data", "size", "data_digest")}}
+            begun = runs.unfinished_run(needed, own)
+            folder = begun or runs.claim(needed)
+            say(f"'{recipe.name}' needs a trained '{needed}': " + (f"going on with that in '{folder}'" if begun else
+                                                                 f"training it first, into '{folder}'"))
             with runs.locked(folder):
-                same = {key: settings[key] for key in ("data", "size")}
-                status = _train(part, folder, {**runs.SETTINGS, "recipe": needed, **same}, False, {}, world)
+                status = _train(recipes.find(needed), folder, own, begun is not None, {}, world)
             if status:
                 return status
         trained = runs.load(folder)
@@ -243,7 +244,8 @@ def _resumed(recipe, out, asked):
     settings = {**runs.SETTINGS, "recipe": recipe.name, "data": recipe.data}
     path = out / CHECKPOINT
     if not path.is_file():
-        if out.is_dir() and any(not file.name.endswith(".unfinished") for file in out.iterdir()):
+        ours = lambda file: file.name == "parts" or file.name.endswith(".unfinished")  # of a run that was not begun yet
+        if out.is_dir() and not all(map(ours, out.iterdir())):
             raise FileNotFoundError(f"'{out}' holds files but no run to resume; give the run's folder: --out")
         out.mkdir(parents=True, exist_ok=True)
         say(f"'{out}' holds no checkpoint yet: starting from the beginning")

@@ -217,3 +217,16 @@ def finished_run(name, settings) -> Path | None:
             if metadata.get("finished") and all(metadata.get(key) == settings[key] for key in ("data", "size")):
                 found.append(folder)
     return max(found, key=_last_written, default=None)
+
+
+def unfinished_run(name, settings) -> Path | None:
+    """The latest run of a recipe of just these settings that was stopped or killed, and that no process goes on with;
+    or None."""
+    found = []
+    for folder in numbered(name):
+        with contextlib.suppress(ValueError, OSError, RuntimeError):
+            metadata = read(folder / CHECKPOINT)[1]
+            if not metadata.get("finished") and all(metadata.get(key) == settings[key] for key in SETTINGS):
+                with locked(folder):
+                    found.append(folder)
+    return max(found, key=_last_written, default=None)

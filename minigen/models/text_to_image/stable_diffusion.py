@@ -121,15 +121,16 @@ class StableDiffusion(Module):
 
     def attended(self, text, rng, w=None):
         """(images (n, C, H, W), maps (n, T, H, W)): drawn for captions (n, T), and how much each pixel looked at each
-        word, a mean over layers, heads and steps, enlarged (Tang et al. 2022, DAAM). Over a caption's words and its end
-        the maps sum to 1 at each pixel."""
+        word, a mean over steps, heads and the layers of the latents' own resolution, enlarged (Tang et al. 2022, DAAM).
+        Over a caption's words and its end the maps sum to 1 at each pixel."""
         self._check(text, len(text))
         told, maps = denoiser(self.network, "v", **self.told(text)), []
 
         def watched(z_t, level):
             with watching(self.network) as seen:
                 z_0 = told(z_t, level)
-            maps.append(sum(enlarged(each, self.space.shape[1:]) for each in seen) / len(seen))
+            fine = [each for each in seen if each.shape[2:] == self.first_stage.shape[1:]] or seen
+            maps.append(sum(enlarged(each, self.space.shape[1:]) for each in fine) / len(fine))
             return z_0
 
         denoise = classifier_free(watched, denoiser(self.network, "v"), self.w if w is None else w)
