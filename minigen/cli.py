@@ -1,4 +1,4 @@
-"""The command line: minigen list | train NAME | sample RUN | evaluate RUN | check.
+"""The command line: minigen list | train NAME | sample RUN | evaluate RUN | doctor RUN | step NAME | check.
 
     minigen train vae                              # on the recipe's own data, into runs/vae
     minigen train vae --data digits --budget 5m
@@ -29,6 +29,7 @@ from . import checkpoint, data, recipes, runs
 from .conditions import asked_conditions
 from .evaluate import draw_samples, evaluate
 from .journal import CHECKPOINT, Journal, format_duration, parse_duration, say
+from .look import examine_run, open_step
 from .train import Run, expected_seconds, train
 
 
@@ -144,7 +145,7 @@ def _train(recipe, out, settings, resume, part_runs) -> int:
     if status:
         return status
     rng = backend.rng(settings["seed"])
-    plan = _fitted(recipe.plan(dataset, rng, **runs.stored_parts(recipe, out)), dataset)
+    plan = runs.fitted(recipe.plan(dataset, rng, **runs.stored_parts(recipe, out)), dataset)
     run = Run(plan, dataset, rng=rng, steps=settings["steps"], budget=settings["budget"])
     say(f"{recipe.name}: {plan.model.num_parameters():,} parameters, seed {settings['seed']}, {backend.device()}, "
         f"into '{out}'\n{dataset.note}")
@@ -188,18 +189,11 @@ def _announce(recipe, settings, missing) -> None:
         seconds = own["budget"] or math.inf
         if own["steps"] or not own["budget"]:
             rng = backend.rng(0)
-            plan = _fitted(runs.untrained_plan(each, dataset, rng), dataset)
+            plan = runs.fitted(runs.untrained_plan(each, dataset, rng), dataset)
             seconds = min(seconds, expected_seconds(plan, dataset, rng, own["steps"]))
         told.append(f"'{each.name}' about {format_duration(seconds)}")
         total += seconds
     say(", ".join(told) + f": {format_duration(total)} in all, and the time of the evaluations")
-
-
-def _fitted(plan, dataset):
-    """The plan, with batches no larger than the data: of a user's own, there may be few."""
-    for stage in plan.stages:
-        stage.batch_size = min(stage.batch_size, len(dataset))
-    return plan
 
 
 def _prepare_parts(recipe, out, settings, part_runs) -> int:
@@ -358,6 +352,13 @@ def _parser():
               run, seed)
     sub.add_argument("-n", type=_natural(2), help="only the first n examples")
     sub.add_argument("--split", choices=data.SPLITS, default="test", help="default: test")
+
+    add("doctor", examine_run, "Says what is wrong with a trained run, each finding with the number it rests on.", run)
+
+    sub = add("step", open_step, "Prints one training step of a recipe, op by op: gradients, time, bytes.", seed)
+    sub.add_argument("recipe", metavar="NAME", help="a recipe, see `minigen list`")
+    sub.add_argument("--data", metavar="NAME", type=_resolved, help="the data set, default: the recipe's")
+    sub.add_argument("--html", metavar="FILE", help="writes it as a page, too")
     return parser
 
 
