@@ -8,8 +8,8 @@
 
 The time of an op is that since the one before it was done, so Python between the two is in it; that of its pullbacks is
 in `back_seconds`, that of looking at its numbers in neither. An op that was made by a sweep within the loss, as those
-of a gradient penalty are, is an op like all others, `in_sweep`. Where nobody lists, `record` only finds that nobody
-does (mode.py): tests/benchmarks/ measures that.
+of a gradient penalty are, is an op like all others, `in_sweep`. Where nobody lists this costs nothing: `record` and the
+sweep look for a watcher in any case, for anomaly.py.
 
 It belongs to the thread. Read before this: sweep.py, anomaly.py. Read next: minigen/step/.
 """
@@ -31,8 +31,8 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 @dataclass
 class Op:
     """One op. name: of the function that was called; file, line: from where. owners: `self` in the frames of the
-    callers, the innermost first. size: bytes of the result, 0 for a view; kept: of what its pullbacks keep alive that
-    no op before it has kept. gradient: |dL/dy|, None if there is none."""
+    callers, the innermost first. size: bytes of the result, 0 for a view of an input; kept: of what its pullbacks keep
+    alive that no op before it has kept. gradient: |dL/dy|, None if there is none."""
 
     name: str
     file: str
@@ -78,12 +78,13 @@ class Listing:
         name, file, line, owners, in_sweep = _caller(sys._getframe(2))
         numbers = y.data if y.data.size and y.data.dtype.kind in "fiub" else np.zeros(1)
         op = Op(name, file, line, owners, y.data.shape, float(numbers.mean()), float(numbers.std()), seconds,
-                0 if y.data.base is not None else y.data.nbytes, in_sweep=in_sweep, recorded=y.node is not None)
+                0 if any(_whole(x.data) is _whole(y.data) for x, _ in edges) else y.data.nbytes, in_sweep=in_sweep,
+                recorded=y.node is not None)
         if y.node is not None:
             self._of_node[y.node.number] = op
             for array in _named([pullback for _, pullback in edges], set()):
-                whole = array if array.base is None else array.base
-                if id(whole) not in self._kept and isinstance(whole, xp.ndarray):
+                whole = _whole(array)
+                if id(whole) not in self._kept:
                     self._kept[id(whole)] = whole
                     op.kept += whole.nbytes
         self.ops.append(op)
@@ -113,6 +114,12 @@ def listing(look=None):
     with watched_by(seen):
         seen._clock = time.perf_counter()
         yield seen
+
+
+def _whole(array):
+    """The array in whose memory this one is: itself, or what it is a view of."""
+    base = getattr(array, "base", None)
+    return base if isinstance(base, xp.ndarray) else array
 
 
 def _caller(frame):

@@ -14,13 +14,15 @@ from ..autoencoders.collapse import ACTIVE
 from ..autoregressive import Autoregressive
 from ..data import EIGHT_CENTRES, EIGHT_SIGMA
 from ..flows.normalizing_flow import NormalizingFlow
-from ..metrics import density_coverage, modes
+from ..metrics import class_histogram, density_coverage, modes
+from ..models.classifiers.cnn import SHIPPED, pretrained
 from ..nn.module import in_eval_mode
 from ..quantize.codebook import Codebook
 from ..quantize.usage import code_counts, perplexity
 from .case import Finding
 
 SURE = 0.98  # of data and samples that D tells apart
+COLLAPSED = "a faster D, or one that sees several samples at once; a critic (WGAN-GP)"
 JACOBIAN = 200  # numbers of an example whose Jacobian is taken
 
 
@@ -39,7 +41,10 @@ def latents(case):
     if used == 0:
         yield Finding("collapse", f"none of {mu.shape[1]} latents says anything of x, KL {kl:.2g} nats: the decoder "
                       "does without", "let the weight of the KL rise from 0, free bits, or a weaker decoder", kl)
-    elif spread > 6:
+    elif used <= mu.shape[1] / 4:
+        yield Finding("unused latents", f"{used} of {mu.shape[1]} latents carry all of the KL, {kl:.3g} nats: the "
+                      "others say the same of every x", "fewer latents, free bits, a weight of the KL that rises", used)
+    if spread > 6:
         yield Finding("codes off the prior", f"the mean square of a latent is {spread:.3g}, and 1 under the prior that "
                       f"samples come from; {used} of {mu.shape[1]} in use", "a larger weight of the KL", spread)
 
@@ -125,17 +130,23 @@ def coverage(case):
     if case.run.data.name == "eight_gaussians":
         covered = int(np.sum(modes(drawn, EIGHT_CENTRES, EIGHT_SIGMA)[1]))
         if covered < 6:
-            yield Finding("mode collapse", f"samples are in {covered} of 8 modes",
-                          "a faster D, or one that sees several samples at once; a critic (WGAN-GP)", covered)
+            yield Finding("mode collapse", f"samples are in {covered} of 8 modes", COLLAPSED, covered)
         return
+    name = case.run.data.name
+    if name in SHIPPED and SHIPPED[name][2].shape == ():
+        counts = class_histogram(pretrained(name).judge(drawn)[1])
+        seen = int((counts > 0.1 * n / len(counts)).sum())
+        if seen <= len(counts) / 2:
+            yield Finding("mode collapse", f"a classifier sees {seen} of {len(counts)} classes in {n} samples: "
+                          + " ".join(map(str, counts)), COLLAPSED, seen)
+            return
     spread = [float(np.sqrt(y.reshape(len(y), -1).var(axis=0).sum())) for y in (drawn, real)]
     share = spread[0] / max(spread[1], 1e-12)
     near = density_coverage(real, drawn)[1] if model.space.size < 10 else None
     if share < 0.4 or near is not None and near < 0.3:
         how = f"samples spread {share:.2f} as far as data do" + (
             "" if near is None else f", and {near:.0%} of data have a sample near them")
-        yield Finding("mode collapse", how, "a faster D, or one that sees several samples at once; a critic (WGAN-GP)",
-                      share)
+        yield Finding("mode collapse", how, COLLAPSED, share)
 
 
 # Likelihoods

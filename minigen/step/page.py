@@ -19,13 +19,14 @@ summary .name { flex: 1; font-weight: 600 } summary small { color: #777; font-we
 .bar i { position: absolute; top: 0; bottom: 0; background: #4477aa } .bar b { position: absolute; top: 0; bottom: 0;
 background: #cc6677 } .ms { width: 11em; text-align: right; font-variant-numeric: tabular-nums }
 .key i, .key b { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em; background: #4477aa }
-.key b { background: #cc6677 } .hot td { background: #fdf0f2 } ol { margin: .2em 0; padding-left: 1.6em }
+.key b { background: #cc6677 } .two { display: flex; gap: 4em; margin: .5em 0 1em }
+.hot td { background: #fdf0f2 } ol { margin: .2em 0; padding-left: 1.6em }
 """
 KEY = ("<p class=key>time of <i></i>forward <b></b>backward. Times are the shortest of several passes over the same "
        "numbers; an op's time begins where the one before it ended. A prime marks an op of a gradient that is itself "
        "part of the loss. Rows in red: the slowest.</p>")
-COLUMNS = (("part", "8%"), ("op", "14%"), ("line", "15%"), ("shape", "11%"), ("mean ± dev", "12%"), ("|dL/dy|", "8%"),
-           ("forward ms", "8%"), ("backward ms", "8%"), ("result", "8%"), ("gradients", "8%"))
+COLUMNS = (("part", "8%"), ("op", "18%"), ("line", "15%"), ("shape", "10%"), ("mean ± dev", "12%"), ("|dL/dy|", "7%"),
+           ("ms", "6%"), ("back", "7%"), ("result", "8%"), ("gradient", "9%"))
 
 
 def page(title, players) -> str:
@@ -39,16 +40,17 @@ def _player(played):
     groups = played.groups()
     longest = max(sum(row.total_seconds for row in rows) for _, rows in groups)
     hot = {id(row) for row in played.slowest()}
-    parts = [f"<h2>{_safe(headline(played))}</h2>\n<p>{totals(played)}</p>", "<p>slowest:</p>",
-             _list(played.slowest(), _time), "<p>largest:</p>", _list(played.largest(), _bytes)]
+    parts = [f"<h2>{_safe(headline(played))}</h2>\n<p>{totals(played)}</p>", "<div class=two>",
+             _list("slowest, forward and backward", played.slowest(), _time),
+             _list("largest: result, kept and gradient", played.largest(), _bytes), "</div>"]
     parts += [_group(module, rows, played.kinds, longest, hot) for module, rows in groups]
     return "\n".join(parts)
 
 
-def _list(rows, measure):
+def _list(title, rows, measure):
     items = "".join(f"<li>{measure(row)}: {_safe(row.op + times(row))} in {_safe(row.module)}, {_safe(row.where)}</li>"
                     for row in rows)
-    return f"<ol>{items}</ol>"
+    return f"<div><p>{title}</p><ol>{items}</ol></div>"
 
 
 def _time(row):
@@ -65,7 +67,7 @@ def _group(module, rows, kinds, longest, hot):
     is_open = " open" if any(id(row) in hot for row in rows) else ""
     head = "".join(f"<th style='width:{width}'>{name}</th>" for name, width in COLUMNS)
     body = "".join(_row(row, id(row) in hot) for row in rows)
-    what = f"{_safe(kinds.get(module, ''))}, {sum(row.count for row in rows)} ops"
+    what = f"{_safe(kinds.get(module, 'the model itself'))}, {sum(row.count for row in rows)} ops"
     return (f"<details{is_open}><summary><span class=name>{_safe(module)} <small>{what}</small></span>"
             f"<span class=bar><i style='left:0;width:{left:.1f}%'></i>"
             f"<b style='left:{left:.1f}%;width:{wide:.1f}%'></b></span><span class=ms>{1e3 * ahead:.2f} + "
