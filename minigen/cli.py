@@ -1,4 +1,4 @@
-"""The command line: minigen list | train | sample | evaluate | reproduce | compare | check.
+"""The command line: minigen list | train | sample | evaluate | doctor | step | reproduce | compare | check.
 
     minigen train vae                              # on the recipe's own data, into runs/vae
     minigen train vae --data digits --budget 5m
@@ -26,7 +26,7 @@ from pathlib import Path
 
 from autograd import backend, check, detect_anomaly
 
-from . import checkpoint, comparisons, data, ledger, recipes, runs, workers
+from . import checkpoint, comparisons, data, ledger, look, recipes, runs, workers
 from .conditions import asked_conditions
 from .evaluate import draw_samples, evaluate
 from .journal import CHECKPOINT, Journal, format_duration, parse_duration, say
@@ -195,7 +195,7 @@ def _announce(recipe, settings, missing) -> None:
         seconds = own["budget"] or math.inf
         if own["steps"] or not own["budget"]:
             rng = backend.rng(0)
-            plan = workers.fitted(runs.untrained_plan(each, dataset, rng), dataset)
+            plan = runs.fitted(runs.untrained_plan(each, dataset, rng), dataset)
             seconds = min(seconds, expected_seconds(plan, dataset, rng, own["steps"]))
         told.append(f"'{each.name}' about {format_duration(seconds)}")
         total += seconds
@@ -364,6 +364,7 @@ def _parser():
               run, seed, crew)
     sub.add_argument("-n", type=_natural(2), help="only the first n examples")
     sub.add_argument("--split", choices=data.SPLITS, default="test", help="default: test")
+    look.add_commands(add, run, seed, _resolved)
     comparisons.add_command(add, _natural)
     ledger.add_command(add)
     return parser

@@ -208,6 +208,13 @@ def untrained_plan(recipe, dataset, rng):
     return recipe.plan(dataset, rng, **parts)
 
 
+def fitted(plan, dataset):
+    """The plan, with batches no larger than the data: of a user's own, there may be few."""
+    for stage in plan.stages:
+        stage.batch_size = min(stage.batch_size, len(dataset))
+    return plan
+
+
 def finished_run(name, settings) -> Path | None:
     """The latest finished run of a recipe on the data set of these settings, or None."""
     found = []

@@ -27,7 +27,7 @@ LONGEST, LONGEST_MODEL = 400, 230  # lines
 FLOORS = [
     ("the ground: the array library, sizes of windows, the graph and its sweep",
      ["autograd/backend", "autograd/geometry", "autograd/mode", "autograd/tensor", "autograd/sweep",
-      "autograd/anomaly"]),
+      "autograd/anomaly", "autograd/listing"]),
     ("how arrays are convolved on a CPU, and shared among its cores", ["autograd/cpu/"]),
     ("CUDA kernels, a subject each, and what lays out their launches", ["autograd/gpu/"]),
     ("ops: what a reader reads", ["autograd/"]),
@@ -51,7 +51,8 @@ FLOORS = [
     ("what is measured on samples, and on codes", ["minigen/shapes_judge", "minigen/people_judge", "minigen/judges",
                                                    "minigen/evaluate", "minigen/probes"]),
     ("recipes: a name for each thing that can be trained", ["minigen/recipes/"]),
-    ("runs in their folders", ["minigen/runs", "minigen/workers", "minigen/conditions"]),
+    ("what looks inside: a step op by op, and what is wrong with a run", ["minigen/step/", "minigen/doctor/"]),
+    ("runs in their folders", ["minigen/runs", "minigen/workers", "minigen/conditions", "minigen/look"]),
     ("comparisons: one thing changed, all else the same", ["minigen/comparisons/"]),
     ("the ledger: recipes trained and measured as they stand", ["minigen/ledger/"]),
     ("the command line", ["minigen/cli", "minigen/__main__"]),
