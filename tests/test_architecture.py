@@ -46,16 +46,17 @@ FLOORS = [
                                            "minigen/text_to_image/"]),
     ("the noise-prediction loop as CUDA graphs", ["minigen/diffusion/captured/"]),
     ("the models, a paper per file; none imports another", ["minigen/models/"]),
+    ("several workers that make one run: who draws what, and how they add up", ["minigen/parallel/"]),
     ("training: stages, a plan, the one loop", ["minigen/journal", "minigen/resume", "minigen/train"]),
     ("what is measured on samples, and on codes", ["minigen/shapes_judge", "minigen/judges", "minigen/evaluate",
                                                        "minigen/probes"]),
     ("recipes: a name for each thing that can be trained", ["minigen/recipes/"]),
     ("runs in their folders, and the command line",
-     ["minigen/runs", "minigen/conditions", "minigen/cli", "minigen/__main__"]),
+     ["minigen/runs", "minigen/workers", "minigen/conditions", "minigen/cli", "minigen/__main__"]),
 ]
 
 # importlib may import these in a function: they may be absent, or are slow to import
-LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL", "threadpoolctl", "fcntl"}
+LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL", "threadpoolctl", "fcntl", "mpi4py"}
 COME_WITH = {"requests": "pooch", "PIL": "matplotlib"}  # libraries that others bring along
 
 

@@ -98,9 +98,9 @@ class World:
         told = self.add_flat(np.concatenate([same, [share * number for number in terms.values()]]))
         if (told[:2] != self.size * same).any():
             raise RuntimeError(
-                "the workers' runs have parted: their losses drew other random numbers, or have other gradients. A loss "
-                "must draw for the batch along the first axis, and for nothing else there: see minigen/parallel/draws.py; "
-                "--workers 1 trains it")
+                "the workers' runs have parted: their losses drew other random numbers, or have other gradients. A "
+                "loss must draw for the batch along the first axis, and for nothing else there: see "
+                "minigen/parallel/draws.py; --workers 1 trains it")
         sums = iter(self.all_reduce([g.data for g in arrays]))
         return ([None if g is None else Tensor(next(sums)) for g in gradients],
                 dict(zip(terms, told[2:].tolist())))
