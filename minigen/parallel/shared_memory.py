@@ -12,8 +12,8 @@ a clock.
 
 What is left behind when a worker dies: nothing. Worker 0 ends the others; each of these watches worker 0, and ends
 with it. The memory is a file without a name, which the system takes back when the last of them has ended: one with a
-name, as multiprocessing.shared_memory has it, stays when all are killed. Works with the start methods spawn and fork, on
-systems that can hand open files to a child: not on Windows. Read before this: world.py. Read next: ../workers.py.
+name, as multiprocessing.shared_memory has it, stays when all are killed. Works with the start methods spawn and fork,
+on systems that can hand open files to a child: not on Windows. Read before this: world.py. Read next: ../workers.py.
 """
 import contextlib
 import mmap
