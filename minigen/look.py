@@ -66,8 +66,8 @@ def open_step(args) -> int:
 
 
 def add_commands(add, run, seed, data_set) -> None:
-    """Adds `doctor` and `step` to the command line. add(name, command, text, *options) -> its parser; run, seed: options
-    that others have, too; data_set: a type of option."""
+    """Adds `doctor` and `step` to the command line. add(name, command, text, *options) -> its parser; run, seed:
+    options that others have; data_set: a type of option."""
     add("doctor", examine_run, "Says what is wrong with a trained run, each finding with the number it rests on.", run)
     sub = add("step", open_step, "Prints one training step of a recipe, op by op: gradients, time, bytes.", seed)
     sub.add_argument("recipe", metavar="NAME", help="a recipe, see `minigen list`")

@@ -99,8 +99,8 @@ class _Unwritten(Journal):
 
 
 def divide(world, trained) -> None:
-    """Has a loaded run's model draw its samples by all workers, a part each. Their noise is then not that of one worker,
-    and the same for the same number of workers."""
+    """Has a loaded run's model draw its samples by all workers, a part each. Their noise is the same for the same
+    number of workers, and another for another."""
     if world.size == 1 or not hasattr(trained.model, "sample"):
         return
 

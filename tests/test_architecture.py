@@ -46,7 +46,7 @@ FLOORS = [
     ("the noise-prediction loop as CUDA graphs", ["minigen/diffusion/captured/"]),
     ("what models of images and captions share, whatever their family", ["minigen/text_to_image/"]),
     ("the models, a paper per file; none imports another", ["minigen/models/"]),
-    ("several workers that compute one run", ["minigen/parallel/"]),
+    ("several workers that make one run: who draws what, and how they add up", ["minigen/parallel/"]),
     ("training: stages, a plan, the one loop", ["minigen/journal", "minigen/resume", "minigen/train"]),
     ("what is measured on samples, and on codes", ["minigen/shapes_judge", "minigen/people_judge", "minigen/judges",
                                                    "minigen/evaluate", "minigen/probes"]),
@@ -59,7 +59,7 @@ FLOORS = [
 ]
 
 # importlib may import these in a function: they may be absent, or are slow to import
-LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL", "threadpoolctl", "fcntl"}
+LATE = {"scipy", "cupy", "cupyx", "matplotlib", "PIL", "threadpoolctl", "fcntl", "mpi4py"}
 COME_WITH = {"requests": "pooch", "PIL": "matplotlib"}  # libraries that others bring along
 
 
