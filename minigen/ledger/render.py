@@ -6,6 +6,7 @@ with the source, and why they differ: published.json, by hand.
 
 Read before this: book.py. Used by: reproduce.py, docs/results.py.
 """
+import ast
 import json
 from pathlib import Path
 
@@ -130,6 +131,13 @@ def gallery(entries, docs) -> str:
             shown_too = [f"![in motion]({film})\n"] if (docs / film).is_file() else []
             parts += [f"![{entry['command']}]({path})\n", *shown_too,
                       f"`{entry['command']}`: {known.summary} ({known.paper}). {entry['data']}, {first}.\n"]
+    films = sorted((docs / "gallery").glob("[0-9]*.gif"))
+    parts += ["## Films of examples\n"] if films else []
+    for film in films:
+        by = next(iter((docs.parent / "examples").glob(f"*/{film.stem}.py")), None)
+        if by:
+            about = ast.get_docstring(ast.parse(by.read_text(encoding="utf-8"))).splitlines()[0]
+            parts += [f"![{film.stem}](gallery/{film.name})\n", f"`python examples/{by.parent.name}/{by.name}`: {about}\n"]
     return "\n".join(parts)
 
 
