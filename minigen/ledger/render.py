@@ -36,17 +36,22 @@ of now: the files that its recipe imports have changed since, perhaps in a way t
 
 
 def everything(ledger, entries) -> list:
-    """Writes results.md and gallery.md beside the ledger, and README's rows if there is one above. Returns the paths of
-    what changed."""
+    """Writes what `outdated` tells. Returns the paths."""
+    texts = outdated(ledger, entries)
+    for path, text in texts.items():
+        checkpoint.write(path, text.encode())
+    return list(texts)
+
+
+def outdated(ledger, entries) -> dict:
+    """path -> text as it should be, of what is not: results.md and gallery.md beside the ledger, and README above it."""
     docs = Path(ledger).parent
     texts = {docs / "results.md": results(entries, _published(docs)), docs / "gallery.md": gallery(entries, docs)}
     readme = docs.parent / "README.md"
     if readme.is_file() and MARKS[0] in (text := readme.read_text(encoding="utf-8")):
         texts[readme] = with_rows(text, entries)
-    changed = [path for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
-    for path in changed:
-        checkpoint.write(path, texts[path].encode())
-    return changed
+    return {path: text for path, text in texts.items()
+            if not path.is_file() or path.read_text(encoding="utf-8") != text}
 
 
 def results(entries, published) -> str:
@@ -137,7 +142,8 @@ def gallery(entries, docs) -> str:
         by = next(iter((docs.parent / "examples").glob(f"*/{film.stem}.py")), None)
         if by:
             about = ast.get_docstring(ast.parse(by.read_text(encoding="utf-8"))).splitlines()[0]
-            parts += [f"![{film.stem}](gallery/{film.name})\n", f"`python examples/{by.parent.name}/{by.name}`: {about}\n"]
+            parts += [f"![{film.stem}](gallery/{film.name})\n",
+                      f"`python examples/{by.parent.name}/{by.name}`: {about}\n"]
     return "\n".join(parts)
 
 
