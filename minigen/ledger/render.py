@@ -44,7 +44,7 @@ def everything(ledger, entries) -> list:
 
 
 def outdated(ledger, entries) -> dict:
-    """path -> text as it should be, of what is not: results.md and gallery.md beside the ledger, and README above it."""
+    """path -> text as it should be, of what is not: results.md, gallery.md beside the ledger, and README above it."""
     docs = Path(ledger).parent
     texts = {docs / "results.md": results(entries, _published(docs)), docs / "gallery.md": gallery(entries, docs)}
     readme = docs.parent / "README.md"
