@@ -123,19 +123,21 @@ def gallery(entries, docs) -> str:
     """The text of gallery.md: a picture and a sentence for each reproduced entry that has one."""
     parts = ["# Gallery\n", "Each picture is drawn by `minigen reproduce` from the run that it has measured, without "
              "choosing: the first samples of seed 0. The numbers are in [results.md](results.md).\n"]
+    known = {recipe.name: recipe for recipe in recipes.catalogue()}
     for family in FAMILIES:
         shown = [(entry, path) for entry in entries if entry["kind"] == "reproduced" and entry["family"] == family
+                 and entry["recipe"] in known
                  and (docs / (path := f"gallery/{slug(entry)}.png")).is_file()]
         if shown:
             title = TITLES.get(family, family)
             parts += [f"## {title[0].upper()}{title[1:]}\n"]
         for entry, path in shown:
-            known = recipes.find(entry["recipe"])
+            about = known[entry["recipe"]]
             first = "; ".join(f"{each['name']} {number(each)}" for each in entry["measures"][:2])
             film = path.replace(".png", ".gif")
             shown_too = [f"![in motion]({film})\n"] if (docs / film).is_file() else []
             parts += [f"![{entry['command']}]({path})\n", *shown_too,
-                      f"`{entry['command']}`: {known.summary} ({known.paper}). {entry['data']}, {first}.\n"]
+                      f"`{entry['command']}`: {about.summary} ({about.paper}). {entry['data']}, {first}.\n"]
     films = sorted((docs / "gallery").glob("[0-9]*.gif"))
     parts += ["## Films of examples\n"] if films else []
     for film in films:
@@ -164,8 +166,11 @@ def slug(entry) -> str:
 
 def commit(entry) -> str:
     """The commit of an entry, and whether it is stale."""
-    setting = Setting(entry["recipe"], entry["data"], int(entry["command"].partition(" --steps ")[2] or 0) or None)
-    stale = entry["fingerprint"] != fingerprint(setting)
+    try:
+        steps = int(entry["command"].partition(" --steps ")[2] or 0) or None
+        stale = entry["fingerprint"] != fingerprint(Setting(entry["recipe"], entry["data"], steps))
+    except ValueError:  # the recipe is gone
+        stale = True
     return f"{entry['commit'] or 'unknown'}{', *stale*' if stale else ''}"
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from .. import checkpoint, recipes, runs
 from ..journal import CHECKPOINT, format_duration, say
 from . import book, render
+from . import fingerprint as sources
 from .fingerprint import ROOTS, fingerprint
 from .settings import settings
 
@@ -154,6 +155,8 @@ class Work:
 
     def _reproduce(self, setting) -> str:
         """Trains what is not trained yet, measures, draws, and writes down. Returns the first of the numbers."""
+        sources.forget()
+        began_as = fingerprint(setting)
         run, log = self.run_folder(setting), self.folder / "logs" / f"{_slug(setting)}.txt"
         log.write_text("")
         before = runs.read(run / CHECKPOINT)[1] if (run / CHECKPOINT).is_file() else {}
@@ -163,6 +166,9 @@ class Work:
                                 "--out", str(run))
         measured = self._process(log, "minigen", "evaluate", str(run), "--split", SPLIT, "-n", str(MEASURED))
         self._draw(setting, run, log)
+        sources.forget()
+        if fingerprint(setting) != began_as:
+            raise RuntimeError("its sources were edited meanwhile, and nothing is written down; begin it again")
         entry = self._entry(setting, run, before, trained, measured)
         render.everything(self.ledger, book.add(self.ledger, entry))
         numbers = [f"{each['name']} {render.number(each)}" for each in entry["measures"][:NUMBERS]]

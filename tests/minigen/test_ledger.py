@@ -22,7 +22,7 @@ in_the_repository = pytest.mark.skipif(not DOCS.is_dir(), reason="docs/ is in th
 
 
 def prints(*names):
-    for cached in fingerprint._recipe_source, fingerprint.origin:
+    for cached in fingerprint._recipe_source, fingerprint.origin:  # not `forget`: _source is another here
         cached.cache_clear()
     return {name: fingerprint.fingerprint(Setting(name)) for name in names}
 
@@ -169,6 +169,17 @@ def test_a_failure_is_told_and_the_next_begun(here, capsys, monkeypatch):
     assert "minigen train vqvae --data digits: failed: status 2, minigen: out of luck" in out
     assert "vq_pixelcnn --data digits: failed: its part failed: minigen train vqvae --data digits" in out
     assert "1 done, 2 failed" in out and [entry["recipe"] for entry in book.load("reproduced/results.json")] == ["markov_chain"]
+
+
+def test_sources_that_are_edited_meanwhile_are_noticed(here, capsys, monkeypatch):
+    seen = iter("abcdefg")
+    monkeypatch.setattr(reproduce, "fingerprint", lambda setting: "0" * 16)
+    assert cli.main(["reproduce", "markov_chain"]) == 0
+    Path("reproduced/results.json").unlink()
+    monkeypatch.setattr(reproduce.sources, "forget", lambda: monkeypatch.setattr(
+        reproduce, "fingerprint", lambda setting, letter=next(seen): 16 * letter))
+    assert cli.main(["reproduce", "markov_chain"]) == 1
+    assert "its sources were edited meanwhile" in capsys.readouterr().out and not book.load("reproduced/results.json")
 
 
 def test_a_part_without_its_run_is_trained_though_its_numbers_are_known(here, tmp_path):
