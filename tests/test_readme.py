@@ -36,6 +36,10 @@ def test_its_python_prints_its_numbers():
     assert shown.getvalue() == expected
 
 
+def test_the_ledger_has_the_cheap_commands():
+    assert all(f"`{command}`" in LEDGER for command in CHEAP)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_its_commands_run(command, tmp_path, monkeypatch, capsys):
     """With few steps and few examples, parts too; those of runs on a run that was made before."""
@@ -60,8 +64,7 @@ def test_its_commands_run(command, tmp_path, monkeypatch, capsys):
 
 
 def test_it_has_commands():
-    assert len(COMMANDS) > 10 and "minigen train vae" in COMMANDS
-    assert all(f"`{command}`" in LEDGER for command in CHEAP)
+    assert len(COMMANDS) >= 10 and "minigen train vae" in COMMANDS
 
 
 def test_its_links_and_files_are_there():

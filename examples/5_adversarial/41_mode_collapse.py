@@ -3,8 +3,9 @@
 For a D that stands still, the best G puts every sample on the one point where D is highest. A slow D nearly stands
 still: it finds that point out only after a while, and lowers it; the samples move on together, and the modes are
 never covered at once. A D that learns ten times as fast as before fills the holes before G has gone through them.
-All samples may be good and G still useless: count the modes too. Writes 41_mode_collapse.png. 41_mode_collapse.gif is
-the film of both: on the left G chases the place where D is highest, and D chases G.
+The film 41_mode_collapse.gif has both side by side: on the left G chases the place where D is highest, and D chases G.
+All samples may be good and G still useless: count the modes too. Writes 41_mode_collapse.png.
+Course: 7.3.
 """
 import matplotlib.pyplot as plt
 import numpy as np
