@@ -37,6 +37,12 @@ def fingerprint(setting) -> str:
     return total.hexdigest()
 
 
+def forget() -> None:
+    """Reads the sources again from here on: they may have been edited while something was trained for hours."""
+    for cached in _source, _recipe_source, origin:
+        cached.cache_clear()
+
+
 def files(setting) -> list:
     """The dotted names of the files that count, but for that of the recipe."""
     return sorted(_closure(_recipe_source(setting.recipe)[1]))
