@@ -19,7 +19,7 @@ from minigen.nn import Frozen
 from minigen.sliced import sliced_distances
 from minigen.train import Run, train
 
-SECONDS, SAMPLES, DOWN = 300.0, 140, 25  # of computing, for all of them; DOWN: steps of drawing
+SECONDS, SAMPLES, DOWN = 180.0, 140, 25  # of computing, for all of them; DOWN: steps of drawing
 SHARES = {"cascade_base": 0.2, "upsampler_to_half": 0.15, "upsampler_to_whole": 0.15, "classifier_free": 0.5}
 LEVELS = [1, 300]  # of that noise, of 1000; it is 100 else
 
