@@ -41,7 +41,7 @@ def dalle(data, rng, tokenizer):
 
 
 @recipe("a diffusion of latents whose every place looks at the words of a caption", "Rombach et al. 2022",
-        data="shapes32", accepts=CAPTIONED, needs={"autoencoder": "kl_ae", "clip": "clip"})
+        data="shapes16", accepts=CAPTIONED, needs={"autoencoder": "kl_ae", "clip": "clip"})
 def stable_diffusion(data, rng, autoencoder, clip):
     first_stage = FirstStage(autoencoder).scaled_by(data["x"], rng)
     network = UNet(first_stage.shape[0], width=48, multipliers=(1, 2), blocks=1, attention=(0, 1), heads=4,
