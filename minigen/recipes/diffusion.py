@@ -132,7 +132,7 @@ def latents(data, rng, autoencoder):
     network = latent_unet(first_stage.shape, rng, condition=labels.levels)
     model = LatentDiffusion(first_stage, network, cosine_schedule(1000), labels)
     rate = linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)
-    return one_stage(model, adam(rate), steps=1800 if small(data.spaces["x"]) else 5000, batch_size=64,
+    return one_stage(model, adam(rate), steps=3000 if small(data.spaces["x"]) else 7000, batch_size=32,
                      ema=(network, 0.998), clip=1.0)
 
 
