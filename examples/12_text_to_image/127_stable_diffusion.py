@@ -7,6 +7,7 @@ an edit begins at a picture that is there, noised, and is told another caption. 
 the autoencoder; of strength 1 a new one. Writes 127_stable_diffusion.png.
 """
 import time
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,9 +22,9 @@ from minigen.recipes import find
 from minigen.shapes_judge import looking_measure, shape_measures
 from minigen.train import Run, train
 
-SECONDS = 900  # of computing, for the diffusion; its parts have a third of it each
+SECONDS = 900  # of computing, for the diffusion; a third of it for each part
 STEPS, SAMPLES = 80, 300  # calls of the network for a picture, two for each step; pictures
-ASKED = ["a large red circle left of a small blue square", "a green cross above a yellow triangle", "a magenta circle"]
+ASKED = ["a red circle left of a blue square", "a green cross above a yellow triangle", "a cyan cross and a red circle"]
 
 shapes, test = data.load("shapes16"), data.load("shapes16", "test").first(SAMPLES)
 x, text = test.spaces["x"].drawn(test["x"]), test["text"]
@@ -49,22 +50,21 @@ for w in 0.0, model.w:
     print(f"s = 1 + w = {1 + w:g}", *measures, sep="\n  ")
 
 figure = plt.figure(figsize=(15, 5.6), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=(3, 4))
+left, right = figure.subfigures(1, 2, width_ratios=(3, 5))
+
+
+def show(axes, image, title="", said=""):
+    axes.imshow(image, cmap="magma")
+    axes.set(title=title, ylabel=fill(said, 20), xticks=[], yticks=[])
+
+
 drawn, maps = model.attended(encode(ASKED), rng(2))
 for row, picture, looked, caption in zip(left.subplots(3, 3), drawn, maps, ASKED):
-    words = [i for i, word in enumerate(caption.split()) if word in COLOURS]
-    row[0].set_title(caption, fontsize=8)
-    for axes, image in zip(row, [picture.transpose(1, 2, 0), *looked[words]]):
-        axes.imshow(image, cmap="magma")
-    for axes, i in zip(row[1:], words):
-        axes.set_title(f'looked at "{caption.split()[i]}"', fontsize=8)
-    for axes in row:
-        axes.set_axis_off()
-grid = right.subplots(3, 6)
-for column, strength in zip(grid.T, np.linspace(0, 1, 6)):
-    for axes, image in zip(column, model.edit(test["x"][:3], encode(ASKED), strength, rng(3))):
-        axes.imshow(image.transpose(1, 2, 0))
-        axes.set_title(f"strength {strength:.1f}", fontsize=8)
-        axes.set_axis_off()
+    show(row[0], picture.transpose(1, 2, 0), said=caption)
+    for axes, word in zip(row[1:], [word for word in caption.split() if word in COLOURS]):
+        show(axes, looked[caption.split().index(word)], f'"{word}"')
+for column, strength in zip(right.subplots(3, 6).T, np.linspace(0, 1, 6)):
+    for i, (axes, image) in enumerate(zip(column, model.edit(test["x"][:3], encode(ASKED[::-1]), strength, rng(3)))):
+        show(axes, image.transpose(1, 2, 0), "" if i else f"strength {strength:.1f}", "" if strength else ASKED[-1 - i])
 figure.savefig("127_stable_diffusion.png", dpi=100)
 print("wrote 127_stable_diffusion.png")

@@ -137,7 +137,7 @@ def latents(data, rng, autoencoder):
 
 
 def latent_unet(shape, rng, **told):
-    """`unet` for latents (c, h, w): the squares of pixels are in their channels already."""
-    settings = dict(width=16, multipliers=(1, 2)) if shape[1] < 7 else dict(width=24, multipliers=(1, 2, 3),
-                                                                            attention=(1,))
+    """`unet` for latents (c, h, w): the squares of pixels are in their channels already, and with 4 x 4 places at the
+    second level, attention in the middle alone will do."""
+    settings = dict(width=16, multipliers=(1, 2)) if shape[1] < 7 else dict(width=24, multipliers=(1, 2, 3))
     return UNet(shape[0], blocks=1, rng=rng, **settings, **told)
