@@ -81,7 +81,7 @@ class KLAutoencoder(Module):
     """space: of images. channels: c. width: of the networks, a multiple of 8. halvings: of the image, f = 2^halvings.
     weight: of the KL. `latent_shape` is (c, h, w)."""
 
-    def __init__(self, space, channels=4, width=32, halvings=2, weight=5e-3, *, rng):
+    def __init__(self, space, channels=4, width=32, halvings=2, weight=2e-3, *, rng):
         if not space.is_image or space.levels is None:
             raise ValueError(f"KLAutoencoder: shape {space.shape} is that of points; this model takes images")
         if channels < 1 or weight < 0:

@@ -13,7 +13,7 @@ captions of two objects suffer first. Where a place looked can be kept, and draw
 
     guidance    (1 + w) D(z_t | y) - w D(z_t);  Stable Diffusion calls 1 + w the scale s
     edit        begin at level t of a picture that is there, noised, not of noise alone: strength t / T says how much
-                of it may change (Meng et al. 2022, SDEdit, algorithm 2)
+                of it may change (Meng et al. 2022, SDEdit)
 
 The null of guidance is a trained vector in the place of every word: the same in training, for a tenth of the captions,
 and in sampling. Tokens after the end of a caption are masked: nothing looks at them.
@@ -106,7 +106,7 @@ class StableDiffusion(Module):
 
     def edit(self, x, text, strength, rng, w=None):
         """Images x (n, C, H, W) in their own units, drawn anew for captions (n, T) from a level on: of strength 0 they
-        are reconstructions, of strength 1 they are drawn from noise alone. SDEdit, algorithm 2."""
+        are reconstructions, of strength 1 they are drawn from noise alone."""
         if not 0.0 <= strength <= 1.0:
             raise ValueError(f"StableDiffusion.edit: strength is {strength}, expected 0 (nothing changes) to 1")
         self._check(text, len(x))
