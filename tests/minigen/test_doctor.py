@@ -411,5 +411,5 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert cli.main(["train", "linear_ae", "--data", "digits", "--steps", "150", "--out", "run"]) == 0
     assert cli.main(["doctor", "run"]) == 0
     shown = capsys.readouterr().out
-    assert "'run': step 150" in shown and "nothing was found" in shown
+    assert "'run': step 150, where the recipe has " in shown and "nothing was found" in shown
     assert cli.main(["doctor", "nowhere"]) == 2 and "holds no run" in capsys.readouterr().err
