@@ -36,7 +36,7 @@ def examine_run(args) -> int:
     case = reopened(args.run)
     findings = examine(case)
     run = case.run
-    say(f"'{args.run}': step {run.step:,}, {len(CHECKS)} checks")
+    say(f"'{args.run}': step {run.step:,}, where the recipe has {run.plan.steps:,}; {len(CHECKS)} checks")
     for finding in findings:
         say(str(finding))
     if not findings:

@@ -61,11 +61,13 @@ def number(x) -> str:
 
 
 def spread(row) -> str:
-    """mean±deviation, both to two digits of the deviation."""
-    if row.deviation == 0 or not 1e-3 <= row.deviation < 1e4:
-        return f"{row.mean:.4g}" if row.deviation == 0 else f"{number(row.mean)}±{number(row.deviation)}"
+    """mean±deviation in at most twelve characters, both to two digits of the deviation where that is possible."""
+    if row.deviation == 0:
+        return f"{row.mean:.4g}"
     digits = max(0, 1 - math.floor(math.log10(row.deviation)))
-    return f"{row.mean:.{digits}f}±{row.deviation:.{digits}f}"
+    exact = f"{row.mean:.{digits}f}±{row.deviation:.{digits}f}"
+    short = f"{row.mean:.0e}±{row.deviation:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    return exact if len(exact) <= 12 else short
 
 
 def size(count) -> str:

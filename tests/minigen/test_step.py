@@ -1,6 +1,7 @@
 """A step in the open: it is the step that training makes, every op is shown where it belongs, 100 columns wide."""
 import html.parser
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,6 +105,8 @@ def test_numbers_are_short():
     assert [size(x) for x in (12, 1500, 2_340_000)] == ["12 ", "1.5 k", "2.34 M"]
     row = Row("m", "", "op", "f:1", (2,), 1, -0.0694, 0.4921, None, 0, 0, 0, 0, 0)
     assert spread(row) == "-0.07±0.49"
+    assert spread(replace(row, mean=-123.45, deviation=1.2e-3)) == "-1e2±1e-3"
+    assert spread(replace(row, mean=0.25, deviation=0)) == "0.25"
 
 
 def test_from_the_command_line(tmp_path, monkeypatch, capsys):
