@@ -13,11 +13,14 @@ There is one clock: `done`, from 0 to 1, how much of a stage is over. Learning r
 whatever else changes on the way, as it stands in `model.done` before each step: a temperature, the weight of a KL term,
 a fade-in. So a run of other length is the same run, stretched.
 
+Several workers (parallel/world.py) have such a run each: of every batch each has its rows, and all have the sum of the
+gradients, so that it is the run of one. Only the first has a journal.
+
 Everything random in a run (initial weights, order of the data, noise in the losses) is drawn from one generator, `rng`.
 With the weights, the optimizers' moments and the loader's position, its state is all that the next step depends on: so
 a run that goes on from a checkpoint is, bit for bit, the run that was never stopped.
 
-Read before this: player.py, optim.py, one model. Read next: journal.py, recipes/.
+Read before this: player.py, optim.py, one model. Read next: journal.py, recipes/, docs/parallel.md.
 """
 import math
 import statistics
