@@ -8,6 +8,7 @@ import importlib
 import io
 import math
 import os
+import textwrap
 
 import numpy as np
 
@@ -36,13 +37,13 @@ def sheets(titled: dict, path) -> None:
     pairs = [item if isinstance(item, tuple) else (item, None) for item in titled.values()]
     drawn = [sheet(images, columns) for images, columns in pairs]
     wide = [4.0 * picture.shape[1] / picture.shape[0] for picture in drawn]  # inches, at a height of 4
-    figure = _figure(sum(wide) + 0.25 * len(wide), 4.4)
+    figure = new_figure(sum(wide) + 0.25 * len(wide), 4.4)
     panels = figure.subplots(1, len(drawn), width_ratios=wide, squeeze=False)[0]
     for axes, title, picture in zip(panels, titled, drawn):
         axes.imshow(picture, interpolation="nearest")
         axes.set_title(title, fontsize=11)
         axes.set_axis_off()
-    _write(figure, path)
+    save_figure(figure, path)
 
 
 def captioned(images, texts, path) -> None:
@@ -52,13 +53,35 @@ def captioned(images, texts, path) -> None:
     picture = sheet(images, len(images) // len(texts))
     high, wide = picture.shape[:2]
     inches = min(0.9, 9.0 / len(texts))  # of a row
-    figure = _figure(inches * len(texts) * wide / high + 0.07 * max(map(len, texts)), inches * len(texts) + 0.1)
+    figure = new_figure(inches * len(texts) * wide / high + 0.07 * max(map(len, texts)), inches * len(texts) + 0.1)
     axes = figure.add_subplot()
     axes.imshow(picture, interpolation="nearest")
     axes.set_yticks((np.arange(len(texts)) + 0.5) * high / len(texts), texts, fontsize=9)
     axes.tick_params(length=0, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
-    _write(figure, path)
+    save_figure(figure, path)
+
+
+def judged(rows: dict, texts, path) -> None:
+    """Draws a table of images: under each text a column, in each row who drew it, under each image a verdict, green
+    where it is good. rows: name -> [(image (C, H, W), values in [0, 1], verdict, whether it is good), ...], one for
+    each text."""
+    if not texts or any(len(cells) != len(texts) for cells in rows.values()):
+        raise ValueError(f"judged: {len(texts)} texts, and rows of {[len(cells) for cells in rows.values()]} images; "
+                         "give one to each text")
+    figure = new_figure(1.55 * len(texts) + 1.2, 1.9 * len(rows) + 0.5)
+    grid = figure.subplots(len(rows), len(texts), squeeze=False)
+    for row, (axes, (name, cells)) in enumerate(zip(grid, rows.items())):
+        for place, text, (image, verdict, good) in zip(axes, texts, cells):
+            place.imshow(sheet(np.asarray(image)[None]), interpolation="nearest")
+            place.set(xticks=[], yticks=[])
+            place.spines[:].set_visible(False)
+            colour = "#1b7f3b" if good else "#b3261e"
+            place.set_xlabel("\n".join(textwrap.wrap(verdict, 24)), fontsize=6.5, color=colour)
+            if row == 0:
+                place.set_title("\n".join(textwrap.wrap(text, 20)), fontsize=8)
+        axes[0].set_ylabel(name, fontsize=9)
+    save_figure(figure, path)
 
 
 def gif(frames, path, columns=None, seconds=5.0) -> None:
@@ -66,8 +89,13 @@ def gif(frames, path, columns=None, seconds=5.0) -> None:
 
     frames: a sequence of images (N, C, H, W), values in [0, 1].
     """
+    film([sheet(images, columns) for images in frames], path, seconds)
+
+
+def film(pictures, path, seconds=5.0, colours=256) -> None:
+    """Writes a GIF that shows pictures, uint8 (H, W, 3) of one size, as `gif` does. colours: of each, at most."""
     image = importlib.import_module("PIL.Image")
-    pictures = [image.fromarray(sheet(images, columns)) for images in frames]
+    pictures = [image.fromarray(picture).quantize(colours, dither=0) for picture in pictures]
     if not pictures:
         raise ValueError("gif: frames is empty; there is nothing to show")
     durations = [max(20, round(1000 * seconds / len(pictures)))] * len(pictures)  # milliseconds; less is not played
@@ -77,8 +105,9 @@ def gif(frames, path, columns=None, seconds=5.0) -> None:
     write(path, contents.getvalue())
 
 
-def sheet(images, columns=None):
-    """Images (N, C, H, W), values in [0, 1], row by row in one picture, uint8 (high, wide, 3), with white gaps between.
+def sheet(images, columns=None, about=640):
+    """Images (N, C, H, W), values in [0, 1], row by row in one picture, uint8 (high, wide, 3), with white gaps between,
+    about so many pixels wide.
 
     ValueError for what is no such image: it would be all white, or all black, and look like a failed model.
     """
@@ -95,7 +124,7 @@ def sheet(images, columns=None):
     N, _C, H, W = images.shape
     columns = columns or math.ceil(math.sqrt(N))
     rows = math.ceil(N / columns)
-    zoom = max(1, round(640 / (columns * W)))  # whole numbers keep the pixels square
+    zoom = max(1, round(about / (columns * W)))  # whole numbers keep the pixels square
     gap = max(2, zoom * W // 16)
 
     high, wide = zoom * H + gap, zoom * W + gap
@@ -120,7 +149,7 @@ def graph(y, path, texts=None) -> None:
         depth[node] = 1 + max((depth[parent] for parent, _ in node.edges), default=-1)
     columns = [[node for node in nodes if depth[node] == d] for d in range(depth[y.node] + 1)]
     tallest = max(len(column) for column in columns)
-    figure = _figure(2.1 * len(columns), 1.2 * tallest)
+    figure = new_figure(2.1 * len(columns), 1.2 * tallest)
     axes = figure.add_subplot()
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(-tallest / 2, tallest / 2))
     axes.set_axis_off()
@@ -140,7 +169,7 @@ def graph(y, path, texts=None) -> None:
             axes.annotate("", boxes[node].xy, boxes[parent].xy, arrowprops={
                 "arrowstyle": "-|>", "color": GREY, "patchA": boxes[parent].get_bbox_patch(),
                 "patchB": boxes[node].get_bbox_patch()})
-    _write(figure, path)
+    save_figure(figure, path)
 
 
 def _ancestors(node) -> list:
@@ -159,7 +188,7 @@ def scatter(points, path, labels=None, data=None, names=("x1", "x2")) -> None:
     points = np.asarray(points)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"scatter: points has shape {points.shape}, expected (N, 2)")
-    figure = _figure(6, 6)
+    figure = new_figure(6, 6)
     axes = _axes(figure, 1, 1, 1)
     size = np.clip(8000 / len(points), 2, 30)
     if data is not None:
@@ -175,7 +204,7 @@ def scatter(points, path, labels=None, data=None, names=("x1", "x2")) -> None:
         marks = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=2)
         for mark in marks.legend_handles:
             mark.set_alpha(1)
-    _write(figure, path)
+    save_figure(figure, path)
 
 
 def molecules(structures, path, columns=6) -> None:
@@ -186,13 +215,13 @@ def molecules(structures, path, columns=6) -> None:
         raise ValueError("molecules: structures is empty; there is nothing to show")
     columns = min(columns, len(structures))
     rows = math.ceil(len(structures) / columns)
-    figure = _figure(1.9 * columns, 1.9 * rows)
+    figure = new_figure(1.9 * columns, 1.9 * rows)
     for i in range(rows * columns):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.set_axis_off()
         if i < len(structures):
             molecule(axes, *structures[i])
-    _write(figure, path)
+    save_figure(figure, path)
 
 
 def molecule(axes, title, places, names, bonds) -> None:
@@ -225,7 +254,7 @@ def curves(series: dict, path) -> None:
         raise ValueError("curves: series is empty; there is nothing to draw before the first step")
     columns = 2 if len(terms) == 4 else min(3, len(terms))
     rows = math.ceil(len(terms) / columns)
-    figure = _figure(4.4 * columns + 0.4, 3.3 * rows)
+    figure = new_figure(4.4 * columns + 0.4, 3.3 * rows)
     for i, term in enumerate(terms):
         axes = _axes(figure, rows, columns, i + 1)
         axes.set_title(term, fontsize=11)
@@ -242,7 +271,7 @@ def curves(series: dict, path) -> None:
         _fit_vertically(axes, shown.values())
         if len(shown) > 1:
             axes.legend(frameon=False)
-    _write(figure, path)
+    save_figure(figure, path)
 
 
 def _fit_vertically(axes, curves) -> None:
@@ -277,7 +306,7 @@ def _matplotlib(part):
             os.environ["MPLBACKEND"] = chosen
 
 
-def _figure(width, height):
+def new_figure(width, height):
     """An empty figure of this size in inches."""
     return _matplotlib("figure").Figure(figsize=(width, height), dpi=120, layout="constrained")
 
@@ -290,7 +319,15 @@ def _axes(figure, rows, columns, index):
     return axes
 
 
-def _write(figure, path) -> None:
+def pixels_of(figure):
+    """A figure as a picture, uint8 (H, W, 3): for films."""
+    canvas = _matplotlib("backends.backend_agg").FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def save_figure(figure, path) -> None:
+    """Writes a figure of matplotlib as a PNG."""
     png = io.BytesIO()
     figure.savefig(png, format="png", bbox_inches="tight")
     write(path, png.getvalue())

@@ -110,7 +110,7 @@ class Run:
         if self.steps < len(plan.stages):
             raise ValueError(f"train: steps is {steps}, and the plan has {len(plan.stages)} stages; give one to each")
         self.history = History()
-        self.step, self.seconds = 0, 0.0  # made, and spent, over all sittings
+        self.step, self.seconds, self.cpu_seconds = 0, 0.0, 0.0  # made, and spent, over all sittings
         self.number, self.stage, self.ema, self.optimizers, self.batches = -1, None, None, {}, None
         self.players, self.seed = [], None
         self.checkpoint = "no checkpoint was written"  # where the latest is, in words
@@ -291,7 +291,7 @@ class Run:
                  "seed": self.seed} if self.stage else None
         checkpoint.save(path, tensors, {
             **metadata, "finished": self.over, "done": self.done if self.stage else 1.0, "step": self.step,
-            "seconds": self.seconds, "stage": where,
+            "seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "stage": where,
             "settings": self.settings(), "terms": list(self.history.sums), "rng": self.rng.bit_generator.state,
             "loader": self.batches and self.batches.state_dict()})
         self.checkpoint = f"'{path}' holds step {self.step}"
@@ -316,7 +316,7 @@ class Run:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(checkpoint.with_prefix(f"optimizer.{name}", tensors))
         self.history.load_state_dict(checkpoint.with_prefix("history", tensors), meta["terms"])
-        self.step, self.seconds = meta["step"], meta["seconds"]
+        self.step, self.seconds, self.cpu_seconds = meta["step"], meta["seconds"], meta.get("cpu_seconds", 0.0)
         self.rng.bit_generator.state = meta["rng"]  # in place: loader and dropout draw from the same object
         if where:
             self.first_step, self.first_second, self.seed = (where[k] for k in ("first_step", "first_second", "seed"))
@@ -335,13 +335,13 @@ def train(run, journal=None, clock=None) -> Run:
     journal, clock = journal or Journal(), clock or time.perf_counter
     run.model.train()
     run.began_at = time.perf_counter()
-    began = clock() - run.seconds
+    began, computed = clock() - run.seconds, time.process_time() - run.cpu_seconds
     # NumPy's warnings are off: the check for finite losses names the term and the step, which they cannot.
     with journal, np.errstate(all="ignore"):
         while not run.over and not journal.stopped_by:
             journal.before(run)
             terms = run.advance()
-            run.seconds = clock() - began
+            run.seconds, run.cpu_seconds = clock() - began, time.process_time() - computed
             journal.note(run, terms)
             run.seconds, journal.stopped_by = run.world.broadcast((run.seconds, journal.stopped_by))
         journal.end(run)

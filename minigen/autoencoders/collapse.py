@@ -52,4 +52,4 @@ def free_bits(kl, least):
     The mean over the batch comes before the maximum: a latent may say much about one image and nothing about another,
     as long as it says something on the whole.
     """
-    return maximum(batch_mean(kl), least).sum()
+    return maximum(batch_mean(kl), least).sum()  # course 12.5

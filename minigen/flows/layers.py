@@ -107,7 +107,7 @@ class MaskedCoupling(Module):
 
     def forward(self, x, context=None):
         s, t = self._scale_and_shift(x, context)
-        return x * exp(s) + t, _total(s)
+        return x * exp(s) + t, _total(s)  # course 12.6
 
     def inverse(self, y, context=None):
         s, t = self._scale_and_shift(y, context)  # b y = b x: the net sees what it saw

@@ -74,6 +74,7 @@ class Codebook(Module):
 
     def losses(self, z, e):
         """The last two terms of eq. 3."""
+        # course 5.1
         return {"codebook": ((z.detach() - e) ** 2).mean(), "commitment": self.beta * ((z - e.detach()) ** 2).mean()}
 
     def note(self, rows, chosen) -> None:

@@ -58,7 +58,7 @@ def contents(out):
     """All that a checkpoint holds but the seconds that it took."""
     tensors, meta = checkpoint.load(out / CHECKPOINT)
     stage = meta["stage"] and {**meta["stage"], "first_second": None}
-    changed = {"seconds": None, "stage": stage}
+    changed = {"seconds": None, "cpu_seconds": None, "stage": stage}
     return {name: (a.dtype, a.shape, a.tobytes()) for name, a in tensors.items()}, {**meta, **changed}
 
 

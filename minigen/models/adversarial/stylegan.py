@@ -21,6 +21,7 @@ Deviations: no growing; the images are of pixels, not features of VGG, where pat
 
 Symbols: N images, Z latent, W width of a style, L layers, psi truncation. Read before this: progan.py,
 adversarial/styles.py. Read next: latents.py.
+Course: 7.9.
 """
 import numpy as np
 

@@ -21,6 +21,7 @@ from the VAE's q(z | x): the VAE is trained first, without labels, and frozen.
 
 Symbols: N examples, K classes, D pixels, Z latent. Read before this: vae.py, likelihoods.py, data/labels.py.
 Read next: probes.py.
+Course: 3.5.
 """
 import numpy as np
 
@@ -99,7 +100,7 @@ class M2(Module):
         log_q = log_softmax(self.classifier(x), axis=1)  # (n, K)
         every_y = xp.tile(xp.eye(self.K, dtype=default_dtype), (len(x), 1))  # (n K, K)
         L = self.with_label(xp.repeat(x, self.K, axis=0), every_y, rng, each=self.K).reshape(len(x), self.K)
-        return (exp(log_q) * (L + log_q)).sum(axis=1)  # sum_y q L - H
+        return (exp(log_q) * (L + log_q)).sum(axis=1)  # sum_y q L - H; course 3.5
 
     def probabilities(self, x):
         """q(y | x), (N, K), of images or points x; gray levels are taken as they are."""

@@ -26,6 +26,7 @@ of its small changes. What speaks against that is lambda |V|^2, alone.
 
 Symbols: N examples, D pixels, J units, k active ones. Read before this: ae.py. Read next: probes.py, which asks what
 such codes are good for.
+Course: 3.4.
 """
 import numpy as np
 
@@ -136,7 +137,7 @@ class KSparseAutoencoder(_Sparse):
 
 def kl_of_rates(rho, rho_hat):
     """KL(Bernoulli(rho) || Bernoulli(rho_hat)) for each of rho_hat, in nats."""
-    return rho * log(rho / rho_hat) + (1 - rho) * log((1 - rho) / (1 - rho_hat))
+    return rho * log(rho / rho_hat) + (1 - rho) * log((1 - rho) / (1 - rho_hat))  # course 3.4
 
 
 def correlations(a):

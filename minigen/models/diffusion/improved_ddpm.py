@@ -20,6 +20,7 @@ takes t ~ U{1, .., T}.
 
 Source: Nichol & Dhariwal 2021, "Improved denoising diffusion probabilistic models". Symbols: N images, T steps, v on
 [0, 1] where the network says [-1, 1]. Read before this: ddpm.py, diffusion/bound.py.
+Course: 9.8.
 """
 import math
 
@@ -156,7 +157,7 @@ def between(v, beta, beta_tilde):
     """v log beta + (1 - v) log beta_tilde, for v (N, ...) and numbers, or NumPy arrays (N,), one for each example."""
     per_example = (-1, *[1] * (v.ndim - 1))
     high, low = (asarray(np.log(np.reshape(number, per_example)), v.dtype) for number in (beta, beta_tilde))
-    return v * high + (1.0 - v) * low
+    return v * high + (1.0 - v) * low  # course 9.8
 
 
 class UniformTimes(Module):

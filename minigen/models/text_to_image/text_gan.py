@@ -22,6 +22,7 @@ be wrong: of random ones some are true of the image by chance, and so the data c
 
 Symbols: N images, Z latent, D width of h, a logits. Read before this: models/adversarial/dcgan.py, clip.py. Read next:
 recipes/text_to_image.py.
+Course: 7.7.
 """
 import math
 from functools import partial
@@ -100,7 +101,7 @@ class TextGAN(Module):
         with no_grad():
             x_hat = self.draw(h, rng)
         a_r, a_w, a_f = self.discriminator(x, h), self.discriminator(x, h_hat), self.discriminator(x_hat, h)
-        loss = softplus(-a_r).mean() + 0.5 * (softplus(a_w).mean() + softplus(a_f).mean())
+        loss = softplus(-a_r).mean() + 0.5 * (softplus(a_w).mean() + softplus(a_f).mean())  # course 7.7
         return {"-L_D": loss, **{name: sigmoid(a.detach()).mean() for name, a in (
             ("s_r", a_r), ("s_w", a_w), ("s_f", a_f))}}
 
