@@ -335,13 +335,14 @@ def train(run, journal=None, clock=None) -> Run:
     journal, clock = journal or Journal(), clock or time.perf_counter
     run.model.train()
     run.began_at = time.perf_counter()
-    began, computed = clock() - run.seconds, time.process_time() - run.cpu_seconds
+    began, computed = clock() - run.seconds, time.process_time() - run.cpu_seconds / run.world.size
     # NumPy's warnings are off: the check for finite losses names the term and the step, which they cannot.
     with journal, np.errstate(all="ignore"):
         while not run.over and not journal.stopped_by:
             journal.before(run)
             terms = run.advance()
-            run.seconds, run.cpu_seconds = clock() - began, time.process_time() - computed
+            run.seconds = clock() - began
+            run.cpu_seconds = run.world.size * (time.process_time() - computed)  # workers compute alike
             journal.note(run, terms)
             run.seconds, journal.stopped_by = run.world.broadcast((run.seconds, journal.stopped_by))
         journal.end(run)
