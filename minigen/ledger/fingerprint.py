@@ -159,11 +159,12 @@ def bare(source) -> str:
     >>> bare("# why" + chr(10) + "x = '#'  # eq. 1" + chr(10) * 2)
     "x = '#'"
     """
-    left_out, lines = set(), source.splitlines()
+    left_out, lines = set(), source.split("\n")
     if "#" in source:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.COMMENT:
-                lines[token.start[0] - 1] = token.line[:token.start[1]].rstrip()
+                row, column = token.start
+                lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(source)):
         body = getattr(node, "body", None)
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and body and isinstance(body[0], ast.Expr) \
