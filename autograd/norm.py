@@ -20,11 +20,13 @@ Names, arguments and values are torch.nn.functional's. Sources: Ioffe & Szegedy 
 Symbols: x input, y output, N batch, C channels, G groups, w weight, b bias. Read before this: conv.py.
 """
 import math
+from functools import partial
 
 import numpy as np
 
 from . import gpu
 from .backend import by_device, xp
+from .batch import batch_mean, current_share, whole_length
 from .conv import channel_sums, image_sums
 from .cpu.channels import along_rows
 from .cpu.threads import parallel_for, shared_matmul
@@ -50,16 +52,17 @@ def batch_norm(
     running = _running_statistics("batch_norm", C, running_mean, running_var, needed=not training)
     if not training:
         return _affine(x, w, b, running, eps)
-    count = x.size // max(1, C)
+    count = whole_length(x.size // max(1, C))
     if count == 1 or eps <= 0:
         raise ValueError(f"batch_norm: training needs more than one value per channel and eps > 0, got input "
                          f"{x.shape}, eps={eps}")
     if x.size == 0:
         return _affine(x, w, b)
-    images = reshape(transpose(x), 1, C, 1, -1) if x.ndim == 2 else _as_images(x)  # vectors are pixels
-    y, m, var = _normalize_images(images, w, b, lambda t: t.mean(axis=0, keepdims=True), eps)
+    vectors = x.ndim == 2 and current_share() is None  # which are pixels of one image, but where workers share them
+    images = reshape(transpose(x), 1, C, 1, -1) if vectors else _as_images(x)
+    y, m, var = _normalize_images(images, w, b, partial(batch_mean, keepdims=True), eps)
     _move(running, momentum, m, var * (count / (count - 1)))
-    return transpose(reshape(y, C, -1)) if x.ndim == 2 else reshape(y, x.shape)
+    return transpose(reshape(y, C, -1)) if vectors else reshape(y, x.shape)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
@@ -146,11 +149,13 @@ def _normalize_images(x, w, b, over_set, eps):
 
     over_set: from the means of each image and channel (N, C), an array or a Tensor, to those of each set.
     """
-    y, var = _scale_images(_center_images(x, over_set), w, b, over_set, eps)
-    return y, over_set(_pixel_means(x.data)), var
+    d, means = _center_images(x, over_set)
+    y, var = _scale_images(d, w, b, over_set, eps)
+    return y, means, var
 
 
 def _center_images(x, over_set):
+    """(x - m(x), m(x)), the latter an array (N, C) or (1, C)."""
     means = over_set(_pixel_means(x.data))
     value = xp.empty_like(x.data)
 
@@ -158,7 +163,7 @@ def _center_images(x, over_set):
         xp.subtract(x.data[part], _spread(means, x.data, part), out=value[part])
 
     parallel_for(work, len(value), value.size)
-    return record(value, (x, lambda g: _center_images(g, over_set)))
+    return record(value, (x, lambda g: _center_images(g, over_set)[0])), means
 
 
 def _scale_images(d, w, b, over_set, eps):

@@ -77,7 +77,7 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
                          f"output of size {tuple(size)} has places 0 to {math.prod(size) - 1}")
     flat = reshape(images, N, C, math.prod(images.shape[2:]))
     value = xp.zeros((N, C, math.prod(size)), x.dtype)
-    value[xp.arange(N)[:, None, None], xp.arange(C)[:, None], places] = flat.data
+    value[xp.arange(N)[:, None, None], xp.arange(C)[:, None], places] = flat.data  # course 2.2
     y = record(value, (flat, lambda g: take_along_axis(g, places, 2)))
     return like(x, reshape(y, N, C, *size))
 
@@ -274,7 +274,7 @@ def _resample(x, axis, index, weight):
         term = xp.take(stored, constant(i), axis=place)
         if not (w == 1).all():
             term *= constant(w.astype(x.dtype)).reshape([-1 if a == place else 1 for a in range(x.ndim)])
-        y = term if k == 0 else xp.add(y, term, out=y)
+        y = term if k == 0 else xp.add(y, term, out=y)  # course 2.2
     y = y.transpose(np.argsort(order))
     return record(y, (x, lambda g: _resample(g, axis, *transposed(index, weight, n))))
 

@@ -170,7 +170,7 @@ def _sweep(gradients, wanted, keep=False) -> set:
                         shared = joint(g)
                     g_parent = shared[pullback.place]
                 else:
-                    g_parent = pullback(g) if y is None else pullback(g, y)
+                    g_parent = pullback(g) if y is None else pullback(g, y)  # course 12.1
                 if watches:
                     watches[-1].backward(node, pullback, g, g_parent)
                 _accumulate(gradients, parent, g_parent, owned)

@@ -1,4 +1,4 @@
-"""The command line: minigen list | train | sample | evaluate | reproduce | compare | check.
+"""The command line: minigen list | train | sample | evaluate | doctor | step | reproduce | compare | check.
 
     minigen train vae                              # on the recipe's own data, into runs/vae
     minigen train vae --data digits --budget 5m
@@ -6,6 +6,7 @@
     minigen train vae --resume                     # goes on where it was stopped or killed
     minigen sample runs/vae -n 100
     minigen evaluate runs/vae --split test
+    minigen compare text_to_image                  # all such runs, on the same captions
 
 A conditional model's samples take what it can be told as further options, made from its conditions and the names in its
 data: `--y 3`, `--y trouser`, `--text "a red square"`, `--source drawing.png`.
@@ -25,11 +26,12 @@ from pathlib import Path
 
 from autograd import backend, check, detect_anomaly
 
-from . import checkpoint, comparisons, data, ledger, recipes, runs
+from . import checkpoint, comparisons, data, ledger, look, recipes, runs, workers
 from .conditions import asked_conditions
 from .evaluate import draw_samples, evaluate
 from .journal import CHECKPOINT, Journal, format_duration, parse_duration, say
-from .train import Run, expected_seconds, train
+from .parallel.world import WorkerLost
+from .train import expected_seconds, train
 
 
 def main(argv=None) -> int:
@@ -49,7 +51,7 @@ def main(argv=None) -> int:
         if args.device:
             backend.use(args.device)
         with detect_anomaly() if args.debug else contextlib.nullcontext():
-            return args.command(args)
+            return workers.carry_out(args)
     except KeyboardInterrupt:
         _complain("minigen: interrupted")
         return 128 + signal.SIGINT
@@ -93,13 +95,14 @@ def train_recipe(args) -> int:
         with runs.locked(out):
             part_runs = _part_runs(recipe, args.part)
             _announce(recipe, settings, runs.missing(recipe, settings, part_runs, out))
-            return _train(recipe, out, settings, resume, part_runs)
+            return _train(recipe, out, settings, resume, part_runs, args.world)
     finally:
         runs.forget_empty(out)  # of a run that was never begun
 
 
 def sample_run(args) -> int:
     trained = runs.load(args.run)
+    workers.divide(args.world, trained)
     asked = asked_conditions(trained.model, trained.data, args.rest, _Parser)
     path = Path(args.out or Path(args.run) / "samples.png")
     if path.is_dir():
@@ -118,6 +121,7 @@ def sample_run(args) -> int:
 
 def evaluate_run(args) -> int:
     trained = runs.load(args.run)
+    workers.divide(args.world, trained)
     split = data.load(trained.data.name, args.split, size=trained.metadata.get("size"))
     _evaluate(trained.model, trained.evaluating, split, trained.data, trained.metadata, Path(args.run), args.n,
               args.seed or 0)
@@ -131,7 +135,7 @@ def check_ops(args) -> int:
 # What they share
 
 
-def _train(recipe, out, settings, resume, part_runs) -> int:
+def _train(recipe, out, settings, resume, part_runs, world) -> int:
     """Trains a recipe as the settings say, and what it needs and is missing, first. Returns the exit status."""
     runs.remove_unfinished(out)
     dataset, valid = (data.load(settings["data"], split, size=settings["size"]) for split in ("train", "valid"))
@@ -140,12 +144,12 @@ def _train(recipe, out, settings, resume, part_runs) -> int:
         raise ValueError(f"cannot resume: '{dataset.name}' has changed since the run in '{out}' began; begin another "
                          "run, or bring the data back as they were")
     settings = {**settings, "data_digest": digest}
-    status = _prepare_parts(recipe, out, settings, part_runs)
+    status = _prepare_parts(recipe, out, settings, part_runs, world)
     if status:
         return status
-    rng = backend.rng(settings["seed"])
-    plan = _fitted(recipe.plan(dataset, rng, **runs.stored_parts(recipe, out)), dataset)
-    run = Run(plan, dataset, rng=rng, steps=settings["steps"], budget=settings["budget"])
+    world.broadcast(("train", recipe.name, out, settings, resume))
+    run = workers.begin(world, recipe, dataset, out, settings)
+    plan = run.plan
     say(f"{recipe.name}: {plan.model.num_parameters():,} parameters, seed {settings['seed']}, {backend.device()}, "
         f"into '{out}'\n{dataset.note}")
     if run.seed is not None:
@@ -161,7 +165,10 @@ def _train(recipe, out, settings, resume, part_runs) -> int:
     draws = hasattr(plan.model, "sample")
     journal = Journal(out, valid, draw if draws else None, settings)
     run.save(out / CHECKPOINT, settings)  # whoever may not write here is told now, not after the training
-    train(run, journal)
+    try:
+        train(run, journal)
+    except WorkerLost as error:
+        raise WorkerLost(f"{error}. The run stops at step {run.step}; {run.checkpoint}") from error
     if journal.stopped_by:
         say(f"stopped by {journal.stopped_by}: {run.checkpoint}\n"
             f"go on with: minigen train {recipe.name} --resume --out {shlex.quote(str(out))}")
@@ -188,33 +195,27 @@ def _announce(recipe, settings, missing) -> None:
         seconds = own["budget"] or math.inf
         if own["steps"] or not own["budget"]:
             rng = backend.rng(0)
-            plan = _fitted(runs.untrained_plan(each, dataset, rng), dataset)
+            plan = runs.fitted(runs.untrained_plan(each, dataset, rng), dataset)
             seconds = min(seconds, expected_seconds(plan, dataset, rng, own["steps"]))
         told.append(f"'{each.name}' about {format_duration(seconds)}")
         total += seconds
     say(", ".join(told) + f": {format_duration(total)} in all, and the time of the evaluations")
 
 
-def _fitted(plan, dataset):
-    """The plan, with batches no larger than the data: of a user's own, there may be few."""
-    for stage in plan.stages:
-        stage.batch_size = min(stage.batch_size, len(dataset))
-    return plan
-
-
-def _prepare_parts(recipe, out, settings, part_runs) -> int:
+def _prepare_parts(recipe, out, settings, part_runs, world) -> int:
     """Puts the parts that the recipe needs into the run's folder; trains those that nobody has trained yet."""
     for name, needed in recipe.needs.items():
         if (out / "parts" / name / CHECKPOINT).is_file():
             continue
         folder = part_runs.get(name) or runs.finished_run(needed, settings)
         if folder is None:
-            part = recipes.find(needed)
-            folder = runs.claim(needed)
-            say(f"'{recipe.name}' needs a trained '{needed}': training it first, into '{folder}'")
+            own = {**runs.SETTINGS, "recipe": needed, **{key: settings[key] for key in ("data", "size", "data_digest")}}
+            begun = runs.unfinished_run(needed, own)
+            folder = begun or runs.claim(needed)
+            say(f"'{recipe.name}' needs a trained '{needed}': " + (f"going on with that in '{folder}'" if begun else
+                                                                 f"training it first, into '{folder}'"))
             with runs.locked(folder):
-                same = {key: settings[key] for key in ("data", "size")}
-                status = _train(part, folder, {**runs.SETTINGS, "recipe": needed, **same}, False, {})
+                status = _train(recipes.find(needed), folder, own, begun is not None, {}, world)
             if status:
                 return status
         trained = runs.load(folder)
@@ -243,7 +244,8 @@ def _resumed(recipe, out, asked):
     settings = {**runs.SETTINGS, "recipe": recipe.name, "data": recipe.data}
     path = out / CHECKPOINT
     if not path.is_file():
-        if out.is_dir() and any(not file.name.endswith(".unfinished") for file in out.iterdir()):
+        ours = lambda file: file.name == "parts" or file.name.endswith(".unfinished")  # of a run that was not begun yet
+        if out.is_dir() and not all(map(ours, out.iterdir())):
             raise FileNotFoundError(f"'{out}' holds files but no run to resume; give the run's folder: --out")
         out.mkdir(parents=True, exist_ok=True)
         say(f"'{out}' holds no checkpoint yet: starting from the beginning")
@@ -322,6 +324,10 @@ def _parser():
     run = _Parser(add_help=False)
     run.add_argument("run", metavar="RUN", help="the folder of a trained run, e.g. runs/vae")
 
+    crew = _Parser(add_help=False)
+    crew.add_argument("--workers", metavar="N", type=_natural(1), default=1, help="processes that share the work, as "
+                      "many as there are cores, say; default: 1")
+
     parser = _Parser(prog="minigen", description="Deep generative models, trained, sampled and measured.")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(metavar="COMMAND")
@@ -335,7 +341,7 @@ def _parser():
     add("check", check_ops, "Compares the gradient of every op with finite differences.")
 
     sub = add("train", train_recipe, "Trains a recipe; leaves a checkpoint, samples.png, curves.png and figures.json "
-              "in the run's folder.", seed)
+              "in the run's folder.", seed, crew)
     sub.add_argument("recipe", metavar="NAME", help="a recipe, see `minigen list`")
     sub.add_argument("--data", metavar="NAME", type=_resolved, help="the data set, default: the recipe's; or the path "
                      "of your own: a folder of images, a file .npy, .npz or IDX, points as .csv")
@@ -350,14 +356,15 @@ def _parser():
     sub.add_argument("--out", metavar="FOLDER", help="of the run; default: runs/NAME, or runs/NAME-2, ...")
     sub.add_argument("--resume", action="store_true", help="go on with the run in --out, or NAME's latest")
 
-    sub = add("sample", sample_run, "Draws samples of a trained run.", run, seed)
+    sub = add("sample", sample_run, "Draws samples of a trained run.", run, seed, crew)
     sub.add_argument("-n", type=_natural(1), help="how many; default: 64 images or 2000 points, 8 for each class")
     sub.add_argument("--out", metavar="FILE", help="default: samples.png in the run's folder")
 
     sub = add("evaluate", evaluate_run, "Prints a trained run's figures on a split, and leaves them in figures.json.",
-              run, seed)
+              run, seed, crew)
     sub.add_argument("-n", type=_natural(2), help="only the first n examples")
     sub.add_argument("--split", choices=data.SPLITS, default="test", help="default: test")
+    look.add_commands(add, run, seed, _resolved)
     comparisons.add_command(add, _natural)
     ledger.add_command(add)
     return parser

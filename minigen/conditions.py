@@ -1,7 +1,7 @@
 """Conditions on the command line: what a model can be told, as options made from its data's Spaces.
 
     labels     --y 3 7, --y trouser           numbers or names of classes; a row of samples for each
-    texts      --text "a red square" ...      words, each one of the tokens' names
+    texts      --text "a red square" ...      words, each one of the tokens' names, in small or capital letters
     images     --source drawing.png, --source test     a file, or the first images of a split
 
 Read before this: data/space.py, evaluate.py. Used by: cli.py.
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from . import data
+from .data.text import encode
 from .evaluate import conditions
 
 SHOWN = 8  # images of a split
@@ -42,10 +43,7 @@ def _parsed(text, space):
     """One entry of labels or tokens. Texts are padded with token 0."""
     if space.shape == ():
         return np.int64(space.index(text))
-    words = [space.index(word) for word in text.split()]
-    if len(words) > space.size:
-        raise ValueError(f"'{text[:60]}' has {len(words)} words, the model reads {space.size}")
-    return np.int64(words + [0] * (space.size - len(words)))
+    return encode([text], space)[0]
 
 
 def _images(value, name, dataset):

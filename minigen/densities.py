@@ -9,7 +9,8 @@ under a log, and no probability is formed only to take its logarithm. What is le
 limits: in float32, 1/sigma = exp(-logvar / 2) allows |logvar| < 170, 1/s = exp(-log_scale) |log_scale| < 80.
 
 Symbols: x data, mu mean, logvar = log sigma^2, logits = log p/(1 - p), or log p_k + constant, K classes or
-components; S the logistic function. Read before this: autograd/ops.py. Read next: models/.
+components; S the logistic function. Source, but where a function says another: Bishop, "Pattern Recognition and Machine
+Learning", 2006, appendix B. Read before this: autograd/ops.py. Read next: models/.
 """
 import math
 
@@ -48,7 +49,7 @@ def log_bernoulli(x, logits):
     Tensor([-0.6931 -0.6931], shape=(2,))
     """
     x, logits = _floating(x, logits)
-    return x * logits - softplus(logits)
+    return x * logits - softplus(logits)  # course 1.2
 
 
 def log_categorical(x, logits):
@@ -61,7 +62,7 @@ def log_categorical(x, logits):
     log_p = log_softmax(logits, axis=-1)
     shape = np.broadcast_shapes(x.shape, log_p.shape[:-1])
     log_p = broadcast_to(log_p, (*shape, log_p.shape[-1]))
-    return take_along_axis(log_p, broadcast_to(x, shape).data[..., None], axis=-1)[..., 0]
+    return take_along_axis(log_p, broadcast_to(x, shape).data[..., None], axis=-1)[..., 0]  # course 1.2
 
 
 def log_discretized_logistic(x, mu, log_scale, levels):
@@ -145,7 +146,7 @@ def kl_normal(mu1, logvar1, mu2, logvar2):
 def kl_standard_normal(mu, logvar):
     """KL(N(mu, sigma^2) || N(0, 1)) = 1/2 (sigma^2 - 1 - logvar + mu^2). Kingma & Welling 2014, app. B."""
     mu, logvar = _floating(mu, logvar)
-    return 0.5 * (expm1(logvar) - logvar + mu * mu)
+    return 0.5 * (expm1(logvar) - logvar + mu * mu)  # course 4.3
 
 
 def kl_categorical(logits1, logits2):

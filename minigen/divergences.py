@@ -32,15 +32,15 @@ def kl(log_p, log_q, cell):
     log_p, log_q = as_tensor(log_p), as_tensor(log_q)
     empty = log_p.data == -math.inf
     some = where(empty, 0.0, log_p)
-    return cell * where(empty, 0.0, exp(some) * (some - log_q)).sum(axis=-1)
+    return cell * where(empty, 0.0, exp(some) * (some - log_q)).sum(axis=-1)  # course 1.5, 1.7
 
 
 def jensen_shannon(log_p, log_q, cell):
     """The mean of the KL divergences of p and of q from their mixture in equal parts: 0 to log 2."""
     log_m = logaddexp(log_p, log_q) - math.log(2)
-    return 0.5 * (kl(log_p, log_m, cell) + kl(log_q, log_m, cell))
+    return 0.5 * (kl(log_p, log_m, cell) + kl(log_q, log_m, cell))  # course 1.7, 7.2
 
 
 def wasserstein_1d(log_p, log_q, cell):
     """W_1 of densities at evenly spaced points of a line, `cell` apart and in ascending order; in units of x."""
-    return cell * abs(cell * cumsum(exp(as_tensor(log_p)) - exp(as_tensor(log_q)), axis=-1)).sum(axis=-1)
+    return cell * abs(cell * cumsum(exp(as_tensor(log_p)) - exp(as_tensor(log_q)), axis=-1)).sum(axis=-1)  # course 1.7

@@ -6,15 +6,20 @@ its samples should be distributed as that split is.
 
 Read before this: judges.py. Used by: the command line, examples.
 """
+from functools import partial
+
 import numpy as np
 
 from . import judges, plot
+from .data import text
 from .data.molecules import decode
 from .data.smiles import layout, parse
 
 JUDGED = 5000  # samples at most, of a model that does not say fewer: one whose samples take long
+REDRAWN = 400  # examples, of which those that can be are drawn anew, in part
 IMAGES, MOLECULES, POINTS = 64, 24, 2000  # samples that make a good picture
 EACH = 8  # samples for each condition in a picture
+FIRST_STAGES = "codes", "latent_shape", "first_stage"  # a model with one of these is, or has, a stage before a prior
 
 
 def evaluate(model, split, rng, train=None) -> list:
@@ -23,8 +28,9 @@ def evaluate(model, split, rng, train=None) -> list:
     Images that were translated without pairs are held against the truth, where the split has one.
 
     train: the Dataset that the model was trained on, for the floor beside the judges' numbers. None leaves judges out,
-    as does a model that draws nothing. Judges also see the reconstructions of a model with discrete codes, which are
-    about the best that a prior of these codes can draw, and how a model finds images and captions similar.
+    as does a model that draws nothing. Judges also see the reconstructions of a model with discrete codes or latents,
+    which are about the best that a prior of these can draw, how a model finds images and captions similar, the
+    captions that it writes, and what it draws anew.
     """
     measures = model.measure(split.columns, rng)
     if train is not None and hasattr(model, "sample") and "x" in split.spaces and len(split) > 1:
@@ -33,10 +39,14 @@ def evaluate(model, split, rng, train=None) -> list:
         measures += judges.judge(model.sample(n, rng, **condition), train, split, condition)
     if train is not None and getattr(split, "aligned", False) and len(split) > 1:
         measures += judges.judge_translations(model.sample(len(split), rng, a=split["a"]), split)
-    if train is not None and hasattr(model, "codes") and hasattr(model, "reconstruct"):
+    if train is not None and hasattr(model, "reconstruct") and any(map(partial(hasattr, model), FIRST_STAGES)):
         measures += judges.judge_reconstructions(model.reconstruct(split["x"][:JUDGED]), train, split)
     if train is not None and hasattr(model, "similarity"):
         measures += judges.judge_similarity(model.similarity, split.first(JUDGED))
+    if train is not None and hasattr(model, "write"):
+        measures += judges.judge_captions(model, split.first(JUDGED), rng)
+    if train is not None and hasattr(model, "redraw"):
+        measures += judges.judge_redrawn(model.redraw, split.first(REDRAWN), rng)
     return measures
 
 
@@ -102,8 +112,7 @@ def _row_texts(condition, data, n) -> list:
     for name, entries in condition.items():
         each = columns(condition, n)
         if data.spaces[name].is_text and each:
-            names = data.spaces[name].names
-            return [" ".join(names[token] for token in row if names[token]) for row in entries[::each]]
+            return text.decode(entries[::each], data.spaces[name])
     return []
 
 

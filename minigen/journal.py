@@ -177,7 +177,8 @@ class _Progress:
         left = run.steps_left(step)
         if not self.announced and (len(self.durations) > TIMED_STEPS or sum(self.durations[1:]) > 2):
             self.announced = True
-            self.write(f"one step takes {1000 * step:.3g} ms here: {left:,} steps to go, "
+            by = f" with {run.world.size} workers" if run.world.size > 1 else ""
+            self.write(f"one step takes {1000 * step:.3g} ms here{by}: {left:,} steps to go, "
                        f"about {format_duration(left * step)}")
 
         self.smoothed = {name: 0.95 * self.smoothed.get(name, new) + 0.05 * new for name, new in terms.items()}

@@ -11,6 +11,7 @@ Measures:
                   were made
     modes         eight_gaussians: how many modes are covered, how many samples are good
     molecules     qm9: how many lines are molecules, how many of these are different, how many are new
+    people        emoji_people: which person each picture is nearest to (people_judge.py), and who finds it by its name
     shapes        shapes16, shapes32: how often a caption is true of what was drawn for it, and more (shapes_judge.py)
     slices        colour images: are the patches alike, on each scale (sliced.py)?
     spread        images of a model that was told a class: are they as different as examples of it?
@@ -25,7 +26,7 @@ import numpy as np
 
 from . import data
 from .data import EIGHT_CENTRES, EIGHT_SIGMA
-from .data.catalog import CAPTIONED
+from .data.catalog import CAPTIONED, NAMED
 from .data.face_reader import read, shows
 from .data.faces import HAIR_COLOURS
 from .data.molecules import decode
@@ -49,7 +50,8 @@ from .metrics import (
 )
 from .models.basics import NGram
 from .models.classifiers.cnn import SHIPPED, pretrained
-from .shapes_judge import retrieval_measures, shape_measures
+from .people_judge import found_by_name, people_measures
+from .shapes_judge import caption_measures, redrawn_measures, retrieval_measures, shape_measures
 from .sliced import sliced_distances
 
 PARTS = 10  # that samples and examples are cut into: the spread of the parts' distances gives the interval
@@ -71,6 +73,8 @@ def judge(samples, train, test, condition) -> list:
     measures = []
     if train.name in CAPTIONED:
         measures += shape_measures(samples, x, test["text"][:len(samples)], condition.get("text"))
+    if train.name == "emoji_people":
+        measures += people_measures(samples, x, test.spaces["text"], condition.get("text"))
     if train.name == "eight_gaussians":
         measures += mode_measures(samples, x, EIGHT_CENTRES, EIGHT_SIGMA)
     if train.name == "faces":
@@ -101,24 +105,48 @@ def judge_translations(samples, pairs) -> list:
 
 
 def judge_reconstructions(x_hat, train, test) -> list:
-    """The Frechet distance of reconstructions x_hat (N, ...), as drawn, of the first N examples of test from these;
-    nothing where there is no classifier, or too few of them."""
-    if train.name not in SHIPPED or len(x_hat) < LEAST:
+    """The Measures of reconstructions x_hat (N, ...), as drawn, of the first N examples of test: their Frechet distance
+    from these, and of captioned shapes, how often the caption is still true. Nothing where there is neither a
+    classifier nor a caption, or too few of them."""
+    if len(x_hat) < LEAST or train.name not in (*SHIPPED, *CAPTIONED):
         return []
-    see, n = pretrained(train.name).judge, min(len(x_hat), len(train))
+    n = min(len(x_hat), len(train))
+    x = test.spaces["x"].drawn(test["x"][:n])
+    if train.name in CAPTIONED:
+        told, n = test["text"][:READ], min(n, READ)
+        return [replace(measure, name=f"reconstructions: {measure.name}") for measure in
+                shape_measures(x_hat[:n], x, told[:n], told[:n]) if measure.name in ("caption accuracy", "flagged")]
+    see = pretrained(train.name).judge
     (drawn, _), (held, _), (seen, _) = (see(images[:n]) for images in (
-        x_hat, test.spaces["x"].drawn(test["x"][:n]), train.spaces["x"].drawn(train["x"][:n])))
+        x_hat, x, train.spaces["x"].drawn(train["x"][:n])))
     return [Measure("reconstruction Frechet distance", frechet_distance(drawn, held), None, "",
                     f"N = {n:,} against the same images of the {test.split} split; the training set: "
                     f"{frechet_distance(seen, held):.4g}")]
 
 
 def judge_similarity(similarity, test) -> list:
-    """The Measures of similarity(x, text) -> (N, M) on a data set whose captions can be read off the images; none
-    elsewhere."""
+    """The Measures of similarity(x, text) -> (N, M) on a data set whose captions can be read off the images, and of
+    pictures with names; none elsewhere."""
+    if test.name in NAMED:
+        return found_by_name(similarity, test)
     if test.name not in CAPTIONED:
         return []
     return retrieval_measures(similarity, test["x"], test["text"], test.spaces["x"].drawn(test["x"]))
+
+
+def judge_captions(model, test, rng) -> list:
+    """The Measures of a model that writes captions, write(n, rng) and log_prob(text), where their rules are known."""
+    if test.name not in CAPTIONED:
+        return []
+    return caption_measures(model.log_prob, model.write(len(test), rng), test["text"], test.spaces["x"].shape[-1])
+
+
+def judge_redrawn(redraw, test, rng) -> list:
+    """The Measures of redraw(x, m, text, rng), which draws anew where m is False, if what came out can be read."""
+    if test.name not in CAPTIONED:
+        return []
+    return redrawn_measures(lambda x, m, text: redraw(x, m, text, rng), test["x"], test.spaces["x"].drawn(test["x"]),
+                         test["text"])
 
 
 def image_measures(judge, samples, train, test, y=None, split="test") -> list:

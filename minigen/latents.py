@@ -60,7 +60,7 @@ def slerp(z0, z1, t):
     curved = angle > 1e-4
     sine = np.where(curved, np.sin(angle), 1.0)
     weight = lambda t: np.where(curved, np.sin(t * angle) / sine, t)
-    return weight(1 - t) * z0 + weight(t) * z1
+    return weight(1 - t) * z0 + weight(t) * z1  # course 4.7
 
 
 def interpolate(model, z0, z1, steps=8, path=line):
@@ -81,7 +81,7 @@ def traverse_codes(model, z, rows=8, steps=9, span=2.5):
     moved = np.argsort(-std)[:rows]
     path = np.tile(z[0], (len(moved), steps, 1))  # (rows, steps, Z)
     for row, j in zip(path, moved):
-        row[:, j] = mean[j] + span * std[j] * np.linspace(-1, 1, steps)
+        row[:, j] = mean[j] + span * std[j] * np.linspace(-1, 1, steps)  # course 4.7
     return model.decode(path.reshape(-1, z.shape[-1]))
 
 
@@ -100,7 +100,7 @@ def resynthesize(model, x, shift, steps=6):
 
 def shift_codes(model, z, shift, steps=6):
     """`resynthesize` for codes z (N, Z), for instance those that a GAN is given."""
-    z = z[:, None] + np.linspace(0, 1, steps)[:, None] * shift  # (N, steps, Z)
+    z = z[:, None] + np.linspace(0, 1, steps)[:, None] * shift  # (N, steps, Z); course 4.7
     return model.decode(z.reshape(-1, z.shape[-1]))
 
 
@@ -124,7 +124,7 @@ def edit_errors(model, x, truth, shift) -> dict:
 
 def arithmetic(a, b, c):
     """mean(a) - mean(b) + mean(c), (Z,), for sets of z (N, Z): the mean of many has little but what they share."""
-    return a.mean(axis=0) - b.mean(axis=0) + c.mean(axis=0)
+    return a.mean(axis=0) - b.mean(axis=0) + c.mean(axis=0)  # course 7.4
 
 
 def draw_like(model, wanted, n, rng, most=20_000):

@@ -91,7 +91,7 @@ def frechet_distance(a, b) -> float:
     # C_a C_b has the eigenvalues of root C_b root, which is symmetric
     product = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ C_b @ root), 0.0)).sum()
     # but for rounding it is never negative
-    return max(0.0, float(mean @ mean + np.trace(C_a) + np.trace(C_b) - 2.0 * product))
+    return max(0.0, float(mean @ mean + np.trace(C_a) + np.trace(C_b) - 2.0 * product))  # course 11.2
 
 
 def kernel_distance(a, b, block=None) -> tuple[float, float]:

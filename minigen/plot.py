@@ -8,6 +8,7 @@ import importlib
 import io
 import math
 import os
+import textwrap
 
 import numpy as np
 
@@ -58,6 +59,28 @@ def captioned(images, texts, path) -> None:
     axes.set_yticks((np.arange(len(texts)) + 0.5) * high / len(texts), texts, fontsize=9)
     axes.tick_params(length=0, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
+    save_figure(figure, path)
+
+
+def judged(rows: dict, texts, path) -> None:
+    """Draws a table of images: under each text a column, in each row who drew it, under each image a verdict, green
+    where it is good. rows: name -> [(image (C, H, W), values in [0, 1], verdict, whether it is good), ...], one for
+    each text."""
+    if not texts or any(len(cells) != len(texts) for cells in rows.values()):
+        raise ValueError(f"judged: {len(texts)} texts, and rows of {[len(cells) for cells in rows.values()]} images; "
+                         "give one to each text")
+    figure = new_figure(1.55 * len(texts) + 1.2, 1.9 * len(rows) + 0.5)
+    grid = figure.subplots(len(rows), len(texts), squeeze=False)
+    for row, (axes, (name, cells)) in enumerate(zip(grid, rows.items())):
+        for place, text, (image, verdict, good) in zip(axes, texts, cells):
+            place.imshow(sheet(np.asarray(image)[None]), interpolation="nearest")
+            place.set(xticks=[], yticks=[])
+            place.spines[:].set_visible(False)
+            colour = "#1b7f3b" if good else "#b3261e"
+            place.set_xlabel("\n".join(textwrap.wrap(verdict, 24)), fontsize=6.5, color=colour)
+            if row == 0:
+                place.set_title("\n".join(textwrap.wrap(text, 20)), fontsize=8)
+        axes[0].set_ylabel(name, fontsize=9)
     save_figure(figure, path)
 
 

@@ -56,7 +56,7 @@ def few_label_errors(features, y, y_test, labels=100, draws=10, *, rng) -> dict:
         rows = balanced(y, labels, classes, rng)
         for name, (x, x_test) in features.items():
             classify = logistic_regression(x[rows], y[rows], classes)
-            errors[name].append((classify(x_test) != y_test).mean())
+            errors[name].append((classify(x_test) != y_test).mean())  # course 3.5
     return {name: np.array(values) for name, values in errors.items()}
 
 
@@ -122,7 +122,7 @@ def fine_tune(network, x, y, steps=200, lr=1e-3):
     optimizer = Adam(network.parameters(), cosine_decay(lr))
     x, y = asarray(x, default_dtype), asarray(y)
     for step in range(steps):
-        optimizer.step(grad(cross_entropy(network(x), y), optimizer.params), done=step / steps)
+        optimizer.step(grad(cross_entropy(network(x), y), optimizer.params), done=step / steps)  # course 3.5
 
     def classify(x):
         with evaluating(network), no_grad():

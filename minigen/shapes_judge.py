@@ -11,10 +11,13 @@ judges are detectors:
 Beside them stand chance, each picture under the caption of the next, and how the first real pictures of the split do.
 Read before this: data/shapes/captions.py, data/shapes/reader.py. Used by: judges.py.
 """
+from dataclasses import replace
+
 import numpy as np
 
-from .data.shapes.captions import Caption, decode, encode, exchanged, one_changed, parse
-from .data.shapes.drawing import COLOURS, SHAPES, SIZES
+from .data.shapes.captions import VOCABULARY, WITHHELD, Caption, decode, encode, exchanged, one_changed, parse
+from .data.shapes.drawing import COLOURS, GAP, RADII, REACH, SHAPES, SIZES, coverage
+from .data.shapes.likelihood import log_probability
 from .data.shapes.reader import read
 from .metrics import Measure, mean_interval
 
@@ -104,6 +107,101 @@ def _preferred(similarity, x, tokens, captions, readings, others):
         owner = np.repeat(np.arange(len(rows)), [len(some) for some in false])
         right.append(cosines[owner, owner] > cosines[owner, len(rows) + np.arange(len(owner))])
     return np.concatenate(right)
+
+
+def caption_measures(log_prob, written, tokens, n) -> list:
+    """The Measures of a language model of captions: how far it is above the entropy of the rules by which they are
+    drawn, in images of n pixels, and how many of those that it writes keep to these rules.
+
+    log_prob(tokens (N, T)) -> nats (N,). written, tokens: captions of the model's and of the split.
+    """
+    captions = [parse(text) for text in decode(tokens)]
+    seen = np.array([not caption.withheld for caption in captions])
+    known = np.array([log_probability(caption, n) for caption in captions if not caption.withheld])
+    words = (tokens[seen] > 0).sum(axis=1).mean() + 1  # with the end
+    gap, half = mean_interval((known - log_prob(tokens[seen])) / words)
+    found = [_parsed(text) for text in decode(written)]
+    return [Measure("above the entropy", gap, half, "nats/word", f"which is {-known.mean() / words:.3f}, by the rules"),
+            _share("by the rules", np.array([caption is not None for caption in found]), "captions that it wrote"),
+            _share("withheld pairs", np.array([caption is not None and caption.withheld for caption in found]),
+                   "of captions that it wrote; in training there were none")]
+
+
+def edit_tasks(pictures, tokens) -> tuple:
+    """What may be asked of one who edits: (rows, masks (K, 1, n, n), tokens (K, T)) of those pictures (N, 3, n, n) on
+    [0, 1] whose caption names two objects by shape and colour. The mask is True but for a box around the second, and
+    the new caption asks for another shape and colour in its place."""
+    n, found = pictures.shape[-1], []
+    for row, caption in enumerate(map(parse, decode(tokens))):
+        first, second = caption.kinds[0], caption.kinds[-1]
+        if not COLUMNS["attribution"](caption):
+            continue
+        things = [thing for thing in read(pictures[row]).scene if second.fits(thing) and not first.fits(thing)]
+        if len(things) == 1:
+            kind = second._replace(shape=(second.shape + 1 + row % 3) % 4, colour=(second.colour + 1 + row % 5) % 6)
+            if kind[:2] not in (first[:2], *WITHHELD):
+                found.append((row, ~_box(things[0], n), replace(caption, kinds=(first, kind))))
+    rows, masks, asked = zip(*found) if found else ((), np.zeros((0, 1, n, n), bool), ())
+    return np.array(rows, int), np.array(masks), encode(asked)
+
+
+def _box(thing, n):
+    """(1, n, n), True at the pixels whose centres are in the box of an object, or half a gap around it: no other object
+    reaches that far."""
+    r, (side, up, down) = RADII[n][thing.size], REACH[thing.shape]
+    at = np.arange(n) + 0.5
+    rows = (at > thing.y - r * up - GAP / 2) & (at < thing.y + r * down + GAP / 2)
+    columns = (at > thing.x - r * side - GAP / 2) & (at < thing.x + r * side + GAP / 2)
+    return (rows[:, None] & columns)[None]
+
+
+def redrawn_measures(redraw, x, pictures, tokens) -> list:
+    """The Measures of redraw(x, masks, tokens) -> pictures on [0, 1], as x where a mask is True; x: pictures in their
+    own units, which `pictures` are on [0, 1]."""
+    rows, masks, asked = edit_tasks(pictures, tokens)
+    if not len(rows):
+        return []
+    edited = redraw(x[rows], masks, asked)
+    readings, captions = [read(picture) for picture in edited], [parse(text) for text in decode(asked)]
+    changed = np.abs(edited - pictures[rows]).max(axis=1, keepdims=True) > 0
+    before = truth(captions, [read(picture) for picture in pictures[rows]])
+    flagged = np.array([bool(reading.complaints) for reading in readings])
+    return [_share("edits made", truth(captions, readings), f"not edited: {before.mean():.3f}"),
+            _share("edited and flagged", flagged),
+            Measure("pixels changed that were to stay", int((changed & masks).sum()))]
+
+
+def _parsed(text):
+    """The Caption, or None where the grammar has none."""
+    try:
+        return parse(text)
+    except ValueError:
+        return None
+
+
+def looking_measure(samples, tokens, maps) -> Measure:
+    """Whether a model looked at the word of a colour where it drew that colour: the mean intersection over union of the
+    object, as it was read, and of the pixels where the word's map has at least half of its maximum.
+
+    samples (N, 3, n, n) on [0, 1], for captions, tokens (N, T); maps (N, T, n, n), of each word. Asked of captions that
+    are true of the picture and of colours that they name once. Beside it, the same with the maps of the next picture.
+    """
+    own, others = [], []
+    for i, sample in enumerate(samples):
+        caption, words = parse(decode(tokens[i : i + 1])[0]), [VOCABULARY[token] for token in tokens[i]]
+        reading = read(sample)
+        if caption.form == "many" or not caption.holds(reading.scene, reading.side):
+            continue
+        for thing in reading.scene:
+            if words.count(COLOURS[thing.colour]) == 1 == [each.colour for each in reading.scene].count(thing.colour):
+                at, n = words.index(COLOURS[thing.colour]), reading.side
+                drawn = coverage(thing.shape, RADII[n][thing.size], thing.x, thing.y, n) > 0.5
+                for found, which in (own, i), (others, (i + 1) % len(samples)):
+                    looked = maps[which, at] >= 0.5 * maps[which, at].max()
+                    found.append((looked & drawn).sum() / (looked | drawn).sum())
+    value = mean_interval(own) if len(own) > 1 else (own[0] if own else 0.0, None)
+    return Measure("IoU of a colour's map", *value, "", f"of {len(own):,} objects and where their colour's word was "
+                   f"looked at; with the next picture's map {np.mean(others) if others else 0.0:.3f}")
 
 
 def truth(captions, readings) -> np.ndarray:

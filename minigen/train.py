@@ -34,6 +34,7 @@ from .ema import EMA, evaluating
 from .journal import TIMED_STEPS, History, Journal
 from .nn import Module
 from .optim import clip_factor
+from .parallel.world import World
 from .resume import load_weights, read_run, require_equal
 
 VALID_EXAMPLES = 500  # of a valid split, for the curves
@@ -92,12 +93,15 @@ class Run:
     data: a Dataset, or Unpaired ones. rng: the generator that the model was made with. steps, budget (seconds): how
     long the whole plan may take; each stage gets its share. The plan's own steps if both are None, no limit of steps if
     only the budget is given, whichever comes first if both are. captured: whether a stage's captured step is used; left
-    out, where there is a GPU.
+    out, where there is a GPU. world: the workers that share every batch, each of which has such a run, with an rng that
+    is the world's; left out, there is one.
     """
 
-    def __init__(self, plan, data, *, rng, steps=None, budget=None, captured=None):
-        self.plan, self.model, self.data, self.rng = plan, plan.model, data, rng
-        self.captured = backend.device() == "cuda" if captured is None else captured
+    def __init__(self, plan, data, *, rng, steps=None, budget=None, captured=None, world=None):
+        self.plan, self.model, self.data, self.rng, self.world = plan, plan.model, data, rng, world or World()
+        if self.world.size > 1 and rng is not self.world.draws:
+            raise ValueError("train: several workers must draw from one generator; make the model with world.rng(seed)")
+        self.captured = (backend.device() == "cuda" if captured is None else captured) and self.world.size == 1
         steps = plan.steps if steps is None and budget is None else steps
         self.steps, self.budget = (math.inf if limit is None else limit for limit in (steps, budget))
         if self.steps < len(plan.stages):
@@ -196,15 +200,18 @@ class Run:
         return terms
 
     def _move(self, player, done):
-        """The player's part of a step."""
+        """The player's part of a step: from a worker's rows of the batch to the gradient of the whole."""
         repeats = []
         for _ in range(player.repeat):
-            terms = player.loss(next(self.batches) if player.data else self.stage.batch_size, self.rng)
-            repeats.append(self._numbers(player, terms))
-            self._require_finite(player, repeats[-1])
-            gradients = grad(next(iter(terms.values())), player.params, allow_unused=True)
+            with self.world.share(next(self.batches) if player.data else self.stage.batch_size) as rows:
+                terms = player.loss(rows, self.rng)
+                numbers = self._numbers(player, terms)
+                self._require_finite(player, numbers)
+                own = grad(self.world.part(next(iter(terms.values()))), player.params, allow_unused=True)
+            gradients, numbers = self.world.add(own, numbers)
+            repeats.append(numbers)
             factor, norm = clip_factor(gradients, math.inf if self.stage.clip is None else self.stage.clip)
-            self._require_finite(player, {"norm of the gradient": float(norm), **repeats[-1]})
+            self._require_finite(player, {"norm of the gradient": float(norm), **numbers}, own)
             self.optimizers[player.name].step(gradients, factor, done)
         return _means(repeats)
 
@@ -249,11 +256,13 @@ class Run:
             numbers[name if len(self.players) == 1 else f"{player.name}: {name}"] = term.item()
         return numbers
 
-    def _require_finite(self, player, numbers: dict) -> None:
+    def _require_finite(self, player, numbers: dict, own=None) -> None:
+        """own: this worker's gradients, if the numbers are those of all workers."""
         for name, number in numbers.items():
             if not math.isfinite(number):
+                who = self.world.where() if own is None else self.world.those(not math.isfinite(clip_factor(own, 1)[1]))
                 shown = ", ".join(f"{term} {value:.4g}" for term, value in numbers.items())
-                raise NonFiniteLoss(f"step {self.step}, player '{player.name}': {name} is {number} ({shown}). "
+                raise NonFiniteLoss(f"step {self.step}, player '{player.name}'{who}: {name} is {number} ({shown}). "
                                     f"The run stops; {self.checkpoint}. To have the op named where it begins, go "
                                     "on from there with --resume --debug, or under autograd.detect_anomaly()")
 
@@ -331,6 +340,7 @@ def train(run, journal=None, clock=None) -> Run:
             terms = run.advance()
             run.seconds, run.cpu_seconds = clock() - began, time.process_time() - computed
             journal.note(run, terms)
+            run.seconds, journal.stopped_by = run.world.broadcast((run.seconds, journal.stopped_by))
         journal.end(run)
     return run
 

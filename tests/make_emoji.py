@@ -41,13 +41,13 @@ def key(code):
     return "-".join(point for point in code.lower().split("-") if point != "fe0f")
 
 
-def draw(body, width, height):
-    """(32, 32, 3) on [0, 255]."""
+def draw(body, width, height, size=32):
+    """(size, size, 3) on [0, 255]."""
     svg = (f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="96" height="96" '
            f'viewBox="0 0 {width} {height}" color="#000">{body}</svg>')
     png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=96, height=96, background="#ffffff"))
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.float32)
-    return pixels.reshape(32, 3, 32, 3, 3).mean(axis=(1, 3))
+    return pixels.reshape(size, 96 // size, size, 96 // size, 3).mean(axis=(1, 3))
 
 
 def main(source):

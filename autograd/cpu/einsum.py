@@ -8,7 +8,8 @@ is dozens of times slower than a product of matrices. Nothing computes with this
 docs/convolution.md, where it is rung 1.
 
 Symbols: x (N, C, H, W), w (O, C/G, R, S), y (N, O, P, Q), G groups; in the letters of einsum, c and o count within a
-group g. Read before this: geometry.py. Read next: convolution.py.
+group g. Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016, chapters 2 and 4. Read
+before this: geometry.py. Read next: convolution.py.
 """
 from ..backend import xp
 from .windows import by_group, window_views
@@ -17,7 +18,7 @@ from .windows import by_group, window_views
 def convolve(x, w, bias, geometry, groups):
     """y = conv(x, w) + bias; bias may be None."""
     windows = window_views(geometry.framed(x), geometry, groups)  # (G, N, P, Q, R, S, C/G)
-    y = xp.einsum("gnpqrsc,gocrs->ngopq", windows, by_group(w, groups))
+    y = xp.einsum("gnpqrsc,gocrs->ngopq", windows, by_group(w, groups))  # course 2.1
     return y.reshape(len(x), -1, *geometry.output) + (0 if bias is None else bias[:, None, None])
 
 
@@ -32,7 +33,7 @@ def filter_gradient(x, y, geometry, groups):
 def conv_transpose(y, w, bias, geometry, groups):
     """x[n,c,i,j] = bias[c] + the sum of w[o,c,r,s] y[n,o,p,q] over all windows and taps that see pixel i, j."""
     y = y.reshape(len(y), groups, -1, *geometry.output)  # (N, G, O/G, P, Q)
-    sent = xp.einsum("ngopq,gocrs->rsngcpq", y, by_group(w, groups))
+    sent = xp.einsum("ngopq,gocrs->rsngcpq", y, by_group(w, groups))  # course 2.2
     frame = xp.zeros((len(y), w.shape[1] * groups, *geometry.frame), y.dtype)
     for seen, value in zip(geometry.taps(frame), sent.reshape(-1, *frame.shape[:2], *geometry.output)):
         seen += value

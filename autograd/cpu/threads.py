@@ -12,6 +12,7 @@ gives the same run. A child forked from this process makes threads of its own.
 
 Read before this: backend.py. Read next: columns.py.
 """
+import contextlib
 import contextvars
 import ctypes
 import functools
@@ -132,6 +133,20 @@ def with_one_blas_thread(f, *arguments):
         return f(*arguments)
     finally:
         write(count)
+
+
+@contextlib.contextmanager
+def one_thread():
+    """Context in which nothing is divided, in a process that is one of several: they have the other cores."""
+    read, write = _blas()
+    count = read()
+    write(1)
+    threads.cache_clear()
+    try:
+        yield
+    finally:
+        write(count)
+        threads.cache_clear()
 
 
 @functools.cache

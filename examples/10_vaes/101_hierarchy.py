@@ -4,6 +4,7 @@ p(z1) is N(0, I) in a VAE; with a layer above it is the mixture of all p(z1 | z2
 digits look like. But z2 must be learned before it pays, and a KL that is charged from the first step on lets q(z2 | z1)
 fall to the prior. Sonderby et al. 2016 weigh it by a beta that rises from 0: the top layer lives.
 Writes 101_hierarchy.png.
+Course: 12.3.
 """
 import time
 

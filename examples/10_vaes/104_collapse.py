@@ -5,6 +5,7 @@ costs, and q(z | x) = p(z) within a hundred steps: KL 0, no unit active, and a l
 whose weight rises from 0 lets z be used before it is paid for (Bowman et al. 2016); free bits let each latent cost
 lambda nats anyhow (Kingma et al. 2016, eq. 15). On the right is what a code says of its digit: the mean of 50 images
 drawn from it. Of a code that says nothing it is the mean of all digits. Writes 104_collapse.png.
+Course: 12.5.
 """
 import matplotlib.pyplot as plt
 import numpy as np

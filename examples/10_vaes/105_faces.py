@@ -5,6 +5,7 @@ of faces without to that of faces with is added to the codes of test faces; what
 where the edit changes pixels. It must be nearer than the face as it was, and than that face reconstructed; nearer than
 the decoder's picture of the truth itself it cannot be expected to be. Rows of the traversal move one latent each.
 Writes 105_faces.png.
+Course: 4.7.
 """
 import matplotlib.pyplot as plt
 import numpy as np

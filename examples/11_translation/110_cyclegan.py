@@ -4,6 +4,7 @@ Nobody has shown the translators a letter in both weights. D asks for bold lette
 letter asks that it stay the same one. With lambda = 0, which takes the identity loss away, too, D is content with what
 looks bold. A small cycle error proves nothing by itself: the way back can be hidden in the picture, and a little noise
 shows whether it is. Here there is a truth to be held against; its floor is to do nothing. Writes 110_cyclegan.png.
+Course: 7.6.
 """
 import matplotlib.pyplot as plt
 import numpy as np

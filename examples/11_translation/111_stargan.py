@@ -4,6 +4,7 @@ It is told the labels that a face is to have. As these faces are composed of par
 the pixel, and a reader says of any picture what it shows: so two numbers tell all, the share of edits that were made,
 and the distance to the truth beside that of doing nothing. Labels that are to stay say little: a translator that copies
 has them all. Writes 111_stargan.png.
+Course: 7.7.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -6,6 +6,7 @@ shapes of "a red circle above a blue cross" are exchanged: the same words, anoth
 the training asked? Captions that name a pair of shape and colour that was withheld are counted by themselves. Left:
 cosines of eight test pictures and captions, right: of each picture with its caption and with the exchanged one.
 Writes 121_clip.png.
+Course: 10.1.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -4,6 +4,7 @@ First CLIP learns to match pictures and captions; its text encoder is then froze
 for. Every picture that is drawn is read back, without a learned part: is the caption true of it? Beside it stands
 chance, the picture under the next one's caption. The last two captions name a pair of shape and colour that was never
 trained on. Writes 122_text_gan.png.
+Course: 7.7.
 """
 import numpy as np
 

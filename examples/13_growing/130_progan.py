@@ -3,6 +3,7 @@
 Both networks begin with four by four pixels, and a stage later have twice the resolution, faded in. Below each other:
 what the generator draws of the same z at the end of each stage. The patches of samples and of test images are compared,
 by the sliced Wasserstein distance, on two scales. Writes 130_progan.png.
+Course: 7.9.
 """
 import numpy as np
 

@@ -4,6 +4,7 @@ The generator has no input but styles, one for each layer. Take those of the fir
 and the rest from another, of the face at the left. Each face is read back into its parts, so who gives what is counted:
 how often an attribute of the mixture is that of the one and not of the other. And how long are paths between latents in
 Z, which must fill a ball, and in W, which need not? Writes 131_stylegan.png.
+Course: 7.9.
 """
 import numpy as np
 

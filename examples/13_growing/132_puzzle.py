@@ -5,6 +5,7 @@ make is compared with the true one, and a discriminator may look whether it is o
 plain ground: much can be read off what a piece shows. So the borders of pieces are cut off too, which leaves nothing
 that could be continued. Right are pieces whose pixels belong there, as two pieces of ground are alike. The
 discriminator changes nothing here: what is to be learned is said by the assignment alone. Writes 132_puzzle.png.
+Course: 7.7.
 """
 import numpy as np
 

@@ -5,6 +5,7 @@
 the example of Baydin et al., "Automatic differentiation in machine learning", 2018. By hand the reverse sweep
 goes from y back to x1 and x2; every line is the chain rule on one edge of the graph. Writes
 01_derivative.png.
+Course: 12.1.
 """
 import math
 

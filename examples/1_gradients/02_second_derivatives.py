@@ -4,6 +4,7 @@ times.
     f = exp(-x^2 / 2),   f' = -x f,   f'' = (x^2 - 1) f,   f''' = (3 x - x^3) f
 
 create_graph=True asks the sweep to leave a graph of its own behind. Writes 02_second_derivatives.png.
+Course: 12.1.
 """
 import matplotlib.pyplot as plt
 import numpy as np

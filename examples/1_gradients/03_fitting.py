@@ -3,6 +3,7 @@
     loss = mean (y - f(x))^2,   theta <- theta - lr dloss/dtheta
 
 Writes 03_fitting.png.
+Course: 12.1.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -3,6 +3,7 @@
 What a model believes is what it draws. Independent pixels know where ink is likely; the shared chain knows
 which gray follows which, and not where it is; the chain with a table for each place knows both, but never the
 row above. Writes 04_counting.png.
+Course: 1.2, 1.3, 1.4.
 """
 from autograd.backend import rng
 from minigen import data, plot

@@ -2,6 +2,7 @@
 
 Descent knows nothing of eigenvectors, yet the columns of W_d end up in the span of the leading ones: the
 largest principal angle between the two planes goes to zero. Writes 05_linear_autoencoder.png.
+Course: 3.2.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -2,6 +2,7 @@
 
 The codes of the ten digits lie wherever descent has put them, with holes in between. A code from a hole gives
 an image of nothing: an autoencoder reconstructs, it does not generate. Writes 06_autoencoder.png.
+Course: 3.1.
 """
 import matplotlib.pyplot as plt
 import numpy as np

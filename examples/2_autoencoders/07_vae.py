@@ -7,6 +7,7 @@
 Codes lie where N(0, I) is, so that draws from there decode to digits, and so does what lies between two codes; of the
 codes of example 6 neither is true. The recipe is the same model with more care: a wider network, whose weights decay
 and are averaged, and a learning rate that falls. That is worth about a nat. Writes 07_vae.png.
+Course: 4.1, 4.2, 4.3, 4.4, 4.5.
 """
 import numpy as np
 

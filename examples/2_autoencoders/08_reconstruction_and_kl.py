@@ -3,6 +3,7 @@
 Reconstruction alone lets the codes drift apart, with holes between them and no scale. KL alone puts every
 code on the prior and keeps nothing of the image. Together they pack the digits into N(0, I), like with like:
 the space can be drawn from. Writes 08_reconstruction_and_kl.png.
+Course: 4.6.
 """
 import matplotlib.pyplot as plt
 

@@ -3,6 +3,7 @@
 
 Resynthesis: encode an image, shift its code by the way from the mean 0 to the mean 6, decode. Nothing was
 trained for it; the direction is simply there. Writes 09_latent_space.png.
+Course: 4.7.
 """
 import matplotlib.pyplot as plt
 

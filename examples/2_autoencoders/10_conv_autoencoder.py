@@ -4,6 +4,7 @@ Convolutions use the same small filters everywhere: there is far less to learn, 
 That is because of what they take for granted, that pixels near each other belong together. Where this is false they
 lose: on the right the pixels of all images were shuffled, in one order (undone for the picture). To linear layers, for
 which an image is a list of numbers, the shuffled images would be as easy as the others. Writes 10_conv_autoencoder.png.
+Course: 2.1, 3.3.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -5,6 +5,7 @@ transposed convolution puts a stamp, here an even one, for every pixel, two pixe
 unevenly, those of 4 x 4 do not. Middle: autoencoders that double in these ways, before training. Stride 2 makes four
 kinds of pixels that see different weights, so even 4 x 4 draw a pattern, which training must remove; the first two ways
 draw none. Bottom: after training. Writes 11_upsampling.png.
+Course: 2.2.
 """
 import matplotlib.pyplot as plt
 

@@ -4,6 +4,7 @@ A denoising autoencoder sees digits under heavy noise and is to give back the cl
 linear map: the error of the best one, Wiener's filter, is printed beside its own. What it learned is enough to draw.
 From noise alone, take a small step towards what it takes for the digit, add a little noise, and again: what it takes
 for the digit is a smear at first, and then more and more often one. Writes 12_denoising.png.
+Course: 3.4.
 """
 import numpy as np
 

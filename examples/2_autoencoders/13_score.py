@@ -4,6 +4,7 @@ The network has only ever been told to take noise out of points. The density of 
 set is known, a sum of N Gaussians, and so is the gradient of its logarithm: what the network says is that gradient.
 Following it, with a little noise, draws points like the data, and at the end they are denoised. Where the noise leaves
 open which arm a point belongs to, it ends between them: a mean of examples need not be one. Writes 13_score.png.
+Course: 3.4, 9.5.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -2,6 +2,7 @@
 
 The VAE asks of its networks only what goes in and what comes out. Of convolutions it is as well served as of linear
 layers like those of the paper, which have more than ten times the numbers to learn. Writes 14_conv_vae.png.
+Course: 3.3, 4.2.
 """
 from autograd.backend import rng
 from minigen import data, latents, plot, recipes

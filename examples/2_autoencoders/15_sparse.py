@@ -6,6 +6,7 @@ that PCA too would pay if it chose 25 of its directions for each image. The KL p
 and not for zeros: with large weights small activities say a lot, so its error is small and its patterns are mixed.
 Sparse is not success in itself: a unit that is never active is sparsest, so the share of dead ones and of pairs that do
 the same is printed beside the error. Writes 15_sparse.png.
+Course: 3.4.
 """
 import matplotlib.pyplot as plt
 import numpy as np

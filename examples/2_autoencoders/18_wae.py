@@ -6,6 +6,7 @@ all codes together, by the MMD of the batch or by an adversary; the code of one 
 decoded from where images were encoded, and they are better. Its price is in the reconstructions: after so short a
 training the VAE's are better, whose codes are further from the prior. With lambda = 0 it is a plain autoencoder, whose
 codes are anywhere, and whose samples are nothing. Writes 18_wae.png.
+Course: 1.7, 4.10.
 """
 import matplotlib.pyplot as plt
 

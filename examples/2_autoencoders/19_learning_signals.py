@@ -3,6 +3,7 @@
 Two Gaussians cannot be three. Which mistake is made is the divergence's choice: forward KL, maximum likelihood, has a
 wide one over two modes; reverse KL leaves a mode out and has the others sharp; none is best by all. Last, a Gaussian on
 each of 50 draws: the narrower, the likelier are these, and the less likely are others. Writes 19_learning_signals.png.
+Course: 1.5, 1.6, 1.7.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,7 +18,6 @@ from minigen.optim import Adam, cosine_decay
 
 STEPS = 1500
 W, MU, SIGMA = np.array([0.4, 0.35, 0.25]), np.array([-4.0, 0.0, 3.5]), np.array([0.6, 0.6, 0.6])
-
 cell, x = 0.05, np.arange(-8, 9, 0.05) + 0.025  # x: (M,), the middles of cells
 
 

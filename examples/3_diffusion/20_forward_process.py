@@ -3,6 +3,7 @@
 q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I) leads from the image to any t in one jump. The printed
 lines compare that jump with t small steps. The linear schedule has drowned the image long before the end; the cosine
 schedule was made to lose it evenly. Writes 20_forward_process.png.
+Course: 9.1, 9.2.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -4,6 +4,7 @@ For eight Gaussians the mean of x_0 given x_t is a formula. With it, every sampl
 they differ: with variance beta the ancestral sampler leaves noise behind; with beta_tilde it draws the clouds too
 tight, and so does DDIM, a little less. On the left, paths from three starts: DDIM bends towards a cloud, the
 ancestral samplers wander. Writes 21_exact_score.png.
+Course: 9.3, 9.5.
 """
 import matplotlib.pyplot as plt
 import numpy as np

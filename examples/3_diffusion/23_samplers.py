@@ -7,6 +7,7 @@ last) follow a differential equation without noise: of them DPM++ comes far with
 distance, since from each x_T there is one solution. Fresh noise of the right size, beta tilde, makes up for errors of
 the network, and ends nearer. The measure is the Frechet distance to the test digits in the features of the shipped
 classifier; the dotted line is that of the training digits. Eight minutes on two cores. Writes 23_samplers.png.
+Course: 9.2, 9.8, 11.2.
 """
 import matplotlib.pyplot as plt
 

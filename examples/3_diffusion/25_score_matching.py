@@ -4,7 +4,7 @@ The explicit loss asks for the score itself, which is known only here, where p i
 becomes the implicit one, which asks for the network's own derivatives; sliced, along a random direction only; and the
 denoising one asks to name the noise that was added, which costs no derivative, but answers for the blurred density
 p_sigma. The same network, examples and steps each. The colour is the length of the arrows; they are right where points
-are, and nobody told them what to be elsewhere. Writes 25_score_matching.png.
+are, and nobody told them what to be elsewhere. Writes 25_score_matching.png. Course: 9.5.
 """
 import time
 

@@ -5,7 +5,7 @@ square end where the nearest slope leads them: half here and half there along th
 learnt one, which knows nothing of the way between. A noise conditional score network learns the scores of the data
 under fifteen amounts of noise; walked down from the noisiest, where the two modes are one, the shares come out right
 (Song & Ermon 2019, figure 3). Below are the learnt fields: under much noise they lead from everywhere to the data,
-under little they are known near the data only. Writes 26_ncsn.png.
+under little they are known near the data only. Writes 26_ncsn.png. Course: 9.5.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -4,7 +4,7 @@ Above, on a line, with the exact score of two Gaussians: the densities of x_t, f
 right, each divided by its width; white paths run back along the equation without noise, black ones along that with
 noise: both are distributed as x_t is at every t. Below: how far samples are from the mixture, by calls of the score;
 and a network trained on two moons by VE's loss: its samples, by 200 steps of Euler and Maruyama's, and its likelihood
-by the equation without noise beside the density itself. Writes 27_sde.png.
+by the equation without noise beside the density itself. Writes 27_sde.png. Course: 9.6, 9.7.
 """
 from functools import partial
 

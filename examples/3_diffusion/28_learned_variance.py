@@ -7,6 +7,7 @@ wide. But v is trained on the whole process, where at all t but the first the tw
 and it is learned last where few steps need it. Three networks, from three seeds; the differences are paired, image by
 image. On the right, what v says, from beta tilde (0) to beta (1), and samples in 25 steps. Writes
 28_learned_variance.png.
+Course: 9.3, 9.8.
 """
 import matplotlib.pyplot as plt
 import numpy as np

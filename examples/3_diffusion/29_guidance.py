@@ -6,6 +6,7 @@ classes is led uphill on log p(y | x_t), w times: w = 0 is the unconditional mod
 classifier of clean digits, rises with w, and within a class samples spread less: at first too much, in the end too
 little. The Frechet distance to the valid digits, in the features of that classifier, is least where they spread about
 as data do. Writes 29_guidance.png.
+Course: 9.9, 9.10, 11.2.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -5,6 +5,7 @@
 First a line. Z is uniform on [0, 2], with density 1/2. X = 4 Z is uniform on [0, 8], with density 1/8: had
 it kept 1/2, as p_Z(x / 4) does, its mass would be 4. Then the plane: a map that bends it, and what becomes
 of the density of a Gaussian, from the engine's Jacobian. Writes 30_change_of_variables.png.
+Course: 8.1.
 """
 import matplotlib.pyplot as plt
 import numpy as np

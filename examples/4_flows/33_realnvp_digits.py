@@ -3,6 +3,7 @@
 The bound on -log P(x) is that of the integers, in nats; beside it stands that of a Gaussian with the full
 covariance of the pixels, fitted to images with the same noise. The latents have as many numbers as the
 image and lose nothing: test digits come back exactly. Writes 33_realnvp_digits.png.
+Course: 12.6, 12.7.
 """
 import math
 

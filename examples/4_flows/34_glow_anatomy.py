@@ -3,6 +3,7 @@
 Left: log |det| of every layer, whose sum is what the flow adds to log N(z). Middle: learned 1x1
 convolutions, which started as rotations, with all singular values 1. Right: the latents of one level are
 drawn anew, those of the other stay: detail and shape live on different levels. Writes 34_glow_anatomy.png.
+Course: 12.6.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -4,6 +4,7 @@ A flow that is fitted to the integers themselves piles its density on 17 values:
 that a model of integers can have, and is the probability of nothing. With noise that fills the cells, what is
 maximized is a bound on the probability of the integers. Uniform noise asks the flow for a flat density in every
 cell; noise from a flow of its own goes where the density is, and the bound is tighter. Writes 35_dequantization.png.
+Course: 12.7.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -3,6 +3,7 @@
 D(x) is how sure D is that a point x is data and no sample. G moves its samples to where D is high; D then learns
 that samples are there now, and lowers it. The game is over where neither can gain: then the samples are distributed
 as the data are, D says 1/2 wherever there are any, and its value V is -log 4. Writes 40_gan.png.
+Course: 7.1, 7.2.
 """
 import math
 

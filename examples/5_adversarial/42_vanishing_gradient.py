@@ -5,6 +5,7 @@ gradient. The minimax loss pulls on a sample by D, which goes to 0 as D becomes 
 non-saturating loss pulls by 1 - D, which goes to 1. So with the first G stays where it is, the worse the surer D is;
 with the second it leaves at once. G takes plain gradient steps here, whose length is that of the gradient: Adam
 divides by it, and hides the trouble for a while. Writes 42_vanishing_gradient.png.
+Course: 7.1, 7.3.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -4,6 +4,7 @@ At every point each player's best direction is at a right angle to the way to th
 round it: outwards if both move at once, for ever if they take turns, as the players of a GAN do. To look ahead cures
 it: extragradient steps with the gradient that will be there after the step, optimism guesses that gradient from
 the last two. And the mean of the way of those who take turns is at the equilibrium. Writes 43_bilinear_game.png.
+Course: 7.3.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -3,6 +3,7 @@
 Fractionally strided convolutions, batch normalization and Adam with beta1 = 0.5 made the game work on images. There is
 no likelihood to report: a classifier that never saw a sample says how many are legible, and whether every class is
 drawn. What to look at as well: samples that are the same, which no average shows. Writes 44_dcgan.png.
+Course: 7.4, 11.2.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -3,7 +3,7 @@
 Data and samples are the same narrow Gaussian, `gap` apart, so the earth mover's distance is the gap. Once they do not
 overlap, the divergence that D stands for is log 2, however far they are, and its slope at the samples, which should
 pull them to the data, is 0. The critic's estimate goes on growing with the gap, and its slope at the samples stays
-about 1: 1 + gap / (2 lambda), as a penalty is no bound. Writes 45_wgan_gp.png.
+about 1: 1 + gap / (2 lambda), as a penalty is no bound. Writes 45_wgan_gp.png. Course: 1.7, 7.2, 12.8.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,7 +44,7 @@ figure, (left, middle, right) = plt.subplots(1, 3, figsize=(17, 4.5), layout="co
 rows = []
 for gap in GAPS:
     (f, critic), (a, D) = trained(WGANGP, gap), trained(GAN, gap)
-    JSD = (np.log(4) - D["-V"]) / 2  # V = 2 JSD - log 4: gan.py, eq. 6
+    JSD = (np.log(4) - D["-V"]) / 2  # V = 2 JSD - log 4: gan.py, eq. 6; course 7.2
     rows.append([critic["distance"], JSD, pull(f), pull(lambda x, a=a: softplus(a(x)))])  # -f and log(1 - D)
     print("gap {:.1f}: by the critic {:5.2f}, by D {:.3f} nats; slopes {:.2f} and {:.1e}".format(gap, *rows[-1]))
 distance, JSD, slope_f, slope_D = zip(*rows)

@@ -4,6 +4,7 @@ Nothing told G to put like next to like, but it is continuous: on the way from o
 some digit. And directions have a meaning: what heavy digits have and light ones of the same class have not, in z, is
 added to light digits of another class. An image has no z here, so the z of a kind are found by looking: draw, decode,
 keep (a classifier looks). One z says little, the mean of many what they share. Writes 46_latent.png.
+Course: 4.7, 7.4.
 """
 import matplotlib.pyplot as plt
 import numpy as np

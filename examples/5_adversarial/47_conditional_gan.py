@@ -4,6 +4,7 @@ Three games with the same generator. A discriminator that is told the class sees
 is not, but is to name it, as in the ACGAN, asks for images whose class is plain, and so for ones that are all alike. By
 the accuracy of a classifier the three cannot be told apart: it takes the spread within classes, too.
 Writes 47_conditional_gan.png.
+Course: 1.1, 7.5.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -4,6 +4,7 @@ A drawing of a heart does not say that it is red. L1 asks for the median of all 
 pictures are pale and brown; with D they take a side, and are coloured as real ones are, often in other colours than
 the truth. That costs some L1, which is no reason to leave it out. Floors: white, and the median of all pictures, which
 do not look at the drawing; and a linear map from it (ridge regression). Writes 49_pix2pix.png.
+Course: 7.5.
 """
 import matplotlib.pyplot as plt
 import numpy as np

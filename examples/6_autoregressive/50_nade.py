@@ -4,6 +4,7 @@ The likelihood is exact, and a sum over the pixels: so one can see where it is p
 where a stroke may be or not. As an image is drawn in the order in which one reads, its upper half can be given and the
 lower one drawn, again and again. Each hidden unit has a weight for every pixel: these are images, too, as the paper
 shows them. Writes 50_nade.png.
+Course: 6.1.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -5,6 +5,7 @@ the image, is not 0 exactly where the pixel sees something. Everything before it
 nothing after it. PixelCNN never sees what lies far to the right in the rows above, however deep it is: its layers would
 have to go back along a row. The gated one has a stack that may, as the rows it is given are whole. Writes
 52_blind_spot.png.
+Course: 6.2.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -4,6 +4,7 @@ Each head of each block looks at the numbers drawn so far; nobody tells it that 
 come to look at the pixel above. Samples may be good where the likelihood is not, and the reverse: so -log p is printed,
 beside that of independent pixels and of each pixel given the one before it. With the keys and values of earlier tokens
 kept, a number costs one token's work, and the samples stay the same. Writes 54_transformer.png.
+Course: 6.3.
 """
 import time
 

@@ -4,6 +4,7 @@ What a code stands for is seen in two ways: the mean of the patches for which it
 of it on a blank sheet. A codebook must be used to be worth its bits. Its vectors learn by the loss, or, sooner, as
 moving averages, if they begin on the data and are put back there when nothing needs them. Drawn small and left alone,
 as in the paper, a part of them is never used, and the error is larger. Writes 60_vqvae.png.
+Course: 5.1.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -3,6 +3,7 @@
 The autoencoder alone draws nothing: each of its codes is a good stroke, and 49 strokes at random are no digit. Nor are
 they if each place of the grid has its own right frequencies. What makes a digit is how the codes go together, and that
 is what an autoregressive model learns, 49 numbers in the place of 784 pixels. Writes 61_code_prior.png.
+Course: 5.1, 6.2.
 """
 import matplotlib.pyplot as plt
 import numpy as np

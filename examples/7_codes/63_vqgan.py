@@ -6,6 +6,7 @@ classifier and a discriminator of patches take for the right one. Its edges are 
 and in so short a time the dislike of blurs also leaves specks. So no single number says which is best: L1 punishes an
 edge that has moved, the Frechet distance (how far the reconstructions, as a set, are from the images) one that is
 blurred. The classifier that VQ-GAN learns from is not the one that judges it. Writes 63_vqgan.png.
+Course: 5.4.
 """
 import time
 

@@ -8,6 +8,7 @@ the spread from draw to draw grows. Straight-through keeps z in the forward pass
 
 The dVAE learns 20 numbers of 10 values each for a digit. Its relaxed loss is shown beside the bound that it stands for,
 computed from draws of categories: only that one bounds log p(x). Writes 65_dvae.png.
+Course: 5.3.
 """
 import matplotlib.pyplot as plt
 import numpy as np

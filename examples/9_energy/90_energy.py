@@ -4,6 +4,7 @@ In the plane Z is a sum over a grid, so the model's density stands beside that o
 them. On digits nobody knows Z. But walks downhill from noise end in digits, and the energy tells digits from what are
 none: with noise in them, upside down, with their pixels in another order; the less they are like digits, the higher it
 is. Writes 90_energy.png.
+Course: 11.1.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -17,6 +17,7 @@ Read next: models/codes/vqgan.py.
 """
 from autograd import grad, parameter, record
 from autograd.backend import xp
+from autograd.batch import mean_of_means
 
 EPS = 1e-6
 
@@ -40,4 +41,4 @@ def adaptive_weight(x_hat, W, g_rec, g_gan, most=float("inf")) -> float:
 
 
 def _norm(g) -> float:
-    return float(xp.sqrt((g.data.astype(xp.float64) ** 2).sum()))
+    return float(xp.sqrt((mean_of_means(g.data).astype(xp.float64) ** 2).sum()))

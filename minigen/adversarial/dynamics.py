@@ -50,7 +50,7 @@ def simultaneous(v, w, eta):
 
 def alternating(v, w, eta):
     while True:
-        w = np.stack([w[0] - eta * v(w)[0], w[1]])
+        w = np.stack([w[0] - eta * v(w)[0], w[1]])  # course 7.3
         w = np.stack([w[0], w[1] - eta * v(w)[1]])
         yield w
 

@@ -19,6 +19,7 @@ import math
 
 from autograd import broadcast_to, concatenate, conv2d, linear, parameter, sqrt
 from autograd.backend import normal, xp
+from autograd.batch import own, whole
 
 from ..nn import Module
 
@@ -59,13 +60,14 @@ def pixel_norm(a):
 def minibatch_deviation(x, group=GROUP):
     """x (N, C, H, W) with one more channel (N, C + 1, H, W): how much the images of a group differ, one number for all
     of the group. A rest that fills no group forms one with the last."""
-    N, _, H, W = x.shape
+    images = whole(x)
+    N, _, H, W = images.shape
     groups = max(1, N // group)
     bounds = [i * N // groups for i in range(groups + 1)]
     maps = []
     for start, stop in zip(bounds, bounds[1:]):
-        some = x[start:stop]
+        some = images[start:stop]
         centred = some - some.mean(axis=0, keepdims=True)
         deviation = sqrt((centred * centred).mean(axis=0) + 1e-8).mean()
         maps.append(broadcast_to(deviation, (stop - start, 1, H, W)))
-    return concatenate([x, concatenate(maps, axis=0)], axis=1)
+    return concatenate([x, own(concatenate(maps, axis=0))], axis=1)

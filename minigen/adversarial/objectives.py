@@ -20,17 +20,17 @@ from autograd import relu, softplus
 
 def discriminator_loss(a_data, a_fake):
     """-V of eq. 1, in nats, from the logits of examples and of samples."""
-    return softplus(-a_data).mean() + softplus(a_fake).mean()
+    return softplus(-a_data).mean() + softplus(a_fake).mean()  # course 7.1
 
 
 def minimax(a_fake):
     """E[log(1 - D(G(z)))]: what of V depends on G (eq. 1)."""
-    return -softplus(a_fake).mean()
+    return -softplus(a_fake).mean()  # course 7.3
 
 
 def nonsaturating(a_fake):
     """-E[log D(G(z))] (section 3)."""
-    return softplus(-a_fake).mean()
+    return softplus(-a_fake).mean()  # course 7.1
 
 
 def hinge_discriminator(a_data, a_fake):

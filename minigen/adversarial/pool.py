@@ -9,6 +9,7 @@ Source: Shrivastava et al. 2017, section 2.3; Zhu et al. 2017, section 4 (50 ima
 import numpy as np
 
 from autograd.backend import asarray, default_dtype, xp
+from autograd.batch import own, whole
 
 from ..nn import Module
 
@@ -27,7 +28,7 @@ class ImagePool(Module):
         """fresh (N, ...), or in the place of about half of them others that were so before; NumPy or CuPy arrays. Until
         the pool is full it only takes."""
         shown = []
-        for image in asarray(fresh):
+        for image in whole(asarray(fresh)):
             filled = int(self.filled)
             if filled < self.size:
                 self.images[filled] = image
@@ -36,4 +37,4 @@ class ImagePool(Module):
                 place = int(rng.integers(self.size))
                 image, self.images[place] = self.images[place].copy(), image
             shown.append(image)
-        return xp.stack(shown)
+        return own(xp.stack(shown))

@@ -51,7 +51,7 @@ class StyleLayer(Module):
         """Eq. 1; a style of 0 changes nothing."""
         N, C = h.shape[:2]
         y = self.A(w).reshape(N, 2, C, 1, 1)
-        return (1.0 + y[:, 0]) * instance_norm(h) + y[:, 1]
+        return (1.0 + y[:, 0]) * instance_norm(h) + y[:, 1]  # course 7.9
 
 
 class StyleGenerator(Module):

@@ -4,8 +4,8 @@
     |x - x_hat|^2                       summed over the D pixels or coordinates
 
 A model defines f as `code`, g as `generate`, and what it minimizes. Here is what follows from the two: codes and
-reconstructions of images in their own units, many at a time. Symbols: N examples, D pixels, Z latent.
-Read before this: nn/module.py, data/space.py. Read next: models/autoencoders/ae.py.
+reconstructions of images in their own units, many at a time. Source: Hinton & Salakhutdinov 2006. Symbols: N examples,
+D pixels, Z latent. Read before this: nn/module.py, data/space.py. Read next: models/autoencoders/ae.py.
 """
 from autograd import no_grad
 from autograd.backend import asarray, default_dtype
@@ -28,7 +28,7 @@ class DeterministicAutoencoder(Module):
         """z (N, Z) of examples x in their own units, and the mean of |x - x_hat|^2 over them."""
         x = self.space.rows(x)  # (N, D)
         z = self.code(x)  # (N, Z)
-        return z, ((x - self.generate(z)) ** 2).sum(axis=1).mean()
+        return z, ((x - self.generate(z)) ** 2).sum(axis=1).mean()  # course 3.1
 
     def encode(self, x):
         """The codes z (N, Z) of images or points x, a NumPy array."""

@@ -25,6 +25,7 @@ import numpy as np
 
 from autograd import as_tensor, no_grad, sigmoid
 from autograd.backend import asarray, default_dtype
+from autograd.batch import whole
 
 from ..metrics import Measure, mmd
 from ..nn.autoencoder import mlp_pair
@@ -80,6 +81,7 @@ def imq_mmd(x, y, apart):
     apart: E |y - y'|^2 of the prior. It may be negative, and must not be cut off at 0 where it is a loss: its gradient
     would be lost in half of the batches near the goal, and the other half would pull too far.
     """
+    x, y = whole(x), whole(y)
     return mmd(imq(x, x, apart), imq(y, y, apart), imq(x, y, apart))
 
 

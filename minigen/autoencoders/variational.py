@@ -55,7 +55,7 @@ class Variational(Module):
 
     def posterior(self, seen):
         """mu and logvar of q(z | x), (N, Z) each, for x as the encoder sees it, (N, D)."""
-        return split(self.encoder(seen), 2, axis=-1)
+        return split(self.encoder(seen), 2, axis=-1)  # course 4.5
 
     def infer(self, seen, eps):
         """k draws z of q(z | x) for each example, (N, k, Z), and log p(z) - log q(z | x) at them, (N, k). eps: the
@@ -78,7 +78,7 @@ class Variational(Module):
     def log_weights_at(self, x, seen, eps):
         """log w (N, k) of x as modelled and as encoded, (N, D), and of the draws that eps makes."""
         z, log_ratio = self.infer(seen, eps)
-        return self.log_prob(x, z) + log_ratio
+        return self.log_prob(x, z) + log_ratio  # course 4.1
 
     def log_prob(self, x, z):
         """log p(x | z), (N, k), of x as it is modelled, (N, D), and z (N, k, Z)."""

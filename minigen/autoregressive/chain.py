@@ -11,7 +11,8 @@ one, which computes only what the number drawn last has changed; the slow one is
 The order of an image is that in which one reads: row by row, in a row pixel by pixel, in a pixel red, green, blue. A
 "sequence" is an example in that order, (N, D).
 
-Symbols: N examples, D numbers of an example, K levels of a number, i its place in the order, C H W image.
+Source: Larochelle & Murray 2011 (NADE), eq. 1. Symbols: N examples, D numbers of an example, K levels of a number, i
+its place in the order, C H W image.
 Read before this: data/space.py, densities.py, player.py. Read next: models/autoregressive/nade.py.
 """
 import math
@@ -72,7 +73,7 @@ class Autoregressive(Module):
 
     def log_prob(self, x, **condition):
         """log p(x) in nats, Tensor (N,), of integers x (N, *shape), 0 .. K - 1."""
-        return self.log_conditionals(x, **condition).sum(axis=-1)
+        return self.log_conditionals(x, **condition).sum(axis=-1)  # course 1.1, 1.4
 
     def log_conditionals(self, x, **condition):
         """log p(x_i | x_<i), Tensor (N, D) in the order of drawing."""

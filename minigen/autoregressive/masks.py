@@ -56,7 +56,7 @@ def degree_masks(degrees):
 
 def output_mask(inputs, below):
     """(D, units below): m^0(d) > m(k)."""
-    return inputs[:, None] > below
+    return inputs[:, None] > below  # course 12.9
 
 
 # Convolutions
@@ -86,7 +86,7 @@ def causal_mask(kind, out, into, kernel_size):
     before = np.arange(R * S).reshape(R, S) < R * S // 2
     mask = np.zeros((len(out), len(into), R, S), np.float32)
     mask[:, :, before] = 1
-    mask[:, :, R // 2, S // 2] = into < out[:, None] if kind == "A" else into <= out[:, None]  # (O, C)
+    mask[:, :, R // 2, S // 2] = into < out[:, None] if kind == "A" else into <= out[:, None]  # (O, C); course 6.2
     return mask
 
 

@@ -5,20 +5,21 @@ import os
 
 import numpy as np
 
-from . import molecules, own, toys, translations
+from . import molecules, named, own, toys, translations
 from .dataset import SPLITS, Dataset, check_split, describe
 from .images import IMAGE_SETS
 from .shapes.pairs import SIDES, load_shapes
 from .space import Space
 
 TEXT_SETS = ("qm9",)  # of tokens
-CAPTIONED = tuple(SIDES)  # images with captions
+CAPTIONED = tuple(SIDES)  # images with captions, as many as one likes
+NAMED = tuple(named.NAMED_SETS)  # pictures with names
 TOY_SIZES = {"train": 20_000, "valid": 5_000, "test": 5_000}
 
 
 def names():
     """Every name that `load` knows, images first."""
-    return [*IMAGE_SETS, *CAPTIONED, *translations.TRANSLATION_SETS, *TEXT_SETS, *toys.TOYS]
+    return [*IMAGE_SETS, *CAPTIONED, *NAMED, *translations.TRANSLATION_SETS, *TEXT_SETS, *toys.TOYS]
 
 
 def resolve(name) -> str:
@@ -55,6 +56,8 @@ def load(name, split="train", root=None, size=None):
         raise ValueError(f"{name} has examples of one size: --size is for images of your own")
     if name in translations.TRANSLATION_SETS:
         return translations.load(name, split)
+    if name in NAMED:
+        return named.load(name, split)
     if name in TEXT_SETS:
         return _molecules(name, split)
     if name in CAPTIONED:

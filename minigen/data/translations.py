@@ -26,12 +26,15 @@ GLASSES, HAT = {"glasses": 5, "glasses colour": 0}, {"hat": 2, "hat colour": 1}
 LABELS = (*(f"{colour} hair" for colour in HAIR), "glasses", "hat")
 
 
+def emoji_rows(split) -> np.ndarray:
+    """The places of a split's emoji. Stored by code point, where families follow one another: so shuffled, once."""
+    order = np.random.default_rng(0).permutation(sum(EMOJI_SIZES.values()))
+    return dict(zip(EMOJI_SIZES, np.split(order, np.cumsum(list(EMOJI_SIZES.values()))[:-1])))[split]
+
+
 def emoji(split) -> Dataset:
-    """Stored by code point, where families follow one another: so shuffled, once."""
     with np.load(SHIPPED / "emoji.npz") as arrays:
-        order = np.random.default_rng(0).permutation(len(arrays["name"]))
-        cuts = np.cumsum(list(EMOJI_SIZES.values()))[:-1]
-        rows = dict(zip(EMOJI_SIZES, np.split(order, cuts)))[split]
+        rows = emoji_rows(split)
         x = np.ascontiguousarray(arrays["image"][rows].transpose(0, 3, 1, 2))
         source = arrays["lines"][rows][:, None]
     spaces = {"x": Space((3, 32, 32), 32), "source": Space((1, 32, 32), 16)}

@@ -6,10 +6,17 @@ from .bound import decoder_term as decoder_term
 from .bound import log_discretized_normal as log_discretized_normal
 from .bound import prior_term as prior_term
 from .bound import step_term as step_term
+from .distilled import Distilled as Distilled
+from .first_stage import FirstStage as FirstStage
 from .guidance import by_classifier as by_classifier
 from .guidance import classifier_free as classifier_free
 from .guided import Guided as Guided
+from .inpainting import fill_in as fill_in
+from .inpainting import random_masks as random_masks
 from .inpainting import repaint as repaint
+from .inpainting import seam as seam
+from .inpainting import take_over as take_over
+from .inversion import inverted as inverted
 from .levels import CLEAN as CLEAN
 from .levels import Level as Level
 from .levels import geometric_levels as geometric_levels
@@ -23,6 +30,7 @@ from .predict import clipped as clipped
 from .predict import convert as convert
 from .predict import denoiser as denoiser
 from .predict import differentiable as differentiable
+from .predict import dynamically_clipped as dynamically_clipped
 from .predict import recorded as recorded
 from .predict import training_target as training_target
 from .samplers import ancestral as ancestral
@@ -31,6 +39,7 @@ from .samplers import ddim as ddim
 from .samplers import dpm_pp as dpm_pp
 from .samplers import euler as euler
 from .samplers import heun as heun
+from .samplers import renoise as renoise
 from .schedule import Schedule as Schedule
 from .schedule import cosine_schedule as cosine_schedule
 from .schedule import linear_schedule as linear_schedule

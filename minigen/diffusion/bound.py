@@ -61,7 +61,7 @@ def step_divergence(x_0, guess, log_sigma2, t, schedule):
     means differ by c_0 (x_0 - guess), as the term with x_t cancels. guess, log_sigma2: arrays or Tensors."""
     c_0, _, beta_tilde = (asarray(np.reshape(number, (-1, *[1] * (x_0.ndim - 1))), x_0.dtype)
                           for number in schedule.posterior(t))
-    return kl_normal(c_0 * x_0, xp.log(beta_tilde) + 0.0 * x_0, c_0 * as_tensor(guess), log_sigma2)
+    return kl_normal(c_0 * x_0, xp.log(beta_tilde) + 0.0 * x_0, c_0 * as_tensor(guess), log_sigma2)  # course 9.3
 
 
 def _guess(denoise, x_0, t, schedule, rng):

@@ -21,7 +21,7 @@ from .levels import signal_and_noise
 
 def classifier_free(conditional, unconditional, w):
     """The denoiser that goes from what is said without the condition beyond what is said with it."""
-    return lambda x_t, level: (1.0 + w) * conditional(x_t, level) - w * unconditional(x_t, level)
+    return lambda x_t, level: (1.0 + w) * conditional(x_t, level) - w * unconditional(x_t, level)  # course 9.10
 
 
 def by_classifier(denoise, log_p, w):
@@ -39,6 +39,6 @@ def by_classifier(denoise, log_p, w):
             raise ValueError(f"by_classifier: log_p returned shape {said.shape}, expected ({len(x_t)},): for each "
                              "image the log-probability of what is wanted")
         uphill = grad(said.sum(), leaf).data
-        return denoise(x_t, level) + w * s * s / a * uphill
+        return denoise(x_t, level) + w * s * s / a * uphill  # course 9.9
 
     return denoise_and_lead

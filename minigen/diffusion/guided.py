@@ -29,6 +29,14 @@ class Guided(Module):
         drawn = [np.zeros((0, *self.space.shape), np.float32)]
         for i in range(0, n, CHUNK):
             part = y[i : i + CHUNK]
-            x_T = normal(rng, (len(part), *self.space.shape))
-            drawn.append(self.space.from_signed(self.sampler(self.guided(part, w), x_T, self.levels, rng=rng)))
+            drawn.append(self.images(self.draw(part, w, rng)))
         return np.concatenate(drawn)
+
+    def draw(self, y, w, rng):
+        """Images (N, C, H, W) on [-1, 1] of classes y (N,)."""
+        x_T = normal(rng, (len(y), *self.space.shape))
+        return self.sampler(self.guided(y, w), x_T, self.levels, rng=rng)
+
+    def images(self, x_0):
+        """What `draw` returns, on [0, 1]."""
+        return self.space.from_signed(x_0)

@@ -51,7 +51,7 @@ def noised(x_0, eps, level):
     if x_0.shape != eps.shape:
         raise ValueError(f"noised: x_0 has shape {x_0.shape}, eps {eps.shape}; pass noise of x_0's shape")
     a, s = signal_and_noise(level, x_0)
-    return a * x_0 + s * eps
+    return a * x_0 + s * eps  # course 9.1
 
 
 def posterior(t, s):
@@ -62,7 +62,7 @@ def posterior(t, s):
     """
     ratio = t.a / s.a
     added = t.s**2 - (ratio * s.s) ** 2
-    return s.a * added / t.s**2, ratio * (s.s / t.s) ** 2, added * (s.s / t.s) ** 2, added
+    return s.a * added / t.s**2, ratio * (s.s / t.s) ** 2, added * (s.s / t.s) ** 2, added  # course 9.3
 
 
 def straight_levels(steps):

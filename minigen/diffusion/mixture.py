@@ -6,6 +6,9 @@
     score        = sum_k p(k | x_t) (a m_k - x_t) / V                         grad log p(x_t)
     E[x_0 | x_t] = (x_t + s^2 score) / a                                      the best denoiser (Tweedie)
 
+On a line, D = 1, the equation without noise is solved too: its paths do not cross, so that as many points are below x_t
+as are below where it leads, x_s = F_s^-1(F_t(x_t)), with F_t(x) = sum_k w_k Phi((x - a m_k) / sqrt V) = P(x_t <= x).
+
 Symbols: N points, D dimensions, K components; a, s of a level. Read before this: levels.py.
 """
 import math
@@ -13,7 +16,7 @@ import math
 import numpy as np
 
 from autograd import as_tensor, log_softmax, logsumexp, stack
-from autograd.backend import asarray, xp
+from autograd.backend import asarray, special, to_numpy, xp
 
 from .levels import CLEAN
 
@@ -61,3 +64,23 @@ class Mixture:
         kept = level.a * self.sigma**2 / V  # of x_t's distance from a m_k
         m = p @ asarray(self.means, x_t.dtype)
         return m + kept * (x_t - level.a * m)
+
+    def share_below(self, x, level=CLEAN):
+        """F_t(x), NumPy (N,), for points (N, 1)."""
+        width = math.sqrt((level.a * self.sigma) ** 2 + level.s**2)
+        away = (asarray(x) - asarray(level.a * self.means[:, 0])) / width  # (N, K)
+        return to_numpy(special.ndtr(away)) @ self.weights
+
+    def quantile(self, u, level=CLEAN):
+        """F_t^-1 of shares u (N,), an array (N, 1): by halving."""
+        reach = np.abs(level.a * self.means).max() + 10.0 * math.hypot(level.a * self.sigma, level.s)
+        low, high = np.full((len(u), 1), -reach), np.full((len(u), 1), reach)
+        for _ in range(50):
+            middle = (low + high) / 2.0
+            above = (self.share_below(middle, level) < u)[:, None]
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        return asarray((low + high) / 2.0)
+
+    def flow(self, x, t, s):
+        """x_s (N, 1) on the paths of points x_t = x (N, 1), on a line."""
+        return self.quantile(self.share_below(x, t), s)

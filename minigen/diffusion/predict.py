@@ -19,6 +19,7 @@ function from denoiser to denoiser, and no sampler knows of it.
 
 Read before this: levels.py. Read next: guidance.py, samplers.py.
 """
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ PREDICTIONS = {
     "x0": Prediction(lambda x_0, eps, a, s: x_0, lambda x_0, x_t, a, s: x_0),
     "eps": Prediction(lambda x_0, eps, a, s: eps, lambda eps, x_t, a, s: (x_t - s * eps) / a),
     "v": Prediction(lambda x_0, eps, a, s: a * eps - s * x_0, lambda v, x_t, a, s: (a * x_t - s * v) / (a * a + s * s)),
+    # course 12.10
     "velocity": Prediction(lambda x_0, eps, a, s: eps - x_0, lambda u, x_t, a, s: (x_t - s * u) / (a + s)),
     "score": Prediction(lambda x_0, eps, a, s: -eps / s, lambda score, x_t, a, s: (x_t + s * s * score) / a),
 }
@@ -104,6 +106,25 @@ def differentiable(network, kind="eps", **condition):
 def clipped(denoise, low=-1.0, high=1.0):
     """denoise, with its x_0 limited to where images are. An x_0 from eps can leave it far behind at large t."""
     return lambda x_t, level: xp.clip(denoise(x_t, level), low, high)
+
+
+def dynamically_clipped(denoise, percentile=99.5):
+    """denoise, with each image's x_0 clipped to [-s, s] and divided by s: Imagen's dynamic thresholding (Saharia et al.
+    2022, section 2.3). s is this percentile of its |x_0|, and at least 1.
+
+    Strong guidance drives x_0 far out of [-1, 1] everywhere: `clipped` saturates all that it drove, this pulls it in.
+    """
+    if not 0.0 < percentile <= 100.0:
+        raise ValueError(f"dynamically_clipped: percentile is {percentile}, expected above 0 and at most 100")
+
+    def denoise_and_threshold(x_t, level):
+        x_0 = denoise(x_t, level)
+        rows = abs(x_0).reshape(len(x_0), math.prod(x_0.shape[1:]))
+        s = xp.percentile(rows, percentile, axis=1)  # (N,): of each image on its own
+        s = xp.maximum(s, 1.0).astype(x_0.dtype).reshape(-1, *[1] * (x_0.ndim - 1))  # an x_0 within [-1, 1] stays
+        return xp.clip(x_0, -s, s) / s
+
+    return denoise_and_threshold
 
 
 def recorded(denoise, frames):

@@ -61,15 +61,24 @@ def heun(denoise, x, levels, *, rng=None):
     To the image itself, s = 0, there is no slope, and Euler's step stays.
     """
     for t, s in descent(levels):
-        x_0 = denoise(x, t)
-        eps = (x - t.a * x_0) / t.s
-        x_s = s.a * x_0 + s.s * eps
-        if s.s > 0:
-            x_0_s = denoise(x_s, s)
-            eps_s = (x_s - s.a * x_0_s) / s.s
-            x_s = x + (s.a - t.a) * 0.5 * (x_0 + x_0_s) + (s.s - t.s) * 0.5 * (eps + eps_s)
-        x = x_s
+        x = heun_step(denoise, x, t, s) if s.s > 0 else s.a * denoise(x, t)
     return x
+
+
+def heun_step(denoise, x, t, s):
+    """x_s from x_t = x. t, s: levels of numbers, or of arrays that broadcast against x; s.s above 0."""
+    x_0 = denoise(x, t)
+    eps = (x - t.a * x_0) / t.s
+    x_s = s.a * x_0 + s.s * eps
+    x_0_s = denoise(x_s, s)
+    eps_s = (x_s - s.a * x_0_s) / s.s
+    return x + (s.a - t.a) * 0.5 * (x_0 + x_0_s) + (s.s - t.s) * 0.5 * (eps + eps_s)
+
+
+def renoise(denoise, x, levels, *, rng=None):
+    """x_0 under the noise of the next level, all of it fresh: for a denoiser whose one step is as good as many, a
+    consistency model's (Song et al. 2023, algorithm 1)."""
+    return _descend(move_renoise, denoise, x, levels, rng)
 
 
 def dpm_pp(denoise, x, levels, *, rng=None):
@@ -129,9 +138,13 @@ def move_ddim(eta=0.0):
         sigma = eta * math.sqrt(max(0.0, posterior(t, s)[2])) if eta else 0.0
         direction = math.sqrt(max(0.0, s.s**2 - sigma**2))  # "pointing to x_t": times eps, which is (x_t - a x_0) / s
         k_t = direction / t.s
-        return s.a - k_t * t.a, k_t, sigma
+        return s.a - k_t * t.a, k_t, sigma  # course 9.8
 
     return move
+
+
+def move_renoise(t, s):
+    return s.a, 0.0, s.s
 
 
 MOVES = {ancestral: move_ancestral, ancestral_tilde: move_ancestral_tilde, ddim: move_ddim()}

@@ -60,7 +60,7 @@ class Schedule:
             raise ValueError(f"t runs from {t.min()} to {t.max()}, expected 1 to T = {self.T}")
         if t.ndim > 1:
             raise ValueError(f"t has shape {t.shape}, expected one number, or one per example")
-        return Level(np.sqrt(self.alpha_bar[t]), np.sqrt(1.0 - self.alpha_bar[t]), self.told[t])
+        return Level(np.sqrt(self.alpha_bar[t]), np.sqrt(1.0 - self.alpha_bar[t]), self.told[t])  # course 9.1
 
     def levels(self, steps=None) -> list:
         """The way down in so many of the T steps, evenly spaced, all of them for None: steps + 1 levels."""
@@ -102,7 +102,7 @@ def linear_schedule(T=1000, beta_1=1e-4, beta_T=0.02):
     that the same noise has been added by the same fraction of the way.
     """
     _check_T(T, "linear_schedule")
-    return Schedule(np.minimum(np.linspace(beta_1, beta_T, T) * (1000.0 / T), BETA_MAX))
+    return Schedule(np.minimum(np.linspace(beta_1, beta_T, T) * (1000.0 / T), BETA_MAX))  # course 9.2
 
 
 def cosine_schedule(T=1000, s=0.008):
@@ -111,7 +111,7 @@ def cosine_schedule(T=1000, s=0.008):
     Slower than the linear one to destroy small images, and at the ends. s keeps beta_1 from vanishing.
     """
     _check_T(T, "cosine_schedule")
-    f = np.cos((np.arange(T + 1) / T + s) / (1.0 + s) * (math.pi / 2.0)) ** 2
+    f = np.cos((np.arange(T + 1) / T + s) / (1.0 + s) * (math.pi / 2.0)) ** 2  # course 9.2
     return Schedule(np.minimum(1.0 - f[1:] / f[:-1], BETA_MAX))
 
 

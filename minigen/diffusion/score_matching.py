@@ -46,7 +46,7 @@ def denoising(score, x, eps, sigma):
     """eps: of x's shape, from N(0, I)."""
     x, eps = asarray(x), asarray(eps)
     noisy = Tensor(x + sigma * eps)
-    return 0.5 * _square(_checked(score(noisy), noisy) + eps / sigma)
+    return 0.5 * _square(_checked(score(noisy), noisy) + eps / sigma)  # course 9.5
 
 
 # The trace of a Jacobian

@@ -67,7 +67,7 @@ class VE(SDE):
         return 1.0 + 0.0 * t
 
     def s(self, t):
-        return np.sqrt(np.expm1(2.0 * math.log(self.sigma) * t) / (2.0 * math.log(self.sigma)))
+        return np.sqrt(np.expm1(2.0 * math.log(self.sigma) * t) / (2.0 * math.log(self.sigma)))  # course 9.7
 
 
 class VP(SDE):
@@ -112,7 +112,7 @@ def euler_maruyama(denoise, x, levels, *, rng, sde):
     which would stay in the picture."""
     for t, s in descent(levels):
         dt = t.t - s.t
-        x = x - (sde.f(t.t) * x - sde.g2(t.t) * score_at(denoise, t)(x)) * dt
+        x = x - (sde.f(t.t) * x - sde.g2(t.t) * score_at(denoise, t)(x)) * dt  # course 9.6
         if s.s > 0:
             x = x + math.sqrt(sde.g2(t.t) * dt) * normal(rng, x.shape, x.dtype)
     return x

@@ -10,6 +10,7 @@ another run. Symbols: N chains that are moved at a time. Read before this: lange
 import numpy as np
 
 from autograd.backend import asarray, xp
+from autograd.batch import own, whole, whole_length
 
 from ..nn.module import Module
 
@@ -29,14 +30,14 @@ class ReplayBuffer(Module):
     def draw(self, fresh, rng):
         """(rows, x): the places of N different chains and where they start: where they were, or with probability
         `restarts` as in fresh (N, ...). ValueError if there are fewer chains than that."""
-        n = len(fresh)
-        if n > len(self):
-            raise ValueError(f"ReplayBuffer: {n} chains are to be moved at a time, and it holds {len(self)}; give it a "
+        n, N = len(fresh), whole_length(len(fresh))
+        if N > len(self):
+            raise ValueError(f"ReplayBuffer: {N} chains are to be moved at a time, and it holds {len(self)}; give it a "
                              "larger capacity, or training a smaller batch")
-        rows = rng.permutation(len(self))[:n]
+        rows = own(rng.permutation(len(self))[:N])
         anew = asarray(rng.random(n) < self.restarts).reshape(n, *[1] * (self.states.ndim - 1))
         return rows, xp.where(anew, fresh, self.states[rows])
 
     def put(self, rows, x) -> None:
         """Keeps the states x (N, ...) that the chains of these places have come to."""
-        self.states[np.asarray(rows)] = x
+        self.states[whole(np.asarray(rows))] = whole(x)

@@ -44,6 +44,7 @@ from autograd import (
     triu,
 )
 from autograd.backend import asarray, default_dtype, xp
+from autograd.batch import whole
 
 from ..nn.module import Module, ModuleList
 
@@ -106,7 +107,7 @@ class MaskedCoupling(Module):
 
     def forward(self, x, context=None):
         s, t = self._scale_and_shift(x, context)
-        return x * exp(s) + t, _total(s)
+        return x * exp(s) + t, _total(s)  # course 12.6
 
     def inverse(self, y, context=None):
         s, t = self._scale_and_shift(y, context)  # b y = b x: the net sees what it saw
@@ -181,7 +182,7 @@ class ActNorm(Module):
 
     def forward(self, x):
         if self.training and not self.initialized:
-            self._fit(x.detach())
+            self._fit(whole(x.data))
         s = _per_channel(self.s, x)
         return x * exp(s) + _per_channel(self.b, x), _same_for_all(self.s.sum() * _pixels(x), x)
 
@@ -190,9 +191,9 @@ class ActNorm(Module):
 
     def _fit(self, x):
         axes = _all_but_channels(x)
-        std = x.data.std(axis=axes) + 1e-6
+        std = x.std(axis=axes) + 1e-6
         self.s.data[...] = -xp.log(std)
-        self.b.data[...] = -x.data.mean(axis=axes) / std
+        self.b.data[...] = -x.mean(axis=axes) / std
         self.initialized[...] = True
 
 

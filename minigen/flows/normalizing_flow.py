@@ -12,6 +12,7 @@ from the cell (dequantization.py), and what is minimized and reported is a bound
 A model says what its flow is; the rest is here. The latents have as many numbers as the data, and nothing is
 lost on the way to them.
 
+Sources: Dinh et al. 2017 (Real NVP), eq. 3; Theis et al. 2016, section 3.1, for the bound.
 Symbols: N examples, D numbers of an example, z latents. Read before this: layers.py, dequantization.py.
 Read next: models/flows/realnvp.py.
 """
@@ -45,14 +46,14 @@ class NormalizingFlow(Module):
     def log_prob(self, v):
         """log p(v) in nats, (N,): of points v (N, 2), or of images v (N, C, H, W) with real values in [0, 1)."""
         z, logdet = self.flow(as_tensor(v))
-        return log_standard_normal(z).sum(axis=1) + logdet
+        return log_standard_normal(z).sum(axis=1) + logdet  # course 8.1
 
     def bound(self, x, rng):
         """In nats, (N,): log p(x) of points; of integer images one draw of the lower bound on log P(x)."""
         if self.dequantization is None:
             return self.log_prob(self.space.unit(x))
         v, log_q = self.dequantization(x, rng)
-        return self.log_prob(v) - log_q
+        return self.log_prob(v) - log_q  # course 12.7
 
     def players(self):
         return [Player("flow", self.parameters(), self.loss)]

@@ -55,7 +55,7 @@ class ConvEncoder(Module):
         self.code = Linear(hidden[-1] * H * W, code, rng=rng)
 
     def forward(self, x):
-        return self.code(flatten(self.convolutions(x.reshape(len(x), *self.shape)), 1))
+        return self.code(flatten(self.convolutions(x.reshape(len(x), *self.shape)), 1))  # course 3.3
 
 
 class ConvDecoder(Module):

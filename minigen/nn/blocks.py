@@ -6,7 +6,10 @@ doing nothing (DDPM's code; Goyal et al. 2017 for why it helps).
 Symbols: N batch, C / O channels in / out, H W image, S = H W pixels, D width of a condition.
 Sources: He et al. 2016 (residual), Ho et al. 2020, appendix B. Read before this: conv.py, norms.py, attention.py.
 """
+import contextlib
+
 from autograd import silu
+from autograd.backend import to_numpy
 from autograd.resample import interpolate
 
 from .attention import MultiheadAttention
@@ -60,6 +63,8 @@ class CrossAttention2d(Module):
     context (N, T, D) -> (N, C, H, W). padding: (N, T), True at tokens that are not to be looked at. Rombach et al.
     2022, section 3.3: queries come from the image, keys and values from the context."""
 
+    seen = None  # a list, inside `watching`
+
     def __init__(self, channels, context, heads=1, groups=8, *, rng):
         self.norm = GroupNorm(groups, channels)
         self.attention = MultiheadAttention(channels, heads, kdim=context, vdim=context, batch_first=True, rng=rng)
@@ -68,8 +73,25 @@ class CrossAttention2d(Module):
     def forward(self, x, context, padding=None):
         N, C, H, W = x.shape
         tokens = self.norm(x).reshape(N, C, H * W).swapaxes(1, 2)  # (N, S, C)
-        y, _ = self.attention(tokens, context, context, key_padding_mask=padding, need_weights=False)
+        watched = self.seen is not None
+        y, weights = self.attention(tokens, context, context, key_padding_mask=padding, need_weights=watched)
+        if watched:
+            self.seen.append(to_numpy(weights.data).swapaxes(1, 2).reshape(N, -1, H, W))
         return x + y.swapaxes(1, 2).reshape(N, C, H, W)
+
+
+@contextlib.contextmanager
+def watching(network):
+    """Context in which it is seen where a network looks: yields a list, to which every CrossAttention2d appends its
+    weights at each call, (N, T, H, W), a mean over the heads; they sum to 1 over the T tokens at each pixel."""
+    layers, seen = [module for _, module in network.named_modules() if isinstance(module, CrossAttention2d)], []
+    try:
+        for layer in layers:
+            layer.seen = seen
+        yield seen
+    finally:
+        for layer in layers:
+            layer.seen = None
 
 
 class Downsample(Module):

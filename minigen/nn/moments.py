@@ -4,6 +4,7 @@ An autoencoder does not say where its codes lie: there is no p(z). Fitted to the
 this one is drawn from in its place. Symbols: N examples, Z latent. Read before this: module.py.
 """
 from autograd.backend import default_dtype, to_numpy, xp
+from autograd.batch import whole
 
 from .module import Module
 
@@ -19,6 +20,7 @@ class RunningGaussian(Module):
 
     def see(self, z) -> None:
         """Takes in a batch of codes z, an array (N, Z)."""
+        z = whole(z)
         self.mean += SHARE * (z.mean(axis=0) - self.mean)
         d = z - self.mean
         self.cov += SHARE * (d.T @ d / len(d) - self.cov)

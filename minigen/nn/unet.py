@@ -48,11 +48,13 @@ class UNet(Module):
     attention: the levels, from 0, whose blocks are followed by attention; heads: of each. groups: of the group norms,
     must divide width. time: False for a network without t. patch: the network works on squares of patch x patch pixels
     as channels, that is on an image smaller by so much; H and W must divide by it. condition, context: widths of what
-    else it is told, a vector (N, condition) and tokens (N, T, context); None for what there is not.
+    else it is told, a vector (N, condition) and tokens (N, T, context); None for what there is not. block, down, up:
+    the classes of its residual blocks and of the ways between levels; others are in adm_blocks.py.
     """
 
     def __init__(self, in_channels, out_channels=None, *, width=64, multipliers=(1, 2, 2), blocks=2, attention=(),
-                 heads=1, groups=8, dropout=0.0, time=True, patch=1, condition=None, context=None, rng):
+                 heads=1, groups=8, dropout=0.0, time=True, patch=1, condition=None, context=None, block=ResBlock,
+                 down=Downsample, up=Upsample, rng):
         if width % groups:
             raise ValueError(f"UNet: width={width} does not divide into groups={groups}; pass groups={_groups(width)}")
         if any(level not in range(len(multipliers)) for level in attention):
@@ -67,7 +69,8 @@ class UNet(Module):
         told = D if time or condition else None
 
         def step(C_in, C_out, attends):
-            return Step(C_in, C_out, told, heads if attends else 0, context, groups, dropout, rng=rng)
+            return Step(block(C_in, C_out, told, groups, dropout, rng=rng), C_out, heads if attends else 0, context,
+                        groups, rng=rng)
 
         self.stem = Conv2d(in_channels * patch**2, width, 3, padding=1, rng=rng)
         C, kept = width, [width]  # channels of the present image, and of those left behind
@@ -79,7 +82,7 @@ class UNet(Module):
                 C = multiplier * width
                 kept.append(C)
             last = level == len(multipliers) - 1
-            self.down.append(Level(steps, None if last else Downsample(C, rng=rng)))
+            self.down.append(Level(steps, None if last else down(C, rng=rng)))
             kept += [] if last else [C]
 
         self.middle = ModuleList([step(C, C, True), step(C, C, False)])
@@ -88,17 +91,19 @@ class UNet(Module):
             for _ in range(blocks + 1):
                 steps.append(step(C + kept.pop(), multiplier * width, level in attention))
                 C = multiplier * width
-            self.up.append(Level(steps, Upsample(C, rng=rng) if level else None))
+            self.up.append(Level(steps, up(C, rng=rng) if level else None))
 
         last = zeroed(Conv2d(C, self.out_channels * patch**2, 3, padding=1, rng=rng))
         self.head = Sequential(GroupNorm(groups, C), silu, last)
 
-    def forward(self, x, t=None, condition=None, context=None, padding=None, dropped=None):
+    def forward(self, x, t=None, condition=None, context=None, padding=None, dropped=None, code=None):
         """padding: (N, T), True at tokens of the context that say nothing. dropped: (N,), True where condition and
-        context are left out in favour of the null."""
+        context are left out in favour of the null. code: (N, D), of what else is told, added to those of t and
+        condition."""
         x = as_tensor(x)
         self._check(x, t, condition, context)
         c = self._code(x, t, condition, dropped)  # (N, D)
+        c = c if code is None else c + code
         if self.null_context is not None:
             context = _or_null(context, self.null_context, dropped, (len(x), 1, *self.null_context.shape))
         told = c, context, padding
@@ -115,7 +120,7 @@ class UNet(Module):
             h = step(h, *told)
         for level in self.up:
             for step in level.steps:
-                h = step(concatenate([h, kept.pop()], axis=1), *told)
+                h = step(concatenate([h, kept.pop()], axis=1), *told)  # course 2.3
             if level.resample:
                 h = level.resample(h, kept[-1].shape[2:])
         h = self.head(h)
@@ -157,7 +162,7 @@ class UNet(Module):
 
 
 class Level(Module):
-    """The steps at one resolution, and the way to the next: a Downsample, an Upsample or None."""
+    """The steps at one resolution, and the way to the next: one that halves or doubles it, or None."""
 
     def __init__(self, steps, resample):
         self.steps, self.resample = steps, resample
@@ -167,10 +172,10 @@ class Step(Module):
     """A residual block, followed by attention with so many heads (0 for none): to pixels, and to a context if there
     is."""
 
-    def __init__(self, in_channels, out_channels, told, heads, context, groups, dropout, *, rng):
-        self.block = ResBlock(in_channels, out_channels, told, groups, dropout, rng=rng)
-        self.attend = SelfAttention2d(out_channels, heads, groups, rng=rng) if heads else None
-        self.look = CrossAttention2d(out_channels, context, heads, groups, rng=rng) if heads and context else None
+    def __init__(self, block, channels, heads, context, groups, *, rng):
+        self.block = block
+        self.attend = SelfAttention2d(channels, heads, groups, rng=rng) if heads else None
+        self.look = CrossAttention2d(channels, context, heads, groups, rng=rng) if heads and context else None
 
     def forward(self, x, c, context=None, padding=None):
         x = self.block(x, c)

@@ -60,11 +60,12 @@ class GridAutoencoder(CodeAutoencoder):
         self.encoder = GridEncoder(space.shape, codebook.D, width, halvings, rng=rng)
         self.decoder = GridDecoder(codebook.D, space.shape, width, halvings, rng=rng)
         self.codes = Space((1, *self.encoder.grid), codebook.K)
+        self.latent_shape = codebook.D, *self.encoder.grid
 
     @property
     def bits(self) -> float:
         """That the codes of an image hold."""
-        return self.codes.size * math.log2(self.codes.levels)
+        return self.codes.size * math.log2(self.codes.levels)  # course 5.1
 
     def encode(self, x):
         """The codes of images x, integers (N, 1, h, w), a NumPy array. The codebook takes no note of them."""
@@ -90,3 +91,14 @@ class GridAutoencoder(CodeAutoencoder):
     def sample(self, n, rng):
         """Images of codes drawn from the uniform prior."""
         return self.decode(rng.integers(self.codes.levels, size=(n, *self.codes.shape)))
+
+    # For a diffusion, which draws real numbers: z_e, and rounding is the decoder's (Rombach et al. 2022, section 3.1)
+
+    def latents(self, x, rng=None):
+        """z_e (N, D, h, w) of images x, an array. Nothing in it is random."""
+        with no_grad():
+            return self.encoder(self.standard(x)).data
+
+    def from_latents(self, z):
+        """Images in [0, 1] of z (N, D, h, w), each vector of which is rounded to the nearest code."""
+        return self.decode(in_chunks(lambda some: self.codebook.encode(asarray(some))[:, None], z, EXAMPLES))

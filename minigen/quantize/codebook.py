@@ -29,6 +29,7 @@ import numpy as np
 
 from autograd import Tensor, embedding, parameter
 from autograd.backend import asarray, default_dtype, to_numpy, uniform, xp
+from autograd.batch import batch_sum, whole
 
 from ..nn import Module
 from .nearest_code import nearest, straight_through
@@ -73,11 +74,12 @@ class Codebook(Module):
 
     def losses(self, z, e):
         """The last two terms of eq. 3."""
+        # course 5.1
         return {"codebook": ((z.detach() - e) ** 2).mean(), "commitment": self.beta * ((z - e.detach()) ** 2).mean()}
 
     def note(self, rows, chosen) -> None:
         """Takes in a batch: vectors (M, D), and which code each has chosen, booleans (M, K)."""
-        n = chosen.sum(axis=0)  # (K,)
+        n = batch_sum(chosen.sum(axis=0))  # (K,)
         self.counts += (1 - self.decay) * (n.astype(default_dtype) - self.counts)  # eq. 6
         self.idle[...] = xp.where(n > 0, 0, self.idle + 1)
 
@@ -112,11 +114,11 @@ class Codebook(Module):
         """Puts all codes on outputs of the encoder in the first batch, later those that have long been of no use."""
         if self.spread and not int(self.begun):
             which = xp.arange(self.K)
-            self._move(which, far_apart(rows, self.K, rng))
+            self._move(which, far_apart(whole(rows), self.K, rng))
         else:
             which = xp.flatnonzero(self.idle >= self.restart) if self.restart else xp.arange(0)
             if len(which):
-                self._move(which, far_apart(rows, len(which), rng, self.vectors()))
+                self._move(which, far_apart(whole(rows), len(which), rng, self.vectors()))
         self.idle[which] = 0
         self.begun[...] = 1
 
@@ -134,7 +136,7 @@ class EMACodebook(Codebook):
 
     def note(self, rows, chosen) -> None:
         super().note(rows, chosen)
-        self.sums += (1 - self.decay) * (chosen.astype(default_dtype).T @ rows - self.sums)  # eq. 7
+        self.sums += (1 - self.decay) * (batch_sum(chosen.astype(default_dtype).T @ rows) - self.sums)  # eq. 7
         total = self.counts.sum()
         smoothed = (self.counts + SMOOTHING) / (total + self.K * SMOOTHING) * total
         self.embedding[...] = self.sums / smoothed[:, None]  # eq. 8

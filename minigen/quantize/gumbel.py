@@ -39,7 +39,7 @@ def gumbel(rng, shape, dtype=default_dtype):
 def gumbel_max(logits, rng):
     """A category for each row of logits (..., K): an array of integers (...). Eq. 1."""
     logits = as_tensor(logits).data
-    return (logits + gumbel(rng, logits.shape, logits.dtype)).argmax(axis=-1)
+    return (logits + gumbel(rng, logits.shape, logits.dtype)).argmax(axis=-1)  # course 5.3
 
 
 def gumbel_softmax(logits, tau, rng):
@@ -47,7 +47,7 @@ def gumbel_softmax(logits, tau, rng):
     if not tau > 0:
         raise ValueError(f"gumbel_softmax: tau is {tau}, expected a temperature above 0; its limit is gumbel_max")
     logits = as_tensor(logits)
-    return softmax((logits + gumbel(rng, logits.shape, logits.dtype)) * (1.0 / tau), axis=-1)
+    return softmax((logits + gumbel(rng, logits.shape, logits.dtype)) * (1.0 / tau), axis=-1)  # course 5.3
 
 
 def straight_through_gumbel(logits, tau, rng):

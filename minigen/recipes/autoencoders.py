@@ -5,6 +5,8 @@ from autograd import silu
 
 from ..autoencoders.priors import Normal, Petals
 from ..data import few_labels
+from ..data.catalog import CAPTIONED
+from ..data.shapes.pairs import fresh
 from ..flows.posterior import IAF, Planar
 from ..models.autoencoders import (
     AAE,
@@ -18,6 +20,7 @@ from ..models.autoencoders import (
     DenoisingAutoencoder,
     FlowVAE,
     HierarchicalVAE,
+    KLAutoencoder,
     KSparseAutoencoder,
     LinearAutoencoder,
     LossyVAE,
@@ -195,6 +198,16 @@ def wae_gan(data, rng):
     optimizers = {"D": adam(cosine_decay(2e-3, final=1e-3), betas=(0.5, 0.999)),  # as in three_phases
                   "autoencoder": adam(cosine_decay(2e-3), betas=(0.5, 0.999))}
     return one_stage(model, optimizers, steps=2500, batch_size=200, ema=0.99)
+
+
+@recipe("autoencoder whose code is a small image, for a diffusion to draw", "Rombach et al. 2022", data="critters")
+def kl_ae(data, rng):
+    space = data.spaces["x"]
+    twice = min(space.shape[1:]) >= 28 and not any(side % 4 for side in space.shape[1:])
+    model = KLAutoencoder(space, channels=4, width=32, halvings=2 if twice else 1,
+                          weight=5e-3, rng=rng)  # the paper's 1e-6 leaves the scale of z to chance
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=1200, batch_size=32,
+                     view=fresh if data.name in CAPTIONED else None, ema=0.99)
 
 
 @recipe("VAE with the label as a latent: classifies from 100 labels", "Kingma et al. 2014", data="mnist10k",

@@ -1,14 +1,31 @@
 """Recipes of models of images and captions."""
+from ..data.catalog import NAMED
 from ..data.shapes.pairs import contrasted, fresh
+from ..diffusion import FirstStage, cosine_schedule
 from ..models.adversarial import ConvDiscriminator, ConvGenerator
-from ..models.text_to_image import CLIP, DALLE, MatchingDiscriminator, TextGAN
+from ..models.text_to_image import (
+    CLIP,
+    DALLE,
+    GLIDE,
+    CaptionLM,
+    ClipPrior,
+    GLIDEEditor,
+    Imagen,
+    MatchingDiscriminator,
+    NoisedCLIP,
+    StableDiffusion,
+    TextGAN,
+    UnCLIP,
+)
+from ..nn import Frozen, UNet
 from ..optim import adam, adamw, cosine_decay, linear_warmup
+from ..text_to_image import TextEncoder
 from ..train import one_stage
 from .registry import CAPTIONED, recipe
 
 
 @recipe("images and captions as vectors that agree where they belong together", "Radford et al. 2021",
-        data="shapes16", accepts=CAPTIONED)
+        data="shapes16", accepts=CAPTIONED + NAMED)
 def clip(data, rng):
     model = CLIP(data.spaces["x"], data.spaces["text"], rng=rng)
     # the paper's rate: at ten times that all vectors run to one point, and stay (a test of test_clip.py)
@@ -36,3 +53,85 @@ def dalle(data, rng, tokenizer):
     model = DALLE(tokenizer, data.spaces["text"], width=96, blocks=4, heads=4, rng=rng)
     return one_stage(model, adamw(linear_warmup(cosine_decay(1e-3), 0.05), weight_decay=0.05), steps=2000,
                      batch_size=64, ema=0.995, clip=1.0, view=fresh)
+
+
+@recipe("a language model of captions: it reads for imagen", "Saharia et al. 2022", data="shapes16", accepts=CAPTIONED)
+def caption_lm(data, rng):
+    model = CaptionLM(data.spaces["text"], rng=rng)
+    return one_stage(model, adam(linear_warmup(cosine_decay(3e-3), 0.05)), steps=1000, batch_size=128, view=fresh)
+
+
+def prompted_unet(space, width, rng, beside=0):
+    """The network of text-conditional diffusions: 0.8 M parameters, on squares of 2 x 2 pixels, attention everywhere.
+    width: of the words' vectors; beside: channels that it is given with x_t's."""
+    C, multipliers = space.shape[0], (1, 2) if space.shape[1] <= 16 else (1, 2, 2)
+    return UNet(C + beside, C, width=32, multipliers=multipliers, attention=(0, 1, 2)[:len(multipliers)], heads=4,
+                blocks=1, patch=2, condition=width, context=width, rng=rng)
+
+
+@recipe("a diffusion that is told captions by a frozen language model", "Saharia et al. 2022", data="shapes16",
+        accepts=CAPTIONED, needs={"encoder": "caption_lm"})
+def imagen(data, rng, encoder):
+    space = data.spaces["x"]
+    model = Imagen(prompted_unet(space, encoder.width, rng), encoder, cosine_schedule(1000), space)
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+                     ema=(model.network, 0.998), clip=1.0, view=fresh)
+
+
+@recipe("a diffusion that is told captions by an encoder of its own", "Nichol et al. 2022", data="shapes16",
+        accepts=CAPTIONED)
+def glide(data, rng):
+    space = data.spaces["x"]
+    encoder = TextEncoder(data.spaces["text"], rng=rng)
+    model = GLIDE(prompted_unet(space, encoder.width, rng), encoder, cosine_schedule(1000), space)
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+                     ema=0.998, clip=1.0, view=fresh)
+
+
+@recipe("CLIP of images with noise, told how much: it leads a diffusion", "Nichol et al. 2022", data="shapes16",
+        accepts=CAPTIONED)
+def noised_clip(data, rng):
+    """As clip; the schedule is that of glide."""
+    model = NoisedCLIP(data.spaces["x"], data.spaces["text"], cosine_schedule(1000), rng=rng)
+    return one_stage(model, adamw(linear_warmup(cosine_decay(5e-4), 0.05), weight_decay=0.05), steps=4000,
+                     batch_size=128, view=fresh)
+
+
+@recipe("GLIDE that draws anew what a mask hides, as a caption says", "Nichol et al. 2022", data="shapes16",
+        accepts=CAPTIONED, needs={"glide": "glide"})
+def glide_editor(data, rng, glide):
+    space, encoder = data.spaces["x"], TextEncoder(data.spaces["text"], rng=rng)
+    network = prompted_unet(space, encoder.width, rng, beside=space.shape[0] + 1)
+    model = GLIDEEditor(network, encoder, glide)
+    return one_stage(model, adam(linear_warmup(cosine_decay(1e-3, final=5e-5), 0.02)), steps=1500, batch_size=64,
+                     ema=0.998, clip=1.0, view=fresh)
+
+
+@recipe("a diffusion of latents whose every place looks at the words of a caption", "Rombach et al. 2022",
+        data="shapes32", accepts=CAPTIONED, needs={"autoencoder": "kl_ae", "clip": "clip"})
+def stable_diffusion(data, rng, autoencoder, clip):
+    first_stage = FirstStage(autoencoder).scaled_by(data["x"], rng)
+    network = UNet(first_stage.shape[0], width=48, multipliers=(1, 2), blocks=1, attention=(0, 1), heads=4,
+                   context=clip.text_encoder.width, rng=rng)
+    model = StableDiffusion(first_stage, Frozen(clip.text_encoder), network, cosine_schedule(1000))
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+                     ema=(network, 0.998), clip=1.0, view=fresh)  # no pair comes twice
+
+
+@recipe("a diffusion of CLIP's vectors of images, told the caption: the prior of unCLIP", "Ramesh et al. 2022",
+        data="shapes16", accepts=(*CAPTIONED, "emoji_people"), needs={"clip": "clip"})
+def clip_prior(data, rng, clip):
+    model = ClipPrior(clip, cosine_schedule(1000), width=96, blocks=3, heads=4, rng=rng)  # the paper has 24 of 2,048
+    return one_stage(model, adamw(linear_warmup(cosine_decay(1e-3), 0.05), weight_decay=0.05), steps=2500,
+                     batch_size=128, ema=(model.network, 0.995), clip=1.0, view=fresh)
+
+
+@recipe("DALL-E 2: a vector of CLIP's is drawn for the caption, and decoded", "Ramesh et al. 2022", data="shapes16",
+        accepts=(*CAPTIONED, "emoji_people"), needs={"prior": "clip_prior"})
+def unclip(data, rng, prior):
+    """CLIP comes with the prior: the decoder learns to invert the very one whose vectors the prior draws."""
+    network = UNet(prior.space.shape[0], width=24, multipliers=(1, 2, 3), blocks=1, attention=(1,), patch=2,
+                   condition=prior.d, rng=rng)
+    model = UnCLIP(network, cosine_schedule(1000), prior)
+    return one_stage(model, adam(linear_warmup(cosine_decay(1.5e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+                     ema=(network, 0.998), clip=1.0, view=fresh)

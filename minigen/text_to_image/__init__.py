@@ -1,2 +1,4 @@
-"""What models of images and captions share: the network that reads the captions. Start at text_encoder.py."""
+"""What models of images and captions share: the network that reads the captions, and the diffusion that is told them.
+Start at text_encoder.py."""
+from .prompted import Prompted as Prompted
 from .text_encoder import TextEncoder as TextEncoder

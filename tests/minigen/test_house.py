@@ -245,8 +245,8 @@ def test_captions(tmp_path):
     told = spread(run.model, points, 40, {"text": asked})
     samples = run.model.sample(40, rng(), **told)
     assert (np.sign(samples[:20].mean(axis=0)) == [-1, 1]).all() and (np.sign(samples[20:].mean(axis=0)) == [1, -1]).all()
-    for text, message in (("upper leftt", "--text: 'leftt' is none of .*did you mean 'left'"),
-                          ("a b c d", "--text: 'a' is none of"), ("left left left left", "has 4 words, the model reads 3")):
+    for text, message in (("upper leftt", "--text: 'leftt' is no word that .*did you mean 'left'"),
+                          ("a b c d", "--text: 'a' is no word that"), ("left left left left", "has 4 words, the model reads 3")):
         with pytest.raises(ValueError, match=message):
             entries([text], "text", points)
     with pytest.raises(ValueError, match="text holds values from 0 to 9, expected 0 to 5"):

@@ -96,20 +96,29 @@ def render(scene, n) -> np.ndarray:
     return x[:, half : half + n, half : half + n]
 
 
-def place(kinds, n, rng, tries=4, candidates=128) -> list | None:
+TRIES, CANDIDATES = 4, 128
+
+
+def place(kinds, n, rng) -> list | None:
     """A scene of objects of these (shape, colour, size), uniform among those in which no two touch: candidates are
     drawn, all of their objects at once, and the first that will do is taken. None if there is none."""
+    for _ in range(TRIES):
+        centres, apart = scattered(kinds, n, rng, CANDIDATES)
+        if apart.any():
+            found = centres[apart.argmax()].tolist()
+            return [Object(*kind, x, y) for kind, (x, y) in zip(kinds, found)]
+    return None
+
+
+def scattered(kinds, n, rng, candidates) -> tuple:
+    """(centres (candidates, objects, 2) anywhere in the image, (candidates,) booleans: whether no two objects
+    touch)."""
     side, up, down = (np.array([REACH[shape][i] * RADII[n][size] for shape, _, size in kinds]) for i in range(3))
     low = np.stack([side, up], axis=1)  # (objects, 2): reach to the left and up, to the right and down
     high = np.stack([side, down], axis=1)
     first, second = np.triu_indices(len(kinds), 1)
     room = np.stack([high[first] + low[second], low[first] + high[second]]) + GAP  # (2, pairs, 2)
-    for _ in range(tries):
-        centres = MARGIN + low + rng.random((candidates, len(kinds), 2)) * (n - 2 * MARGIN - low - high)
-        centres = np.round(centres * STEPS) / STEPS
-        step = centres[:, second] - centres[:, first]
-        apart = ((step > room[0]) | (-step > room[1])).any(axis=-1).all(axis=-1)  # in x or in y, for every pair
-        if apart.any():
-            found = centres[apart.argmax()].tolist()
-            return [Object(*kind, x, y) for kind, (x, y) in zip(kinds, found)]
-    return None
+    centres = MARGIN + low + rng.random((candidates, len(kinds), 2)) * (n - 2 * MARGIN - low - high)
+    centres = np.round(centres * STEPS) / STEPS
+    step = centres[:, second] - centres[:, first]
+    return centres, ((step > room[0]) | (-step > room[1])).any(axis=-1).all(axis=-1)  # in x or in y, for every pair

@@ -76,8 +76,10 @@ class Fresh(Dataset):
 
 
 def fresh(data) -> Dataset:
-    """The view of a Stage that is to see no pair twice. The valid split stays what it is."""
-    return Fresh(data.name, data.split, data.columns, data.spaces, data.note) if data.split == "train" else data
+    """The view of a Stage that is to see no pair twice. The valid split stays what it is, and so do sets of pictures
+    that are not drawn here."""
+    drawn = data.split == "train" and data.name in SIDES
+    return Fresh(data.name, data.split, data.columns, data.spaces, data.note) if drawn else data
 
 
 def contrasted(data) -> Dataset:

@@ -86,7 +86,7 @@ def read(x) -> Reading:
                 continue
             near = ndimage.binary_dilation(part, np.ones((3, 3)), iterations=2) & ~(solid & ~part)
             explained |= near
-            thing, error, gain = _nearest(share * near, share * part, c, n)
+            thing, error, gain = _nearest(share * near, share * part, c, n)  # step 3; course 12.12
             scene.append(thing)
             complaints += [f"broken {COLOURS[c]} ({error:.2f})"] * bool(error > BROKEN)
             complaints += [f"faint {COLOURS[c]}"] * bool(gain < FAINT)

@@ -24,6 +24,7 @@ norm and conditional normalization; the loss of G is the nonsaturating one of ga
 
 Symbols: N examples, Z latent, K classes, D width of features, a logit. Read before this: gan.py, dcgan.py.
 Read next: infogan.py.
+Course: 1.1, 7.5.
 """
 from autograd import as_tensor, broadcast_to, concatenate, cross_entropy, no_grad, one_hot, sigmoid
 from autograd.backend import asarray, default_dtype
@@ -108,7 +109,7 @@ class Concatenation(Module):
     def forward(self, x, y):
         x, told = as_tensor(x), one_hot(y, self.K).reshape(len(y), self.K, *[1] * (len(self.shape) - 1))
         maps = broadcast_to(told, (len(y), self.K, *self.shape[1:]))
-        return self.network(concatenate([x, maps], axis=1))
+        return self.network(concatenate([x, maps], axis=1))  # course 7.5
 
 
 class Projection(Module):

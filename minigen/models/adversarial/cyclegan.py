@@ -23,6 +23,7 @@ the learning rate falls in the second half. One optimizer moves G and F, one eac
 
 Symbols: N images, a b (N, C, H, W), lambda. Read before this: pix2pix.py, adversarial/translators.py,
 adversarial/pool.py. Read next: stargan.py.
+Course: 7.6.
 """
 import numpy as np
 
@@ -80,7 +81,7 @@ class CycleGAN(Module):
         a, b = self.images(batch)
         G_a, F_b = self.G(a), self.F(b)
         L_GAN = squares_generator(self.D_b(G_a)) + squares_generator(self.D_a(F_b))
-        L_cyc = abs(self.F(G_a) - a).mean() + abs(self.G(F_b) - b).mean()
+        L_cyc = abs(self.F(G_a) - a).mean() + abs(self.G(F_b) - b).mean()  # course 7.6
         terms = {"L_GAN": L_GAN, "L_cyc": L_cyc}
         L = L_GAN + self.weight * L_cyc
         if self.identity:

@@ -23,6 +23,7 @@ In training D normalizes a batch of data and one of samples each by its own stat
 it uses in eval mode, are those of the weights of the last 1 / momentum steps.
 
 Symbols: Z latent, w width, a logit of D. Read before this: gan.py, autograd/conv.py. Read next: latents.py.
+Course: 7.4.
 """
 import math
 from functools import partial
@@ -32,7 +33,7 @@ from autograd import flatten, leaky_relu, relu, tanh
 from ...nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Module, Sequential, init
 from ...nn.conv import halved
 
-STD = 0.02  # of the initial weights
+STD = 0.02  # of the initial weights; course 7.4
 SLOPE = 0.2  # of D's leaky rectifiers, for negative numbers
 
 

@@ -22,6 +22,7 @@ maxout units and dropout; here both have rectifiers); those of dcgan.py play the
 
 Symbols: N examples, Z latent, a logit of D. Read before this: adversarial/implicit.py, adversarial/objectives.py.
 Read next: dcgan.py for images; wgan_gp.py for another game.
+Course: 7.1, 7.2, 7.3.
 """
 import math
 from functools import partial
@@ -47,7 +48,7 @@ class GAN(Implicit):
         self.discriminator, self.loss, self.k = discriminator, GENERATOR_LOSSES[loss], k
 
     def players(self):
-        return [Player("D", self.discriminator.parameters(), self.discriminator_loss, repeat=self.k),
+        return [Player("D", self.discriminator.parameters(), self.discriminator_loss, repeat=self.k),  # course 7.1
                 Player("G", self.generator.parameters(), self.generator_loss, data=False)]
 
     def discriminator_loss(self, batch, rng):

@@ -20,6 +20,7 @@ Of uniform codes Q gives the mean of a Gaussian whose sigma is fixed: a sigma th
 log-density to infinity, where a code is easy. Q is D but for the last layers, and D's step moves both; G's only G.
 
 Symbols: N examples, Z noise, K categories, U uniform codes, D width of features. Read before this: gan.py, dcgan.py.
+Course: 7.8.
 """
 import numpy as np
 
@@ -97,7 +98,7 @@ class InfoGAN(Implicit):
     def lower_bound(self, q, codes):
         """L_I of c_1, and of all uniform codes, in nats (eq. 5), from what Q says, (N, K + U)."""
         category, c = codes
-        of_c1 = np.log(self.K) - cross_entropy(q[:, :self.K], category)
+        of_c1 = np.log(self.K) - cross_entropy(q[:, :self.K], category)  # course 7.8
         error = (((q[:, self.K:] - c) / SIGMA) ** 2).sum(axis=1).mean()
         return of_c1, self.U * (np.log(2) - np.log(SIGMA * np.sqrt(2 * np.pi))) - 0.5 * error
 

@@ -18,6 +18,7 @@ drawn too: translators.py. D's loss is halved, so that it learns more slowly tha
 
 Symbols: N pairs, s source (C_s, H, W), x picture (C, H, W). Read before this: conditional_gan.py,
 adversarial/patch.py, adversarial/translators.py. Read next: cyclegan.py, which has no pairs.
+Course: 7.5.
 """
 import numpy as np
 
@@ -71,7 +72,7 @@ class Pix2Pix(Module):
         if self.discriminator is None:
             return {"L1": L1}
         fooled = nonsaturating(self.judge(s, drawn))
-        return {"L_cGAN + lambda L1": fooled + self.weight * L1, "L_cGAN": fooled, "L1": L1}
+        return {"L_cGAN + lambda L1": fooled + self.weight * L1, "L_cGAN": fooled, "L1": L1}  # course 7.5
 
     def judge(self, s, x):
         """D's logits of pictures x beside their sources s."""

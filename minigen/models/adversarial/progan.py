@@ -21,6 +21,7 @@ group differ (adversarial/equalized.py). z lies on a sphere.
 
 Symbols: N images, Z latent, w width, B blocks, h features, alpha how much of the newest block counts. Read before this:
 wgan_gp.py, adversarial/equalized.py. Read next: stylegan.py.
+Course: 7.9.
 """
 from functools import partial
 
@@ -103,7 +104,7 @@ class ProGenerator(Growing):
         x = self.colours[-1](h)
         if self.alpha == 1.0 or len(self.blocks) == 1:
             return x
-        return (1.0 - self.alpha) * up(self.colours[-2](coarse)) + self.alpha * x
+        return (1.0 - self.alpha) * up(self.colours[-2](coarse)) + self.alpha * x  # course 7.9
 
 
 class ProDiscriminator(Growing):

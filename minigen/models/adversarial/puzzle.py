@@ -20,6 +20,7 @@ no edges.
 
 Symbols: N images, P = G^2 pieces, C h w piece, tau temperature. Read before this: gan.py, adversarial/sinkhorn.py,
 nn/transformer.py. Read next: recipes/adversarial.py.
+Course: 7.7.
 """
 import numpy as np
 
@@ -108,7 +109,7 @@ class Puzzle(Module):
     def solver_loss(self, batch, rng):
         x, x_hat, A, pieces, place = self.put_together(batch, rng)
         fits = asarray(fitting(pieces, place), default_dtype)  # (N, P, P)
-        assigned = -log((A * fits).sum(axis=2) + 1e-8).mean()
+        assigned = -log((A * fits).sum(axis=2) + 1e-8).mean()  # course 7.7
         distance = abs(x_hat - x).mean()
         terms = {"loss": assigned + distance, "assignment": assigned, "distance": distance}
         if self.discriminator:

@@ -22,6 +22,7 @@ Deviations: faces of 16 x 16 pixels, small networks. Labels are bits, each with 
 
 Symbols: N images, C H W, K labels, h w grid of patches. Read before this: wgan_gp.py, cyclegan.py,
 adversarial/translators.py.
+Course: 7.7.
 """
 from functools import partial
 
@@ -29,6 +30,7 @@ import numpy as np
 
 from autograd import as_tensor, binary_cross_entropy_with_logits, broadcast_to, concatenate, leaky_relu, no_grad
 from autograd.backend import asarray, default_dtype, uniform
+from autograd.batch import whole
 
 from ...adversarial.penalties import gradient_penalty
 from ...metrics import Measure, mean_interval
@@ -88,7 +90,7 @@ class StarGAN(Module):
             raise ValueError(f"StarGAN: the data have columns {', '.join(batch)}; expected source and its labels")
         self.labels.check(batch["labels"], "labels")
         own = asarray(batch["labels"], default_dtype)
-        return self.space.signed(batch["source"]), own, own[rng.permutation(len(own))]
+        return self.space.signed(batch["source"]), own, whole(own)[rng.permutation(len(own))]
 
     def names(self, logits, labels):
         """-log D_cls of labels (N, K), summed over these."""
@@ -98,7 +100,7 @@ class StarGAN(Module):
         """G(x, c): the labels (N, K) as maps beside x (N, C, H, W)."""
         x, (N, K) = as_tensor(x), labels.shape
         maps = broadcast_to(as_tensor(labels).reshape(N, K, 1, 1), (N, K, *x.shape[2:]))
-        return self.G(concatenate([x, maps], axis=1))
+        return self.G(concatenate([x, maps], axis=1))  # course 7.7
 
     def sample(self, n, rng, source, edit):
         """Images (n, C, H, W) on [0, 1]: those of source with the labels edit (n, K)."""

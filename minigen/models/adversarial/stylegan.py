@@ -21,12 +21,14 @@ Deviations: no growing; the images are of pixels, not features of VGG, where pat
 
 Symbols: N images, Z latent, W width of a style, L layers, psi truncation. Read before this: progan.py,
 adversarial/styles.py. Read next: latents.py.
+Course: 7.9.
 """
 import numpy as np
 
 from autograd import as_tensor, no_grad, sigmoid, where
 from autograd.backend import asarray, default_dtype, to_numpy, xp
 from autograd.backend import rng as new_rng
+from autograd.batch import batch_mean
 
 from ...adversarial.augment import augmented
 from ...adversarial.implicit import CHUNK, Implicit
@@ -86,7 +88,7 @@ class StyleGAN(Implicit):
         loss = nonsaturating_loss = nonsaturating(self.discriminator(self.shown(x, rng)))
         if self.path and self.due("steps_G", LAZY_PATH):
             lengths = path_lengths(x, w, rng)
-            mean = lengths.data.mean()
+            mean = batch_mean(lengths.data)
             self.length += LENGTHS * (mean - self.length) if self.length[0] else mean
             deviations = lengths - asarray(self.length)
             loss = loss + LAZY_PATH * self.path * (deviations * deviations).mean()
@@ -96,7 +98,7 @@ class StyleGAN(Implicit):
         """Styles (n, L, W) of n new z; in most batches those of a second z from a random layer on."""
         w = self.generator.styles(self.noise(n, rng))
         if self.training:
-            self.generator.w_bar += STYLES * (to_numpy(w.data).mean(axis=0) - self.generator.w_bar)
+            self.generator.w_bar += STYLES * (batch_mean(to_numpy(w.data)) - self.generator.w_bar)
         styles = self.generator.every_layer(w)
         if rng.random() >= self.mixing:
             return styles

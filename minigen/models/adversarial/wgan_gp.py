@@ -21,6 +21,7 @@ It is the slope of f at one point. Batch normalization would make f of a point d
 has none (section 4).
 
 Symbols: N examples, f critic (the paper's D), t (its epsilon). Read before this: gan.py, adversarial/penalties.py.
+Course: 1.7, 12.8.
 """
 from autograd.backend import uniform
 
@@ -57,7 +58,7 @@ class WGANGP(Implicit):
         t = uniform(rng, (len(x),) + (1,) * (x.ndim - 1))
         penalty = gradient_penalty(self.critic, t * x + (1.0 - t) * fake.data)
         distance = self.critic(x).mean() - self.critic(fake).mean()
-        return {"loss": self.penalty * penalty - distance, "distance": distance, "penalty": penalty}
+        return {"loss": self.penalty * penalty - distance, "distance": distance, "penalty": penalty}  # course 12.8
 
     def generator_loss(self, n, rng):
         return {"-f": -self.critic(self.generator(self.noise(n, rng))).mean()}

@@ -21,6 +21,7 @@ a plain autoencoder. `measure` looks at the codes.
 
 Symbols: N examples, Z latent, K classes, a logit of D. Read before this: autoencoders/priors.py,
 autoencoders/matched.py, models/adversarial/gan.py. Read next: wae.py.
+Course: 4.9.
 """
 from functools import partial
 
@@ -69,7 +70,7 @@ class AAE(MatchedAutoencoder):
 
     def encoder_loss(self, batch, rng):
         y = self.told(batch)
-        return {"-log D(f(x))": nonsaturating(self.logit(self.encoder(self.space.rows(batch["x"])), y))}
+        return {"-log D(f(x))": nonsaturating(self.logit(self.encoder(self.space.rows(batch["x"])), y))}  # course 4.9
 
     def logit(self, z, y=None):
         """a (N,) of codes z (N, Z). y (N,): the classes that D is told; None if it is told nothing."""

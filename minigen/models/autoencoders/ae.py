@@ -14,6 +14,7 @@ Gaussian is fitted to the codes on the way, as a running mean and covariance. Th
 
 Symbols: N examples, D pixels, Z latent. Read before this: linear_ae.py,
 nn/autoencoder.py, autoencoders/deterministic.py. Read next: vae.py.
+Course: 3.1, 3.3.
 """
 from ...autoencoders.deterministic import DeterministicAutoencoder
 from ...nn.autoencoder import mlp_pair

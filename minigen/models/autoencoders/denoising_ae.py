@@ -21,6 +21,7 @@ stationary density for a small step delta is p_sigma, and at its end a jump to c
 
 The idea is of Vincent et al., ICML 2008, who corrupted images by blanking pixels, to learn features.
 Symbols: N examples, D pixels. Read before this: ae.py, energy/langevin.py. Read next: models/diffusion/ddpm.py.
+Course: 3.4.
 """
 from autograd import no_grad
 from autograd.backend import asarray, default_dtype, normal, xp
@@ -45,7 +46,7 @@ class DenoisingAutoencoder(Module):
 
     def loss(self, batch, rng):
         x = self.space.rows(batch["x"])  # (N, D)
-        x_hat = self.network(self.corrupt(x, rng))
+        x_hat = self.network(self.corrupt(x, rng))  # course 3.4
         return {"squared error": ((x - x_hat) ** 2).sum(axis=1).mean()}
 
     def corrupt(self, x, rng):

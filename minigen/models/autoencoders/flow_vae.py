@@ -12,6 +12,7 @@ same draw. The layers are in flows/posterior.py: planar, and inverse autoregress
 Sources: Rezende & Mohamed, "Variational Inference with Normalizing Flows", ICML 2015, and Kingma et al., "Improved
 Variational Inference with Inverse Autoregressive Flow", NeurIPS 2016. Symbols: N examples, D pixels, Z latent, k draws.
 Read before this: vae.py, flows/posterior.py. Read next: examples/10_vaes/102_flow_posterior.py.
+Course: 12.4.
 """
 from autograd import exp, no_grad, split
 from autograd.backend import normal
@@ -50,7 +51,7 @@ class FlowVAE(Variational):
         mu, logvar = mu[:, None], logvar[:, None]  # (N, 1, Z)
         z0 = mu + exp(0.5 * logvar) * eps
         z, logdet = self.flow(z0, h)
-        log_q = log_normal(z0, mu, logvar).sum(axis=2) - logdet  # (N, k), eq. 13
+        log_q = log_normal(z0, mu, logvar).sum(axis=2) - logdet  # (N, k), eq. 13; course 12.4
         return z, log_standard_normal(z).sum(axis=2) - log_q
 
     def encode(self, x):

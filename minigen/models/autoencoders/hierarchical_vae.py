@@ -17,6 +17,7 @@ weighted by beta, which rises from 0 to 1. (Their ladder, where q(z1 | x, z2) sh
 
 Symbols: N examples, D pixels, Z1 and Z2 latents, k draws. Read before this: vae.py, autoencoders/variational.py,
 autoencoders/collapse.py. Read next: flow_vae.py; examples/10_vaes/101_hierarchy.py.
+Course: 12.3.
 """
 from autograd import exp, no_grad, relu, split
 from autograd.backend import normal
@@ -74,7 +75,7 @@ class HierarchicalVAE(Variational):
         mu1, logvar1, z1, mu2, logvar2, z2 = self.draw(seen, eps)
         log_p = log_normal(z1, *self.above(z2)).sum(axis=2) + log_standard_normal(z2).sum(axis=2)
         log_q = log_normal(z1, mu1, logvar1).sum(axis=2) + log_normal(z2, mu2, logvar2).sum(axis=2)
-        return z1, log_p - log_q
+        return z1, log_p - log_q  # course 12.3
 
     def draw(self, seen, eps):
         """(mu, logvar, draw) of q(z1 | x), (N, 1 or k, Z1), and of q(z2 | z1), (N, k, Z2), for k draws of both."""

@@ -22,6 +22,7 @@ when no draw explains x, k passes teach little more than one: so k may grow with
 
 Symbols: N examples, D pixels, Z latent, k draws of z. Read before this: vae.py, importance.py,
 autoencoders/variational.py. Read next: hierarchical_vae.py; examples/10_vaes/100_iwae.py.
+Course: 12.2.
 """
 import math
 from functools import partial
@@ -60,7 +61,7 @@ class IWAE(Variational):
             return {"-L_k": -elbo, "-ELBO": -elbo}
         with no_grad():
             log_w = self.log_weights_at(x, seen, eps)  # (N, k)
-            L_k = logsumexp(log_w, axis=1).mean() - math.log(k)  # eq. 8
+            L_k = logsumexp(log_w, axis=1).mean() - math.log(k)  # eq. 8; course 12.2
         one = self.log_weights_at(x, seen, chosen(eps, log_w, rng)).mean()
         return {"-L_k": -(one - one.detach() + L_k), "-ELBO": -log_w.mean()}
 

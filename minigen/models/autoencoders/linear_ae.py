@@ -16,6 +16,7 @@ An autoencoder is not a generative model: it has no p(z). To draw samples all th
 to the codes on the way, as a running mean and covariance.
 
 Symbols: N images, D pixels, Z latent. Read before this: nn/layers.py, player.py. Read next: ae.py.
+Course: 3.2.
 """
 import numpy as np
 import scipy.linalg
@@ -58,7 +59,7 @@ class LinearAutoencoder(Module):
         x_hat = self.mean + self.decoder(z)  # (N, D)
         if self.training:
             self.codes.see(z.data)
-        return {"squared error": ((x - x_hat) ** 2).sum(axis=1).mean()}
+        return {"squared error": ((x - x_hat) ** 2).sum(axis=1).mean()}  # course 3.2
 
     def encode(self, x):
         """The codes z (N, Z) of images or points x, a NumPy array."""
@@ -90,7 +91,7 @@ def pca(x, latent):
     """(mean, basis) of the principal plane of the rows of x (N, D): (D,), and orthonormal columns (D,
     latent)."""
     mean = x.mean(axis=0, dtype=np.float64)
-    _, _, eigenvectors = np.linalg.svd(x - mean, full_matrices=False)
+    _, _, eigenvectors = np.linalg.svd(x - mean, full_matrices=False)  # course 3.2
     return mean, eigenvectors[:latent].T
 
 

@@ -12,6 +12,7 @@ et al. 2016, eq. 15). The second holds to the end; the first only as far as z is
 
 Symbols: N examples, D pixels, Z latent, k draws of z. Read before this: vae.py, autoencoders/collapse.py, nn/masked.py.
 Read next: examples/10_vaes/104_collapse.py.
+Course: 12.5.
 """
 import numpy as np
 

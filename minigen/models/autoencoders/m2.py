@@ -21,6 +21,7 @@ from the VAE's q(z | x): the VAE is trained first, without labels, and frozen.
 
 Symbols: N examples, K classes, D pixels, Z latent. Read before this: vae.py, likelihoods.py, data/labels.py.
 Read next: probes.py.
+Course: 3.5.
 """
 import numpy as np
 
@@ -86,10 +87,11 @@ class M2(Module):
         return {"loss": self.share * L + (1 - self.share) * U + self.alpha * wrong, "L, with labels": L,
                 "U, without": U, "-log q(y | x)": wrong}
 
-    def with_label(self, x, y, rng):
-        """L(x, y) of one draw of z, (n,), for x (n, D) and one-hot y (n, K): eq. 6."""
+    def with_label(self, x, y, rng, each=1):
+        """L(x, y) of one draw of z, (n,), for x (n, D) and one-hot y (n, K): eq. 6. each: how many rows are of one
+        example, which follow one another."""
         mu, logvar = split(self.encoder(concatenate([x, y], axis=1)), 2, axis=1)  # (n, Z)
-        z = mu + exp(0.5 * logvar) * normal(rng, mu.shape)
+        z = mu + exp(0.5 * logvar) * normal(rng, (len(x) // each, each, self.latent)).reshape(mu.shape)
         reconstruction = self.likelihood.log_prob(x, self.decoder(concatenate([z, y], axis=1))).sum(axis=1)
         return -reconstruction + np.log(self.K) + kl_standard_normal(mu, logvar).sum(axis=1)
 
@@ -97,8 +99,8 @@ class M2(Module):
         """U(x), (n,), for x (n, D): eq. 7."""
         log_q = log_softmax(self.classifier(x), axis=1)  # (n, K)
         every_y = xp.tile(xp.eye(self.K, dtype=default_dtype), (len(x), 1))  # (n K, K)
-        L = self.with_label(xp.repeat(x, self.K, axis=0), every_y, rng).reshape(len(x), self.K)
-        return (exp(log_q) * (L + log_q)).sum(axis=1)  # sum_y q L - H
+        L = self.with_label(xp.repeat(x, self.K, axis=0), every_y, rng, each=self.K).reshape(len(x), self.K)
+        return (exp(log_q) * (L + log_q)).sum(axis=1)  # sum_y q L - H; course 3.5
 
     def probabilities(self, x):
         """q(y | x), (N, K), of images or points x; gray levels are taken as they are."""

@@ -16,6 +16,7 @@ means anything without the other. y is in units of its standard deviation; KL is
 
 Symbols: N molecules, T tokens, K characters, Z latent; token 0 is the end. Read before this: vae.py, nn/recurrent.py,
 data/smiles.py. Read next: examples/8_molecules/80_molecule_vae.py.
+Course: 4.8.
 """
 import numpy as np
 
@@ -145,7 +146,7 @@ class MoleculeVAE(Module):
         for _ in range(steps):
             leaf = parameter(z)
             slope = grad(self.predictor(leaf)[:, number].sum(), leaf).data
-            z = z + length * slope / xp.maximum(xp.sqrt((slope**2).sum(axis=1, keepdims=True)), 1e-12)
+            z = z + length * slope / xp.maximum(xp.sqrt((slope**2).sum(axis=1, keepdims=True)), 1e-12)  # course 4.8
         return to_numpy(z)
 
     def measure(self, batch, rng):

@@ -26,11 +26,13 @@ of its small changes. What speaks against that is lambda |V|^2, alone.
 
 Symbols: N examples, D pixels, J units, k active ones. Read before this: ae.py. Read next: probes.py, which asks what
 such codes are good for.
+Course: 3.4.
 """
 import numpy as np
 
 from autograd import linear, log, parameter, sigmoid, where
 from autograd.backend import default_dtype, xp
+from autograd.batch import batch_mean
 
 from ...autoencoders.deterministic import DeterministicAutoencoder
 from ...metrics import Measure, mean_interval
@@ -92,7 +94,7 @@ class SparseAutoencoder(_Sparse):
 
     def mean_activity(self, a):
         """rho_hat (J,): in training the running mean, with the gradient of the mean over the batch a (N, J)."""
-        batch = a.mean(axis=0)  # over examples, a number for each unit
+        batch = batch_mean(a)  # over examples, a number for each unit
         if not self.training:
             return batch
         self.rho_hat += SHARE * (batch.data - self.rho_hat)
@@ -135,7 +137,7 @@ class KSparseAutoencoder(_Sparse):
 
 def kl_of_rates(rho, rho_hat):
     """KL(Bernoulli(rho) || Bernoulli(rho_hat)) for each of rho_hat, in nats."""
-    return rho * log(rho / rho_hat) + (1 - rho) * log((1 - rho) / (1 - rho_hat))
+    return rho * log(rho / rho_hat) + (1 - rho) * log((1 - rho) / (1 - rho_hat))  # course 3.4
 
 
 def correlations(a):

@@ -24,6 +24,7 @@ to the right with k. `measure` takes k = 500 draws and computes both sides from 
 Symbols: N examples, D pixels, Z latent, k draws of z; h what the decoder network puts out for a pixel. Read
 before this: ae.py, nn/autoencoder.py, likelihoods.py. Read next: autoencoders/variational.py, where draws, samples and
 measures are; latents.py, for pictures of the code; train.py.
+Course: 4.1, 4.2, 4.3, 4.4, 4.5, 4.6, 4.7.
 """
 from autograd import exp
 from autograd.backend import normal
@@ -51,8 +52,9 @@ class VAE(Variational):
         x, seen = self.likelihood.observe(batch["x"], rng)  # (N, D): as modelled, and as encoded
         mu, logvar = self.posterior(seen)  # (N, Z)
         eps = normal(rng, mu.shape)
-        z = mu + exp(0.5 * logvar) * eps  # (N, Z), eq. 4
+        z = mu + exp(0.5 * logvar) * eps  # (N, Z), eq. 4; course 4.4
         reconstruction = -self.likelihood.log_prob(x, self.decoder(z)).sum(axis=-1).mean()
         kl = kl_standard_normal(mu, logvar).sum(axis=-1).mean()
         name = "-ELBO" if self.beta == 1 else f"reconstruction + {self.beta:g} KL"
+        # course 4.2, 4.6
         return {name: reconstruction + self.beta * kl, "reconstruction": reconstruction, "KL": kl}  # eq. 10

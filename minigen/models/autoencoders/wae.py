@@ -18,6 +18,7 @@ that draws, as the VAE's does, learns to draw ever less.) Two choices of D:
 AAE (aae.py) is WAE-GAN with the two terms of the last line in turns, each with a learning rate in the place of lambda.
 
 Symbols: N examples, Z latent, D the discriminator. Read before this: autoencoders/matched.py, aae.py, vae.py.
+Course: 4.10.
 """
 from functools import partial
 
@@ -42,7 +43,7 @@ class WAEMMD(MatchedAutoencoder):
 
     def loss(self, batch, rng):
         z, error = self.codes_and_error(batch["x"])
-        distance = imq_mmd(z, self.prior.draw(len(z), rng), self.prior.apart)
+        distance = imq_mmd(z, self.prior.draw(len(z), rng), self.prior.apart)  # course 4.10
         return {f"squared error + {self.weight:g} MMD^2": error + self.weight * distance, "squared error": error,
                 "MMD^2": distance}  # eq. 4
 
@@ -70,6 +71,7 @@ class WAEGAN(MatchedAutoencoder):
     def loss(self, batch, rng):
         z, error = self.codes_and_error(batch["x"])
         fooled = nonsaturating(self.logit(z))
+        # course 4.10
         return {f"squared error - {self.weight:g} log D": error + self.weight * fooled, "squared error": error,
                 "-log D(f(x))": fooled}  # eq. 4
 

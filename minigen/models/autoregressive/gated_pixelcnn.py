@@ -28,6 +28,7 @@ seen.)
 
 Symbols: N examples, K levels, C H W image, p width, n size of a filter, s what is told. Read before this: pixelcnn.py.
 Read next: nothing; examples/6_autoregressive/53_gated_pixelcnn.py draws with it.
+Course: 6.2.
 """
 import numpy as np
 

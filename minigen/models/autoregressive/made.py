@@ -20,6 +20,7 @@ be drawn given the upper; the others are random.
 Symbols: N examples, D numbers of an example, K levels, R orders, r one of them, L hidden layers; a number has k = 1
 input and logit if K = 2, else k = K of them (one-hot). Read before this: nade.py, autoregressive/masks.py. Read next:
 rnade.py.
+Course: 12.9.
 """
 import math
 

@@ -21,6 +21,7 @@ and is what the other is tested against; on a GPU it is the one that runs.
 
 Symbols: N images, D pixels, H hidden units, i place in the order; W_j and V_i are rows here, (D, H) both. Read before
 this: autoregressive/chain.py. Read next: made.py, where masks do the work of the order; rnade.py.
+Course: 6.1.
 """
 from autograd import Tensor, concatenate, cumsum, expand_dims, flip, parameter, sigmoid, stack
 from autograd.backend import asarray, by_device, default_dtype, xp
@@ -85,7 +86,7 @@ def all_at_once(x, W, V, b, c):
 def _hidden(x, W, c):
     """h_i, (N, D, H)."""
     added = expand_dims(x, -1) * W  # x_j W_j
-    return sigmoid(c + cumsum(added, axis=1) - added)  # without x_i's own
+    return sigmoid(c + cumsum(added, axis=1) - added)  # without x_i's own; course 6.1
 
 
 def _one_after_the_other(x, W, V, b, c):

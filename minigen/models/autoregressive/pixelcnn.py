@@ -23,6 +23,7 @@ The paper tells the model nothing; here what it is told is added in every block,
 
 Symbols: N examples, K levels, C H W image, s what is told, as a map. Read before this: autoregressive/chain.py,
 masks.py, masked_conv.py, image_model.py. Read next: gated_pixelcnn.py.
+Course: 6.2.
 """
 from autograd import relu
 

@@ -20,6 +20,7 @@ the mixtures are shifted and scaled back, so that their density is that of v its
 
 Symbols: N examples, D numbers of an example, H hidden units, M components of a mixture (the paper's K), v real numbers.
 Read before this: nade.py. Read next: flows/normalizing_flow.py, for the other way to an exact density.
+Course: 6.1.
 """
 import math
 
@@ -97,7 +98,7 @@ class RNADE(Autoregressive):
                              "real numbers; integers have no density: pass observe(x, rng)")
         log_alpha, mu, log_sigma = split(self.logits(v), 3, axis=-1)  # (N, D, M) each
         log_p = log_normal(expand_dims(self.to_sequence(v), -1), mu, 2.0 * log_sigma)
-        return logsumexp(log_softmax(log_alpha) + log_p, axis=-1)
+        return logsumexp(log_softmax(log_alpha) + log_p, axis=-1)  # course 6.1
 
     def logits(self, v):
         """The mixtures: Tensor (N, D, 3 M) of log alpha + constant, mu and log sigma, of v (N, *shape)."""

@@ -23,6 +23,7 @@ Deviations: places by row and column, where image GPT has a code for each; dropo
 
 Symbols: N examples, D numbers of an example, K levels of a number, S numbers of a source, C H W image. Read before
 this: autoregressive/chain.py, nn/transformer.py. Read next: recipes/autoregressive.py.
+Course: 6.3.
 """
 from autograd import concatenate
 from autograd.backend import asarray, xp
@@ -61,7 +62,7 @@ class ImageTransformer(Autoregressive):
 
     def logits(self, x, y=None, source=None):
         """Of integers x (N, *shape): Tensor (N, D, K)."""
-        h = self.inputs(self.to_sequence(x), y)  # (N, D, width)
+        h = self.inputs(self.to_sequence(x), y)  # (N, D, width); course 6.3
         return self.head(self.transformer(h, self.context(source)))
 
     @property

@@ -12,6 +12,7 @@ A table of all images would take K^D - 1 numbers, on 8x8 digits 10^78. Independe
 1) = 1,024; the price is seen in the samples, whose pixels agree on nothing.
 
 Symbols: N images, D pixels, K gray levels. Read before this: data/dataset.py. Read next: markov_chain.py.
+Course: 1.2, 1.3.
 """
 import math
 
@@ -32,7 +33,7 @@ class IndependentPixels(Module):
         self.register_buffer("log_p", xp.full((self.D, self.K), -math.log(self.K)))
 
     def num_parameters(self):
-        return self.D * (self.K - 1)  # each p_d sums to one
+        return self.D * (self.K - 1)  # each p_d sums to one; course 1.3
 
     def players(self):
         return []

@@ -14,6 +14,7 @@ It works in the plane, and hardly in 64 dimensions, where all examples are far f
 
 Symbols: N examples of the training set, D numbers of an example, h the bandwidth. Read before this: densities.py.
 Read next: divergences.py, examples/2_autoencoders/19_learning_signals.py.
+Course: 1.5, 1.6.
 """
 import math
 
@@ -55,7 +56,7 @@ class KernelDensity(Module):
 
     def log_prob(self, x, h=None):
         """log p(x) in nats of x (N, *shape) as data sets have them, a NumPy array (N,). h: another bandwidth."""
-        return self._log_sum(self.space.rows(x), h) - math.log(len(self.centres))
+        return self._log_sum(self.space.rows(x), h) - math.log(len(self.centres))  # course 1.6
 
     def leave_one_out(self, h=None, examples=None):
         """log p_{-i}(x_i) of the first so many examples of the training set, a NumPy array."""

@@ -15,6 +15,7 @@ the row above.
 
 Symbols: N images, D pixels, K gray levels. Read before this: independent_pixels.py. Read next:
 autoencoders/linear_ae.py.
+Course: 1.3, 1.4.
 """
 import math
 
@@ -38,7 +39,7 @@ class MarkovChain(Module):
         self.register_buffer("log_next", xp.full((self.tables, self.K, self.K), log_uniform))  # [d, j, k]
 
     def num_parameters(self):
-        return (self.K - 1) * (1 + self.tables * self.K)  # each distribution sums to one
+        return (self.K - 1) * (1 + self.tables * self.K)  # each distribution sums to one; course 1.3
 
     def players(self):
         return []
@@ -55,7 +56,7 @@ class MarkovChain(Module):
     def log_prob(self, x):
         """log p(x) in nats of images x (N, C, H, W): exact, a float64 array (N,)."""
         x = self._pixels(x)
-        return self.log_first[x[:, 0]] + self.log_next[self._table(), x[:, :-1], x[:, 1:]].sum(axis=1)
+        return self.log_first[x[:, 0]] + self.log_next[self._table(), x[:, :-1], x[:, 1:]].sum(axis=1)  # course 1.4
 
     def sample(self, n, rng):
         u = uniform(rng, (n, self.D, 1))

@@ -8,6 +8,7 @@ the training set. A context that was never seen makes every character equally li
 
 Symbols: N texts, T tokens, K characters, n order; token 0 is the end. Read before this: markov_chain.py.
 Read next: models/autoencoders/molecule_vae.py.
+Course: 12.11.
 """
 import numpy as np
 
@@ -68,7 +69,7 @@ class NGram(Module):
         seen, counts = to_numpy(self.seen), to_numpy(self.counts)
         at = np.minimum(np.searchsorted(seen, codes), len(seen) - 1)
         found = np.where((seen[at] == codes)[:, None], counts[at], 0.0) + DELTA
-        return found / found.sum(axis=1, keepdims=True)
+        return found / found.sum(axis=1, keepdims=True)  # course 12.11
 
     def _contexts(self, x):
         """The context of every token, as a number: (N, T)."""

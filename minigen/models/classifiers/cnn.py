@@ -12,6 +12,7 @@ features need no colours and no eyes, and could not judge them.
 
 Sources: LeCun et al. 1998 (convolution, pooling, shifts); Simonyan & Zisserman 2015 (pairs of 3x3 convolutions).
 Symbols: N images, C H W channels and size, K classes, A parts. Read before this: nn/conv.py, nn/norms.py, player.py.
+Course: 1.1, 11.2.
 """
 from pathlib import Path
 
@@ -77,6 +78,7 @@ class CNN(Module):
         x, y = self._checked(batch)
         logits = self(asarray(shifted(x, self.shift, rng) if self.training else x))  # (N, K) or (N, K, A)
         wrong = logits.data.argmax(axis=1) != asarray(y)
+        # course 1.1
         return {"cross entropy": cross_entropy(logits, asarray(y)), "errors": Tensor(wrong.mean(dtype=np.float32))}
 
     def judge(self, images):

@@ -9,6 +9,7 @@ gradient there leads nowhere.
 Source: Dhariwal & Nichol 2021, section 4 (there with attention as the last step). Symbols: N images, K classes, t =
 1..T diffusion step. Read before this: nn/blocks.py, diffusion/schedule.py. Read next:
 models/diffusion/classifier_guided.py.
+Course: 9.9.
 """
 import numpy as np
 

@@ -23,6 +23,7 @@ scales beta is another beta.
 
 Symbols: N examples, D pixels, L latents, K codes, h w grid, m draws of z, tau temperature. Read before this:
 quantize/gumbel.py, likelihoods.py, ../autoencoders/vae.py, nn/grid.py. Read next: recipes/codes.py.
+Course: 5.3.
 """
 import math
 

@@ -18,6 +18,7 @@ Codes of two levels are drawn from the top down: p(top) p(bottom | top), a prior
 algorithm 2).
 
 Symbols: N examples, K codes, h w grid. Read before this: vqvae.py, autoregressive/chain.py, nn/frozen.py.
+Course: 5.1, 5.2, 6.3.
 """
 import math
 from dataclasses import replace
@@ -59,7 +60,7 @@ class CodePrior(Module):
 
     def sample(self, n, rng, **condition):
         """Images in [0, 1]: codes from the prior, decoded."""
-        return self.autoencoder.decode(self.prior.draw(n, rng, **condition))
+        return self.autoencoder.decode(self.prior.draw(n, rng, **condition))  # course 5.1, 6.3
 
     def measure(self, batch, rng):
         """Of a batch of images."""
@@ -117,7 +118,7 @@ class TwoLevelPrior(Module):
     def sample(self, n, rng, **condition):
         """Images in [0, 1]: codes of the top, of the bottom given these, decoded."""
         top = self.top.draw(n, rng, **condition)
-        return self.autoencoder.decode(top, self.bottom.draw(n, rng, source=top, **condition))
+        return self.autoencoder.decode(top, self.bottom.draw(n, rng, source=top, **condition))  # course 5.2
 
     def measure(self, batch, rng):
         """Of a batch of images."""

@@ -26,6 +26,7 @@ Deviations: networks like those of vqvae.py; codes by moving averages; d is not 
 
 Symbols: N examples, C H W image, h w grid, K codes, g gradients in x_hat. Read before this: vqvae.py, perceptual.py,
 adversarial/patch.py, adversarial/balance.py. Read next: prior.py.
+Course: 5.4.
 """
 from functools import partial
 
@@ -92,6 +93,7 @@ class VQGAN(GridAutoencoder):
         x, x_hat, terms = self.forth_and_back(batch, rng)
         error, g = cut(partial(self.error, x), x_hat)
         fooled, g_gan = cut(self.fooled, x_hat)
+        # course 5.4
         weight = self.ramp() and self.ramp() * adaptive_weight(x_hat, self.last_layer(), g, g_gan, self.most)
         total = with_gradient(error + weight * fooled, x_hat, g + weight * g_gan) + sum(terms.values())
         return {"loss": total, "L_rec": error, "L_GAN": fooled, "w lambda": Tensor(np.float32(weight)),
@@ -105,7 +107,7 @@ class VQGAN(GridAutoencoder):
 
     def error(self, x, x_hat):
         """L_rec. The classifier is shown what it was trained on: images on [0, 1]."""
-        return abs(x - x_hat).mean() + self.perceptual * self.see(self.unit(x), self.unit(x_hat)).mean()
+        return abs(x - x_hat).mean() + self.perceptual * self.see(self.unit(x), self.unit(x_hat)).mean()  # course 5.4
 
     def fooled(self, x_hat):
         """What of L_GAN depends on the autoencoder."""

@@ -20,6 +20,7 @@ prior: grids of codes that have nothing to do with each other. prior.py learns a
 Symbols: N examples, C H W image, h w grid, D channels of the code, K codes. Read before this: ../autoencoders/ae.py,
 quantize/codebook.py, quantize/autoencoder.py (the networks, and the way to codes and back). Read next: prior.py,
 vqvae2.py, vqgan.py; quantize/views.py, for pictures of the codes.
+Course: 5.1.
 """
 from ...player import Player
 from ...quantize.autoencoder import GridAutoencoder

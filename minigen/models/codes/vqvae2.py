@@ -18,6 +18,7 @@ An image is drawn from the top down: a prior of the top codes, and one of the bo
 Deviations: two levels, as in the paper at 256 x 256, on images of 32 x 32; networks like those of vqvae.py.
 
 Symbols: N examples, h w bottom grid, D channels of a code, K codes. Read before this: vqvae.py. Read next: prior.py.
+Course: 5.2.
 """
 import math
 
@@ -70,7 +71,7 @@ class VQVAE2(CodeAutoencoder):
         e_top, _, top = self.top(self.top_encoder(h), rng)  # (N, D, h/2, w/2)
         e_bottom, _, bottom = self.bottom(self.told(h, e_top), rng)  # (N, D, h, w)
         error = ((x - self.draw(e_top, e_bottom)) ** 2).mean()
-        total = error + sum(top.values()) + sum(bottom.values())  # eq. 2
+        total = error + sum(top.values()) + sum(bottom.values())  # eq. 2; course 5.2
         return {"loss": total, "error / variance": error, "perplexity, top": self.top.perplexity(),
                 "perplexity, bottom": self.bottom.perplexity()}
 

@@ -14,6 +14,7 @@ it is drawn for each image of a batch on its own.
 
 Source: Ho & Salimans 2022, "Classifier-free diffusion guidance". Symbols: N images, K classes, c a class as one-hot
 vector, which the network's first layer makes an embedding of. Read before this: ddpm.py, diffusion/guidance.py.
+Course: 9.10.
 """
 import math
 
@@ -32,19 +33,21 @@ STRATA = 20  # terms of the bound that are measured, of T
 
 class ClassifierFree(Guided):
     """network(x_t, t, condition=c (N, K), dropped=(N,) booleans) -> eps, for instance UNet(..., condition=K). labels:
-    Space of the classes. p_uncond: the share of images that are told nothing in training. w, sampler, steps: how
-    `sample` draws."""
+    Space of the classes. p_uncond: the share of images that are told nothing in training. w, sampler, steps, limit: how
+    `sample` draws; limit keeps x_0 where images are: clipped, or dynamically_clipped, which stronger guidance needs."""
 
     judged = 1000  # samples for the judges, and images whose bound is measured
 
-    def __init__(self, network, schedule, space, labels, p_uncond=0.15, w=1.0, sampler=ancestral_tilde, steps=50):
+    def __init__(self, network, schedule, space, labels, p_uncond=0.15, w=1.0, sampler=ancestral_tilde, steps=50,
+                 limit=clipped):
         if not space.is_image or space.levels is None:
             raise ValueError(f"ClassifierFree: shape {space.shape} is that of points; this model takes images")
         if not 0.0 < p_uncond < 1.0 or w < 0.0:
             raise ValueError(f"ClassifierFree: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected at "
                              "least 0, which is the plain conditional model")
         self.network, self.schedule, self.space, self.labels = network, schedule, space, labels
-        self.p_uncond, self.w, self.sampler, self.levels = p_uncond, w, sampler, schedule.levels(steps)
+        self.p_uncond, self.w, self.limit = p_uncond, w, limit
+        self.sampler, self.levels = sampler, schedule.levels(steps)
 
     def players(self):
         return [Player("ddpm", self.network.parameters(), self.loss)]
@@ -74,7 +77,7 @@ class ClassifierFree(Guided):
 
     def guided(self, y, w):
         """The denoiser for classes y (N,) that samples are drawn with, kept within [-1, 1]."""
-        return clipped(classifier_free(self.conditional(y), self.unconditional, w))
+        return self.limit(classifier_free(self.conditional(y), self.unconditional, w))
 
     def measure(self, batch, rng):
         """The bound on -log p(x | y), and on -log p(x) by the same network told nothing."""

@@ -12,6 +12,7 @@ gets Sigma's factor, algorithm 1, by itself.
 
 Source: Dhariwal & Nichol 2021, "Diffusion models beat GANs on image synthesis", section 4. Symbols: N images, y class;
 its s, a scale, is w here, since s is a level's noise. Read before this: ddpm.py, classifiers/noisy.py.
+Course: 9.9.
 """
 import numpy as np
 

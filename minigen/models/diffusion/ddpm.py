@@ -13,6 +13,7 @@ Source: Ho, Jain & Abbeel 2020, "Denoising diffusion probabilistic models".
 Symbols: N images, T diffusion steps, t = 1..T, eps noise. Read before this: diffusion/schedule.py, nn/unet.py. Read
 next: diffusion/predict.py and diffusion/samplers.py, which draw with fewer steps. On a GPU both algorithms run as CUDA
 graphs, without Python in the loop: diffusion/captured/.
+Course: 9.1, 9.2, 9.3, 9.4.
 """
 import math
 
@@ -56,7 +57,7 @@ class DDPM(Module):
         t = rng.integers(1, self.schedule.T + 1, size=len(x_0))  # 3: t ~ Uniform({1, ..., T})
         eps = normal(rng, x_0.shape)  # 4: eps ~ N(0, I)
         x_t = self.schedule.q_sample(x_0, t, eps)
-        return {"L_simple": mse_loss(self.network(x_t, t), Tensor(eps))}  # 5
+        return {"L_simple": mse_loss(self.network(x_t, t), Tensor(eps))}  # 5; course 9.4
 
     def generate(self, n, rng):
         """Algorithm 2: n images from noise in T steps, on [-1, 1]."""
@@ -67,7 +68,7 @@ class DDPM(Module):
             z = normal(rng, x.shape) if t > 1 else 0.0  # 3
             with no_grad():
                 eps = self.network(x, np.full(n, t)).data
-            mu = (x - beta[t] / math.sqrt(1.0 - alpha_bar[t]) * eps) / math.sqrt(alpha[t])  # eq. 11
+            mu = (x - beta[t] / math.sqrt(1.0 - alpha_bar[t]) * eps) / math.sqrt(alpha[t])  # eq. 11; course 9.4
             x = mu + math.sqrt(beta[t]) * z  # 4
         return x  # 6
 

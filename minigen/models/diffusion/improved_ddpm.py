@@ -20,6 +20,7 @@ takes t ~ U{1, .., T}.
 
 Source: Nichol & Dhariwal 2021, "Improved denoising diffusion probabilistic models". Symbols: N images, T steps, v on
 [0, 1] where the network says [-1, 1]. Read before this: ddpm.py, diffusion/bound.py.
+Course: 9.8.
 """
 import math
 
@@ -27,6 +28,7 @@ import numpy as np
 
 from autograd import Tensor, no_grad, where
 from autograd.backend import asarray, normal, to_numpy, xp
+from autograd.batch import whole
 
 from ...diffusion import bits_per_dim, clipped, convert, denoiser
 from ...diffusion.bound import log_discretized_normal, step_divergence
@@ -69,7 +71,7 @@ class ImprovedDDPM(Module):
         eps = normal(rng, x_0.shape)
         simple, vlb = self.terms(x_0, t, eps)
         if self.training:
-            self.times.note(t, to_numpy(vlb.data))
+            self.times.note(whole(t), whole(to_numpy(vlb.data)))
         simple, vlb = (asarray(weights) * simple).mean(), (asarray(weights) * vlb).mean()
         return {"L_hybrid": simple + self.weight * vlb, "L_simple": simple, "L_vlb": vlb}
 
@@ -155,7 +157,7 @@ def between(v, beta, beta_tilde):
     """v log beta + (1 - v) log beta_tilde, for v (N, ...) and numbers, or NumPy arrays (N,), one for each example."""
     per_example = (-1, *[1] * (v.ndim - 1))
     high, low = (asarray(np.log(np.reshape(number, per_example)), v.dtype) for number in (beta, beta_tilde))
-    return v * high + (1.0 - v) * low
+    return v * high + (1.0 - v) * low  # course 9.8
 
 
 class UniformTimes(Module):

@@ -18,6 +18,7 @@ both, that part cancels but for a share that falls with sigma (the paper has sin
 Source: Song & Ermon 2019, "Generative modeling by estimating gradients of the data distribution"; 2020, "Improved
 techniques". Symbols: N examples, D numbers in each; t here counts from 1, the least noise, to L, as in a schedule.
 Read before this: diffusion/score_matching.py. Read next: diffusion/annealed.py, models/diffusion/score_sde.py.
+Course: 9.5.
 """
 from functools import partial
 
@@ -67,7 +68,7 @@ class NCSN(Module):
     def weighted(self, x, t, eps):
         """lambda(sigma_t) l(sigma_t) of each example, Tensor (N,)."""
         sigma = self._sigma(t, x)
-        return sigma.reshape(len(x)) ** 2 * denoising(partial(self, t=t), x, eps, sigma)
+        return sigma.reshape(len(x)) ** 2 * denoising(partial(self, t=t), x, eps, sigma)  # course 9.5
 
     def _sigma(self, t, x):
         return xp.asarray(self.sigma[t], x.dtype).reshape(-1, *[1] * (x.ndim - 1))

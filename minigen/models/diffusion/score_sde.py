@@ -15,6 +15,7 @@ these, images are given noise as wide as a gray level, as flows are.
 
 Source: Song et al. 2021, and its tutorial (VE, sigma = 25; 500 steps of Euler and Maruyama). Symbols: N examples, D
 numbers in each. Read before this: ncsn.py, diffusion/sde.py. Read next: diffusion/ode_likelihood.py.
+Course: 9.6, 9.7.
 """
 import math
 from functools import partial
@@ -61,7 +62,7 @@ class ScoreSDE(Module):
     def weighted(self, x, t, eps):
         """lambda(t) |s_theta + eps / s|^2 of each example, Tensor (N,)."""
         a, s = self._signal_and_noise(t, x)
-        return 2 * s.reshape(len(x)) ** 2 * denoising(partial(self, t=t), a * x, eps, s)
+        return 2 * s.reshape(len(x)) ** 2 * denoising(partial(self, t=t), a * x, eps, s)  # course 9.7
 
     def observe(self, x, rng):
         """Data as the density is of: points as they are, integer images with noise as wide as a gray level, on

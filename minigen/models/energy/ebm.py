@@ -23,6 +23,7 @@ N(x; 0, s^2 I) / Z: so Z exists, whatever the network f does far out. Pixels hav
 
 Symbols: N examples, x+ data, x- samples, f the network, s `reference`. Read before this: energy/langevin.py,
 energy/replay.py. Read next: examples/9_energy/90_energy.py.
+Course: 11.1.
 """
 import numpy as np
 
@@ -86,6 +87,7 @@ class EBM(Module):
         if self.training:  # a look at other data leaves the chains where they are
             self.buffer.put(rows, drawn)
         E_data, E_drawn = self.energy(x), self.energy(drawn)
+        # course 11.1
         gap, squares = E_data.mean() - E_drawn.mean(), (E_data * E_data).mean() + (E_drawn * E_drawn).mean()
         return {"loss": gap + self.alpha * squares, "E(x+) - E(x-)": gap, "E(x+)": E_data.mean()}
 

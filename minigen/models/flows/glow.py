@@ -25,6 +25,7 @@ only start at 0.
 
 Symbols: N batch, C H W image, K steps a level, L levels. Read before this: realnvp.py.
 Read next: examples/4_flows/34_glow_anatomy.py.
+Course: 12.6.
 """
 from autograd import relu
 

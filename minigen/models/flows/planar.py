@@ -25,6 +25,7 @@ function theorem.
 
 Symbols: K layers, D = 2 dimensions, z_k after layer k; m = w^T u_hat of a layer. Read before this:
 flows/layers.py, flows/bend.py, data/energies.py. Read next: realnvp.py, whose inverse is in closed form.
+Course: 8.1, 8.2.
 """
 import math
 
@@ -62,7 +63,7 @@ class PlanarLayers(Module):
     def forward(self, z):
         determinants = []
         for w, u_hat, b, m in self.layers():
-            z, determinant = bend(z, linear(z, w, b), u_hat, m)  # (N, D), (N, 1), eqs. 10 and 12
+            z, determinant = bend(z, linear(z, w, b), u_hat, m)  # (N, D), (N, 1), eqs. 10 and 12; course 8.2
             determinants.append(determinant)
         return z, log(concatenate(determinants, axis=1)).sum(axis=1)
 

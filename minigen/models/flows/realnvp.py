@@ -26,6 +26,7 @@ of a drawn digit, on a sliver of the line.
 
 Symbols: N batch, C H W image, D numbers of an example, v pixels in [0, 1). Read before this: flows/layers.py.
 Read next: glow.py.
+Course: 8.1, 12.6.
 """
 from autograd import pixel_shuffle, pixel_unshuffle, relu
 

@@ -21,6 +21,7 @@ Deviations: full attention, where 1,280 tokens need a sparse one; places of the 
 
 Symbols: N examples, T text tokens, L = h w codes, K of how many, D width. Read before this: models/codes/dvae.py,
 models/autoregressive/transformer.py. Read next: clip.py.
+Course: 10.2.
 """
 import numpy as np
 
@@ -78,7 +79,7 @@ class DALLE(Module):
         words, codes = self.logits(text, z)
         of_text = cross_entropy(words.swapaxes(1, 2), asarray(text))
         of_image = cross_entropy(codes.swapaxes(1, 2), asarray(z))
-        return {"loss": self.weight * of_image + (1 - self.weight) * of_text, "nats/code": of_image,
+        return {"loss": self.weight * of_image + (1 - self.weight) * of_text, "nats/code": of_image,  # course 10.2
                 "nats/word": of_text}
 
     def sample(self, n, rng, text=None):
@@ -111,7 +112,7 @@ class DALLE(Module):
         drawn = self.sample(n * candidates, rng, text=np.repeat(text, candidates, axis=0))
         seen = np.rint(drawn * (self.space.levels - 1)).astype(self.space.dtype)
         groups = seen.reshape(n, candidates, C, H, W)
-        best = [clip.similarity(group, text[i : i + 1])[:, 0].argmax() for i, group in enumerate(groups)]
+        best = [clip.similarity(group, text[i : i + 1])[:, 0].argmax() for i, group in enumerate(groups)]  # course 10.2
         return drawn.reshape(n, candidates, C, H, W)[np.arange(n), best]
 
     def measure(self, batch, rng):

@@ -22,6 +22,7 @@ be wrong: of random ones some are true of the image by chance, and so the data c
 
 Symbols: N images, Z latent, D width of h, a logits. Read before this: models/adversarial/dcgan.py, clip.py. Read next:
 recipes/text_to_image.py.
+Course: 7.7.
 """
 import math
 from functools import partial
@@ -30,6 +31,7 @@ import numpy as np
 
 from autograd import Tensor, broadcast_to, concatenate, flatten, leaky_relu, no_grad, sigmoid, softplus
 from autograd.backend import asarray, normal, xp
+from autograd.batch import own, whole
 
 from ...adversarial.objectives import nonsaturating
 from ...nn import BatchNorm2d, Conv2d, Linear, Module, Sequential
@@ -99,13 +101,13 @@ class TextGAN(Module):
         with no_grad():
             x_hat = self.draw(h, rng)
         a_r, a_w, a_f = self.discriminator(x, h), self.discriminator(x, h_hat), self.discriminator(x_hat, h)
-        loss = softplus(-a_r).mean() + 0.5 * (softplus(a_w).mean() + softplus(a_f).mean())
+        loss = softplus(-a_r).mean() + 0.5 * (softplus(a_w).mean() + softplus(a_f).mean())  # course 7.7
         return {"-L_D": loss, **{name: sigmoid(a.detach()).mean() for name, a in (
             ("s_r", a_r), ("s_w", a_w), ("s_f", a_f))}}
 
     def generator_loss(self, batch, rng):
         h = self.phi(batch["text"])
-        between = 0.5 * h + 0.5 * Tensor(xp.roll(h.data, 1, axis=0))  # of two captions each
+        between = 0.5 * h + 0.5 * Tensor(own(xp.roll(whole(h.data), 1, axis=0)))  # of two captions each
         L_G = nonsaturating(self.discriminator(self.draw(h, rng), h))
         L_INT = nonsaturating(self.discriminator(self.draw(between, rng), between))
         return {"-L_G": L_G + L_INT, "-log s_f": L_G, "between captions": L_INT}

@@ -64,7 +64,8 @@ def test_independent_pixels_on_digits_reach_the_published_figure():
 
 @pytest.mark.parametrize("name, sizes", [("digits", (1000, 350, 447)), ("mnist10k", (8000, 1000, 1000)),
                                          ("critters", (3200, 400, 400)), ("kinds", (3456, 432, 432)), ("faces", (10_000, 1000, 1000)),
-                                         ("emoji", (1138, 126, 316)), ("face_edits", (4000, 500, 500))])
+                                         ("emoji", (1138, 126, 316)), ("emoji_people", (1050, 150, 150)),
+                                         ("emoji_names", (1138, 126, 316)), ("face_edits", (4000, 500, 500))])
 def test_splits_have_their_sizes(name, sizes):
     assert tuple(len(data.load(name, split)) for split in data.SPLITS) == sizes
 
@@ -72,7 +73,7 @@ def test_splits_have_their_sizes(name, sizes):
 def test_shipped_files_are_small_and_attributed():
     files = {path.name: path for path in images.SHIPPED.iterdir()}
     assert set(files) == {"digits.npz", "mnist10k.npz", "critters.npz", "kinds.npz", "faces.npz", "qm9.npz",
-                          "emoji.npz", "ATTRIBUTION.md"}
+                          "emoji.npz", "people.npz", "ATTRIBUTION.md"}
     assert all(path.stat().st_size < 2e6 for path in files.values())
     assert all(name in files["ATTRIBUTION.md"].read_text() for name in files if name.endswith("npz"))
     assert "CC BY 4.0" in files["ATTRIBUTION.md"].read_text()
@@ -116,7 +117,7 @@ def test_toys_are_not_what_a_user_gets_with_a_small_seed():
 def test_names_lists_everything():
     assert set(data.names()) == {
         "digits", "mnist10k", "mnist", "fashion_mnist", "binarized_mnist", "cifar10", "critters", "kinds", "faces", "shapes16",
-        "shapes32", "emoji", "face_edits", "glyphs", "qm9",
+        "shapes32", "emoji", "emoji_people", "emoji_names", "face_edits", "glyphs", "qm9",
         "two_moons", "eight_gaussians", "pinwheel", "checkerboard", "swiss_roll", "ring", "u1", "u2", "u3", "u4"}
 
 

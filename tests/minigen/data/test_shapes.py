@@ -148,9 +148,15 @@ def test_withheld_pairs_are_never_trained_on_and_every_third_test_caption_names_
 
 def test_an_unknown_word_is_named_with_the_nearest_known_one():
     shapes = data.load("shapes16", "valid")
-    np.testing.assert_array_equal(entries(["two small red circles"], "text", shapes), encode(["two small red circles"]))
-    with pytest.raises(ValueError, match="--text: 'sqare' is none of .*did you mean 'square'?"):
-        entries(["a red sqare"], "text", shapes)
+    for text in ("two small red circles", "Two small, red circles."):
+        np.testing.assert_array_equal(entries([text], "text", shapes), encode(["two small red circles"]))
+    with pytest.raises(ValueError) as error:
+        entries(["a red circle", "a purple sqare above 3 circels"], "text", shapes)
+    said = str(error.value)
+    assert said.startswith("--text: 'purple' is no word that the model knows; ") and "\n" not in said
+    assert "'sqare' is no word that the model knows; did you mean 'square'" in said
+    assert "'3' is no word that the model knows; 'circels' is no word that the model knows; did you mean 'circles' or" in said
+    assert "it knows a two three four small large red" in said
 
 
 # The reader

@@ -4,7 +4,8 @@ import pytest
 
 from autograd import backend
 from autograd.backend import asarray, normal, to_numpy, xp
-from minigen.diffusion import cosine_schedule, inpainting, repaint
+from minigen.data import Space
+from minigen.diffusion import cosine_schedule, fill_in, inpainting, repaint, seam
 from minigen.diffusion.levels import noised
 
 RHO, N = 0.9, 4000
@@ -89,7 +90,41 @@ def test_resampling_is_within_the_step_not_around_all_of_them():
     assert off(to_numpy(x)) > 0.8 * off(painted(resample=1)) > 2 * off(painted(resample=10))
 
 
+class Model:
+    """What fill_in asks of a model: says that every image is gray."""
+
+    space, levels = Space((1, 4, 6), 17), LEVELS
+
+    def denoise(self, x_t, level):
+        return 0.0 * x_t
+
+
+IMAGES = backend.rng(4).integers(0, 17, (5, 1, 4, 6)).astype(np.uint8)
+LOWER = np.arange(4)[:, None].repeat(6, axis=1) >= 2
+
+
+@pytest.mark.parametrize("mask", [LOWER, LOWER[None], np.stack([LOWER ^ (i % 2 == 0) for i in range(5)])[:, None]])
+def test_fill_in_keeps_the_known_pixels_of_integer_images(mask):
+    x, whole = fill_in(Model(), IMAGES, mask, backend.rng(5), resample=2), Model.space.drawn(IMAGES)
+    known = np.broadcast_to(mask, x.shape)
+    assert (x[known] == whole[known]).all() and np.allclose(x[~known], 0.5)
+
+
+def test_seam_is_the_difference_across_the_border():
+    """By hand; and, for a random mask, over all pairs of neighbours."""
+    rows = np.array([0.1, 0.1, 0.7, 0.9])[None, None, :, None].repeat(6, axis=3)
+    np.testing.assert_allclose(seam(rows, LOWER), [0.6])
+    rng = backend.rng(6)
+    x, mask = rng.random((3, 2, 5, 4)), rng.random((5, 4)) < 0.5
+    pairs = [abs(x[:, :, i, j] - x[:, :, k, l]).mean(axis=1) for i in range(5) for j in range(4)
+             for k, l in ((i + 1, j), (i, j + 1)) if k < 5 and l < 4 and mask[i, j] != mask[k, l]]
+    np.testing.assert_allclose(seam(x, mask), np.mean(pairs, axis=0))
+
+
 @pytest.mark.parametrize("call, message", [
+    (lambda: fill_in(Model(), IMAGES, LOWER[:3], None), "mask is bool of shape (3, 6), expected booleans, True where"),
+    (lambda: fill_in(Model(), IMAGES, LOWER * 1, None), "mask is int64 of shape (4, 6), expected booleans"),
+    (lambda: fill_in(Model(), IMAGES + 30, LOWER, None), "x holds values from"),
     (lambda: painted(resample=0), "resample is 0, jump is 1, expected at least 1 each"),
     (lambda: repaint(denoise, xp.zeros((3, 2)), LEVELS, rng=None, known=xp.zeros((2, 2)), mask=MASK), "known has shape (2, 2)"),
     (lambda: repaint(denoise, xp.zeros((3, 2)), LEVELS[::-1], rng=None, known=xp.zeros((3, 2)), mask=MASK), "is no lower"),

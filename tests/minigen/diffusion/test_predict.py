@@ -13,6 +13,7 @@ from minigen.diffusion import (
     convert,
     cosine_schedule,
     denoiser,
+    dynamically_clipped,
     karras_levels,
     linear_schedule,
     noised,
@@ -156,7 +157,76 @@ def test_clipped_and_recorded():
     assert_close(clipped(lambda x_t, level: 3.0 * x_t, low=0.0, high=5.0)(x_t, level), [[0.0, 0.3], [0.6, 5.0]])
 
 
+# Dynamic thresholds (Saharia et al. 2022, section 2.3)
+
+
+def thresholded(x_0, wrap=dynamically_clipped, **settings):
+    """What the wrapper makes of a denoiser that returns x_0."""
+    return to_numpy(wrap(lambda x_t, level: asarray(x_0), **settings)(None, None))
+
+
+def pictures():
+    """Three of 512 numbers: one within [-1, 1], one far outside, one with a single bad number."""
+    x_0 = backend.rng(0).uniform(-1.0, 1.0, (3, 2, 16, 16)).astype(np.float32)
+    x_0[1] *= 6.0
+    x_0[2, 0, 0, 0] = -40.0
+    return x_0
+
+
+def check_dynamic_thresholds(wrap):
+    """Everything that the wrapper promises; the broken ones below each fail in a line of their own."""
+    x_0 = pictures()
+    x = thresholded(x_0, wrap)
+    assert np.array_equal(x[0], x_0[0]), "a picture within [-1, 1] is changed"
+    s = np.percentile(np.abs(x_0[1]), 99.5)
+    assert s > 5.9, s
+    np.testing.assert_allclose(x[1], np.clip(x_0[1], -s, s) / s, rtol=1e-6, err_msg="not clipped and divided by s")
+    np.testing.assert_array_equal(x[2].ravel()[1:], x_0[2].ravel()[1:], err_msg="moved by one pixel")
+    assert x[2, 0, 0, 0] == -1.0 and x.dtype == np.float32 and np.abs(x).max() <= 1.0
+    alone = np.concatenate([thresholded(x_0[i : i + 1], wrap) for i in range(3)])
+    np.testing.assert_array_equal(x, alone, err_msg="depends on the rest of the batch")
+    assert thresholded(x_0[:0], wrap).shape == (0, *x_0.shape[1:])
+
+
+def test_dynamic_thresholds():
+    check_dynamic_thresholds(dynamically_clipped)
+
+
+def test_dynamic_thresholds_keep_contrast_that_static_ones_lose():
+    """Of a picture driven out to 6, hardly a pixel saturates, and ratios stay; clipped makes most of it -1 or 1."""
+    x_0 = pictures()[1:2]
+    dynamic, static = thresholded(x_0), thresholded(x_0, clipped)
+    assert (np.abs(static) == 1).mean() > 0.7 and (np.abs(dynamic) == 1).mean() < 0.02
+    assert np.corrcoef(dynamic.ravel(), x_0.ravel())[0, 1] > 0.999
+
+
+def by_threshold(threshold):
+    """A broken dynamically_clipped, of another s."""
+
+    def wrap(denoise, percentile=99.5):
+        def thresholds(x_t, level):
+            x_0 = denoise(x_t, level)
+            s = threshold(abs(x_0).reshape(len(x_0), -1), percentile).reshape(-1, 1, 1, 1)
+            return xp.clip(x_0, -s, s) / s
+
+        return thresholds
+
+    return wrap
+
+
+@pytest.mark.parametrize("threshold, noticed", [
+    (lambda x, p: xp.percentile(x, p, axis=1), "within"),  # s not clamped: a dull picture is stretched
+    (lambda x, p: xp.maximum(xp.percentile(x, p, axis=1), x.max(axis=1)), "within"),  # clamped to the maximum: also
+    (lambda x, p: xp.maximum(x.max(axis=1), 1.0), "not clipped and divided by s"),  # the maximum for the percentile
+    (lambda x, p: xp.maximum(xp.percentile(x, p), 1.0) * xp.ones(len(x)), "within"),  # one s for the batch
+], ids=["not clamped", "clamped to the maximum", "the maximum", "of the batch"])
+def test_broken_dynamic_thresholds_are_noticed(threshold, noticed):
+    with pytest.raises(AssertionError, match=noticed):
+        check_dynamic_thresholds(by_threshold(threshold))
+
+
 @pytest.mark.parametrize("call, message", [
+    (lambda x: dynamically_clipped(lambda x_t, level: x, 0), "percentile is 0, expected above 0 and at most 100"),
     (lambda x: convert(x, "noise", "x0", x, SCHEDULE.level(1)), "source is 'noise', expected one of x0, eps, v, velocity, score"),
     (lambda x: convert(x, "x0", "mu", x, SCHEDULE.level(1)), "target is 'mu', expected one of"),
     (lambda x: denoiser(lambda x, t: x, "mu"), "kind is 'mu', expected one of"),

@@ -17,12 +17,14 @@ from minigen.nn import (
     Apply,
     BatchNorm2d,
     Dropout,
+    Frozen,
     Linear,
     Module,
     ModuleDict,
     ModuleList,
     Sequential,
     in_eval_mode,
+    thawed,
 )
 
 
@@ -350,3 +352,15 @@ def test_an_engine_whose_init_another_package_took_away_is_refused(tmp_path):
     result = import_minigen_in(tmp_path, tmp_path, options=["-S"])  # an installed minigen must not step in
     assert result.returncode == 1
     assert "ImportError: minigen comes with a package named 'autograd' of its own" in result.stderr
+
+
+def test_a_thawed_copy_is_trained_and_the_frozen_module_is_not(model):
+    x, names = Tensor(np.ones((2, 5))), [name for name, _ in model.named_parameters()]
+    frozen = Frozen(model)
+    copied, before = thawed(frozen), frozen(x).numpy().copy()
+    assert [name for name, _ in copied.named_parameters()] == names and not frozen.module.parameters()
+    np.testing.assert_array_equal(copied(x).numpy(), before)
+    assert copied.training and not frozen.training and copied.tied is copied.blocks[0].weight
+    for p in copied.parameters():
+        p.assign(2.0)
+    np.testing.assert_array_equal(frozen(x).numpy(), before)

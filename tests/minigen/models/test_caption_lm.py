@@ -1,0 +1,74 @@
+"""The language model of captions is one: it sums to one, sees no word before it guesses it, and writes as it reads."""
+import itertools
+
+import numpy as np
+import pytest
+
+from autograd import backend
+from minigen import data
+from minigen.data import Space
+from minigen.data.shapes.captions import encode
+from minigen.models.text_to_image import CaptionLM
+from minigen.optim import adam
+from minigen.shapes_judge import caption_measures
+from minigen.train import Run, one_stage, train
+
+WORDS = Space((3,), 3, ("", "a", "b"))
+
+
+def build(space=WORDS, model=CaptionLM, seed=0):
+    lm = model(space, width=8, blocks=1, heads=2, rng=backend.rng(seed)).eval()
+    for p in lm.parameters():
+        p.assign(p.data + 0.3 * backend.normal(backend.rng(1), p.shape))
+    return lm
+
+
+def every_text():
+    """All texts of three words at most, nothing behind the end."""
+    return np.array([text for text in itertools.product(range(3), repeat=3)
+                     if all(a > 0 or b == 0 for a, b in itertools.pairwise(text))])
+
+
+class Seeing(CaptionLM):
+    """Guesses each word after it has read it: not shifted by one."""
+
+    def logits(self, text):
+        return self.next(self(text))
+
+
+def test_it_sums_to_one_and_one_that_sees_what_it_guesses_does_not():
+    total = lambda model: np.exp(model.log_prob(every_text())).sum()
+    assert total(build()) == pytest.approx(1, abs=1e-5)
+    assert abs(total(build(model=Seeing)) - 1) > 1e-3
+
+
+def test_what_stands_behind_the_end_does_not_count():
+    lm, text = build(), np.array([[1, 0, 0], [2, 1, 0]])
+    other = text.copy()
+    other[0, 2] = 2
+    np.testing.assert_allclose(lm.log_prob(other), lm.log_prob(text), atol=1e-6)
+    assert lm.loss({"text": text}, None)["nats/word"].item() == pytest.approx(-lm.log_prob(text).sum() / 5, rel=1e-5)
+
+
+def test_it_writes_as_it_reads():
+    lm, N = build(), 4000
+    written = lm.write(N, backend.rng(2))
+    for text, p in zip(every_text(), np.exp(lm.log_prob(every_text()))):
+        share = (written == text).all(axis=1).mean()
+        if text[2] == 0:  # it ends each caption
+            assert abs(share - p) < 4.5 * np.sqrt(p / N) + 1e-3, text
+    assert (written[:, -1] == 0).all()
+
+
+def test_it_learns_the_captions_and_its_measures():
+    """A few steps: below the entropy of single words, above that of the rules."""
+    shapes = data.load("shapes16", "valid")
+    lm = CaptionLM(shapes.spaces["text"], width=16, blocks=1, heads=2, rng=backend.rng(0))
+    train(Run(one_stage(lm, adam(1e-2), steps=40, batch_size=64), shapes, rng=backend.rng(1)))
+    nll, = lm.eval().measure(shapes.columns, None)
+    assert nll.value < 2.5 < float(nll.detail.split()[-1]) and nll.unit == "nats/word"
+    gap, rules, withheld = caption_measures(lm.log_prob, encode(["a red circle", "a red square", "a a of"]),
+                                            shapes["text"], 16)
+    entropy = float(gap.detail.split()[2].rstrip(","))
+    assert gap.value + entropy == pytest.approx(nll.value, abs=2e-3) and gap.value > 0
+    assert (rules.value, withheld.value) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
