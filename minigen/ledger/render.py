@@ -73,12 +73,14 @@ def results(entries, published) -> str:
 
 
 def _reproduced(entries) -> str:
-    lines = ["| command | data, examples | measures (real data) | steps, each | in all, CPU | memory | parameters | "
-             "commit |", "|---|---|---|---|---|--:|--:|---|"]
+    lines = ["| command | data, examples | measures (real data) | steps, each, of CPU | in all, of CPU | memory | "
+             "parameters | commit |", "|---|---|---|---|---|--:|--:|---|"]
     for entry in entries:
         measures = "; ".join(f"{each['name']} {number(each)}" + (f" ({each['floor']})" if each["floor"] else "")
                              for each in entry["measures"])
-        each = f"{entry['steps']:,}, {1000 * entry['seconds_per_step']:.3g} ms" if entry["steps"] else "by counting"
+        of_cpu = 1000 * entry["cpu_seconds"] / max(1, entry["steps"])
+        each = (f"{entry['steps']:,}, {1000 * entry['seconds_per_step']:.3g} ms, {of_cpu:.3g} ms" if entry["steps"]
+                else "by counting")
         cost = f"{format_duration(entry['seconds_in_all'])}, {format_duration(entry['cpu_seconds_in_all'])}"
         lines.append(_row(f"`{entry['command']}`", f"{entry['data']} {entry['split']}, {entry['examples']:,}", measures,
                           each, cost, f"{entry['peak_memory_mb']:,} MB", f"{entry['parameters']:,}", commit(entry)))
