@@ -5,6 +5,7 @@ of the latents asks the words. An exact reader then says of how many pictures th
 own reconstructions are the ceiling. Left: pictures, and where the network looked for the words of their colours. Right:
 an edit begins at a picture that is there, noised, and is told another caption. Of strength 0 it is the picture, but for
 the autoencoder; of strength 1 a new one. Writes 127_stable_diffusion.png.
+Course: 9.12.
 """
 import time
 from textwrap import fill

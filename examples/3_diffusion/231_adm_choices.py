@@ -6,6 +6,7 @@ the paper kept. Compared by the squared error of eps on digits that none has see
 differences are paired, and by the Frechet distance of samples. What costs time takes fewer steps here; at equal steps
 it would look better. Where the seeds disagree, it was not the choice that made the difference. Writes
 231_adm_choices.png.
+Course: 9.8.
 """
 import time
 

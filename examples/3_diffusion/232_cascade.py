@@ -6,6 +6,7 @@ Wasserstein distance tells the two apart by scale: are patches alike at 16 pixel
 of training images. The last upsampler alone, on true images at half the resolution, is compared with bicubic
 interpolation, which knows nothing of critters. Last, how far upsamplers should trust what they are given: the level of
 the noise that is added to it. Writes 232_cascade.png.
+Course: 10.5.
 """
 import time
 

@@ -5,6 +5,7 @@ leads x_0 out of [-1, 1]: kept by nothing, only the finished image is cut off; c
 thresholds, which pull each image in as a whole, so that least of it is at the ends of the range, at the price of its
 colours. Printed are how often the shipped classifier sees the body that was asked for, and the share of saturated
 numbers, within a thousandth of the ends. Writes 233_colour_guidance.png.
+Course: 9.10, 10.5.
 """
 import time
 

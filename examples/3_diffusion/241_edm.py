@@ -5,6 +5,7 @@ exact one. Asked for the noise, its errors are multiplied by sigma, and useless 
 image, it has to hand through what it sees where there is little. EDM's c_skip and c_out lead from the one to the other,
 such that the target has variance 1 everywhere. Below, samples by Heun's method; on the right, their distance to data by
 calls of the network, with other examples as the floor. Writes 241_edm.png.
+Course: 12.13.
 """
 import matplotlib.pyplot as plt
 import numpy as np

@@ -5,6 +5,7 @@ noise; whatever the order, some calls are needed, since the paths bend. A consis
 learns from the teacher's paths to jump to their ends: one call draws an image, and each further one puts noise back and
 jumps again. The measure is the Frechet distance to the test split in the features of the shipped classifier; the dotted
 line is that of the training split. Give another data set as argument: mnist10k. Writes 242_few_calls.png.
+Course: 12.14.
 """
 import sys
 

@@ -6,6 +6,7 @@ does each of the steps in which an image is drawn. The latents are divided by th
 schedule is made for data of size one. What the autoencoder loses no diffusion brings back: its reconstructions are the
 floor, and other critters, those of the training set, the floor under that. The Frechet distance sees shapes and kinds,
 by a classifier; the sliced Wasserstein distance sees patches, on each scale. Writes 250_latent_diffusion.png.
+Course: 9.12.
 """
 import time
 

@@ -23,6 +23,7 @@ of 256 x 256 lets codes go where they like, and they are divided by their deviat
 
 Symbols: N examples, C H W image, f factor, c h w the grid. Read before this: vae.py, nn/blocks.py. Read next:
 diffusion/first_stage.py, models/diffusion/latent_diffusion.py.
+Course: 9.12.
 """
 import numpy as np
 
@@ -109,7 +110,7 @@ class KLAutoencoder(Module):
         z = mu + exp(0.5 * logvar) * normal(rng, mu.shape)
         error = ((x - self.decoder(z)) ** 2).mean()
         kl = kl_standard_normal(mu, logvar).sum() / len(x)  # nats per image
-        return {"loss": error + self.weight / self.space.size * kl, "error": error, "KL": kl,
+        return {"loss": error + self.weight / self.space.size * kl, "error": error, "KL": kl,  # course 9.12
                 "sd of z": sqrt((z * z).mean() - z.mean() ** 2).detach()}
 
     # What a second stage needs

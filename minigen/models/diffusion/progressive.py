@@ -11,6 +11,7 @@ is possible since f is no prediction of eps, from which no x_0 follows at a = 0 
 Source: Salimans & Ho 2022, "Progressive distillation for fast sampling of diffusion models", algorithm 2 and section 4.
 Symbols: N examples; t, s levels, s two of the teacher's steps below t. Read before this: ddpm.py,
 diffusion/distilled.py. Read next: consistency.py.
+Course: 12.14.
 """
 import numpy as np
 

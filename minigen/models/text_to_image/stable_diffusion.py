@@ -23,6 +23,7 @@ encoder, as Stable Diffusion 1 has it, where the paper trains one along.
 
 Symbols: N images, T words, D width of tau, c h w latents, w how much guidance. Read before this:
 ../diffusion/latent_diffusion.py, text_to_image/text_encoder.py, nn/blocks.py (CrossAttention2d). Read next: clip.py.
+Course: 9.10, 9.12.
 """
 import numpy as np
 
@@ -70,7 +71,7 @@ class StableDiffusion(Module):
     def loss(self, batch, rng):
         z_0 = self.first_stage.latents(batch["x"], rng)
         dropped = rng.random(len(z_0)) < self.p_uncond  # of each caption on its own
-        return {"L_LDM": self.error(z_0, rng, **self.told(batch["text"]), dropped=dropped).mean()}
+        return {"L_LDM": self.error(z_0, rng, **self.told(batch["text"]), dropped=dropped).mean()}  # course 9.12
 
     def error(self, z_0, rng, **told):
         """|v - v_theta|^2 at a random level of each of the latents z_0 (N, c, h, w): a Tensor (N,)."""
