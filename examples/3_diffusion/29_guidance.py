@@ -22,7 +22,7 @@ from minigen.nn import Frozen
 from minigen.train import Run, train
 
 STEPS, SAMPLES = 900, 300
-FREE, BEGUN, LED = [0, 0.5, 1, 2, 3, 5], [0, 0.3, 1, 2], [0, 1, 3, 5, 10]  # w
+SCALES = [0, 0.5, 1, 2, 3, 5], [0, 0.3, 1, 2], [0, 1, 3, 5, 10]  # w
 SHOWN = {"classifier-free": [0, 1, 3], "by a classifier": [0, 3, 10]}
 
 digits, valid = data.load("digits"), data.load("digits", "valid").first(SAMPLES)
@@ -43,8 +43,7 @@ free, begun = trained("classifier_free"), trained("classifier_free", STEPS * 7 /
 led = ClassifierGuided(Frozen(trained("ddpm")), Frozen(trained("noisy_classifier")))
 top, bottom = (figure := plt.figure(figsize=(15, 7.6), layout="constrained")).subfigures(2, 1)
 (accuracy, distance, variance), grids = top.subplots(1, 3), iter(bottom.subplots(2, 3).flat)
-for name, model, scales in (("classifier-free", free, FREE), ("after 350 steps", begun, BEGUN),
-                            ("by a classifier", led, LED)):
+for name, model, scales in zip(("classifier-free", "after 350 steps", "by a classifier"), (free, begun, led), SCALES):
     model.levels, rows = model.levels[::2], []
     for w in scales:
         with evaluating(model):

@@ -168,11 +168,11 @@ def classifier_guided(data, rng, diffusion, classifier):
 @recipe("a DDPM that is trained on to see what is known of an image, and which pixels", "Nichol et al. 2021",
         accepts=("digits", "mnist", "critters", "kinds"), needs={"diffusion": "ddpm"})
 def inpainting_ddpm(data, rng, diffusion):
-    """As many steps again as ddpm took, at a lower rate: it knows what images are like, and learns to look."""
+    """As many steps again as ddpm took: it knows what images are like, and learns to look."""
     space = data.spaces["x"]
     network = unet(space, rng, beside=space.shape[0] + 1)
     _, steps, decay = pace(space)
-    return one_stage(InpaintingDDPM(network, diffusion), adam(cosine_decay(1e-3)), steps, batch_size=64,
+    return one_stage(InpaintingDDPM(network, diffusion), adam(cosine_decay(2e-3)), steps, batch_size=64,
                      ema=(network, decay), clip=1.0)
 
 
