@@ -18,8 +18,9 @@ WORDS = Space((3,), 3, ("", "a", "b"))
 
 def build(space=WORDS, model=CaptionLM, seed=0):
     lm = model(space, width=8, blocks=1, heads=2, rng=backend.rng(seed)).eval()
+    rng = backend.rng(1)
     for p in lm.parameters():
-        p.assign(p.data + backend.normal(backend.rng(1), p.shape))
+        p.assign(p.data + 0.5 * backend.normal(rng, p.shape))
     return lm
 
 
@@ -39,7 +40,7 @@ class Seeing(CaptionLM):
 def test_it_sums_to_one_and_one_that_sees_what_it_guesses_does_not():
     total = lambda model: np.exp(model.log_prob(every_text())).sum()
     assert total(build()) == pytest.approx(1, abs=1e-5)
-    assert abs(total(build(model=Seeing)) - 1) > 1e-3
+    assert abs(total(build(model=Seeing)) - 1) > 0.1
 
 
 def test_what_stands_behind_the_end_does_not_count():
