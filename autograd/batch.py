@@ -105,6 +105,6 @@ def _own_rows(n, share):
 def _each(n, examples, share):
     each, rest = divmod(n, examples)
     if rest:
-        raise ValueError(f"{n} rows do not divide among {examples} examples: this worker has rows {share.rows.start} to "
-                         f"{share.rows.stop - 1} of a batch of {share.total}")
+        raise ValueError(f"{n} rows do not divide among {examples} examples: this worker has rows {share.rows.start} "
+                         f"to {share.rows.stop - 1} of a batch of {share.total}")
     return each

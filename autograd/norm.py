@@ -149,11 +149,13 @@ def _normalize_images(x, w, b, over_set, eps):
 
     over_set: from the means of each image and channel (N, C), an array or a Tensor, to those of each set.
     """
-    y, var = _scale_images(_center_images(x, over_set), w, b, over_set, eps)
-    return y, over_set(_pixel_means(x.data)), var
+    d, means = _center_images(x, over_set)
+    y, var = _scale_images(d, w, b, over_set, eps)
+    return y, means, var
 
 
 def _center_images(x, over_set):
+    """(x - m(x), m(x)), the latter an array (N, C) or (1, C)."""
     means = over_set(_pixel_means(x.data))
     value = xp.empty_like(x.data)
 
@@ -161,7 +163,7 @@ def _center_images(x, over_set):
         xp.subtract(x.data[part], _spread(means, x.data, part), out=value[part])
 
     parallel_for(work, len(value), value.size)
-    return record(value, (x, lambda g: _center_images(g, over_set)))
+    return record(value, (x, lambda g: _center_images(g, over_set)[0])), means
 
 
 def _scale_images(d, w, b, over_set, eps):

@@ -1,4 +1,4 @@
-"""The command line: minigen list | train | sample | evaluate | reproduce | compare | check.
+"""The command line: minigen list | train | sample | evaluate | doctor | step | reproduce | compare | check.
 
     minigen train vae                              # on the recipe's own data, into runs/vae
     minigen train vae --data digits --budget 5m
@@ -26,7 +26,7 @@ from pathlib import Path
 
 from autograd import backend, check, detect_anomaly
 
-from . import checkpoint, comparisons, data, ledger, recipes, runs, workers
+from . import checkpoint, comparisons, data, ledger, look, recipes, runs, workers
 from .conditions import asked_conditions
 from .evaluate import draw_samples, evaluate
 from .journal import CHECKPOINT, Journal, format_duration, parse_duration, say
@@ -195,7 +195,7 @@ def _announce(recipe, settings, missing) -> None:
         seconds = own["budget"] or math.inf
         if own["steps"] or not own["budget"]:
             rng = backend.rng(0)
-            plan = workers.fitted(runs.untrained_plan(each, dataset, rng), dataset)
+            plan = runs.fitted(runs.untrained_plan(each, dataset, rng), dataset)
             seconds = min(seconds, expected_seconds(plan, dataset, rng, own["steps"]))
         told.append(f"'{each.name}' about {format_duration(seconds)}")
         total += seconds
@@ -209,12 +209,13 @@ def _prepare_parts(recipe, out, settings, part_runs, world) -> int:
             continue
         folder = part_runs.get(name) or runs.finished_run(needed, settings)
         if folder is None:
-            part = recipes.find(needed)
-            folder = runs.claim(needed)
-            say(f"'{recipe.name}' needs a trained '{needed}': training it first, into '{folder}'")
+            own = {**runs.SETTINGS, "recipe": needed, **{key: settings[key] for key in ("data", "size", "data_digest")}}
+            begun = runs.unfinished_run(needed, own)
+            folder = begun or runs.claim(needed)
+            say(f"'{recipe.name}' needs a trained '{needed}': " + (f"going on with that in '{folder}'" if begun else
+                                                                 f"training it first, into '{folder}'"))
             with runs.locked(folder):
-                same = {key: settings[key] for key in ("data", "size")}
-                status = _train(part, folder, {**runs.SETTINGS, "recipe": needed, **same}, False, {}, world)
+                status = _train(recipes.find(needed), folder, own, begun is not None, {}, world)
             if status:
                 return status
         trained = runs.load(folder)
@@ -243,7 +244,8 @@ def _resumed(recipe, out, asked):
     settings = {**runs.SETTINGS, "recipe": recipe.name, "data": recipe.data}
     path = out / CHECKPOINT
     if not path.is_file():
-        if out.is_dir() and any(not file.name.endswith(".unfinished") for file in out.iterdir()):
+        ours = lambda file: file.name == "parts" or file.name.endswith(".unfinished")  # of a run that was not begun yet
+        if out.is_dir() and not all(map(ours, out.iterdir())):
             raise FileNotFoundError(f"'{out}' holds files but no run to resume; give the run's folder: --out")
         out.mkdir(parents=True, exist_ok=True)
         say(f"'{out}' holds no checkpoint yet: starting from the beginning")
@@ -362,6 +364,7 @@ def _parser():
               run, seed, crew)
     sub.add_argument("-n", type=_natural(2), help="only the first n examples")
     sub.add_argument("--split", choices=data.SPLITS, default="test", help="default: test")
+    look.add_commands(add, run, seed, _resolved)
     comparisons.add_command(add, _natural)
     ledger.add_command(add)
     return parser

@@ -208,6 +208,13 @@ def untrained_plan(recipe, dataset, rng):
     return recipe.plan(dataset, rng, **parts)
 
 
+def fitted(plan, dataset):
+    """The plan, with batches no larger than the data: of a user's own, there may be few."""
+    for stage in plan.stages:
+        stage.batch_size = min(stage.batch_size, len(dataset))
+    return plan
+
+
 def finished_run(name, settings) -> Path | None:
     """The latest finished run of a recipe on the data set of these settings, or None."""
     found = []
@@ -216,4 +223,17 @@ def finished_run(name, settings) -> Path | None:
             metadata = read(folder / CHECKPOINT)[1]
             if metadata.get("finished") and all(metadata.get(key) == settings[key] for key in ("data", "size")):
                 found.append(folder)
+    return max(found, key=_last_written, default=None)
+
+
+def unfinished_run(name, settings) -> Path | None:
+    """The latest run of a recipe of just these settings that was stopped or killed, and that no process goes on with;
+    or None."""
+    found = []
+    for folder in numbered(name):
+        with contextlib.suppress(ValueError, OSError, RuntimeError):
+            metadata = read(folder / CHECKPOINT)[1]
+            if not metadata.get("finished") and all(metadata.get(key) == settings[key] for key in SETTINGS):
+                with locked(folder):
+                    found.append(folder)
     return max(found, key=_last_written, default=None)

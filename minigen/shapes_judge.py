@@ -15,8 +15,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .data.shapes.captions import WITHHELD, Caption, decode, encode, exchanged, one_changed, parse
-from .data.shapes.drawing import COLOURS, GAP, RADII, REACH, SHAPES, SIZES
+from .data.shapes.captions import VOCABULARY, WITHHELD, Caption, decode, encode, exchanged, one_changed, parse
+from .data.shapes.drawing import COLOURS, GAP, RADII, REACH, SHAPES, SIZES, coverage
 from .data.shapes.likelihood import log_probability
 from .data.shapes.reader import read
 from .metrics import Measure, mean_interval
@@ -177,6 +177,31 @@ def _parsed(text):
         return parse(text)
     except ValueError:
         return None
+
+
+def looking_measure(samples, tokens, maps) -> Measure:
+    """Whether a model looked at the word of a colour where it drew that colour: the mean intersection over union of the
+    object, as it was read, and of the pixels where the word's map has at least half of its maximum.
+
+    samples (N, 3, n, n) on [0, 1], for captions, tokens (N, T); maps (N, T, n, n), of each word. Asked of captions that
+    are true of the picture and of colours that they name once. Beside it, the same with the maps of the next picture.
+    """
+    own, others = [], []
+    for i, sample in enumerate(samples):
+        caption, words = parse(decode(tokens[i : i + 1])[0]), [VOCABULARY[token] for token in tokens[i]]
+        reading = read(sample)
+        if caption.form == "many" or not caption.holds(reading.scene, reading.side):
+            continue
+        for thing in reading.scene:
+            if words.count(COLOURS[thing.colour]) == 1 == [each.colour for each in reading.scene].count(thing.colour):
+                at, n = words.index(COLOURS[thing.colour]), reading.side
+                drawn = coverage(thing.shape, RADII[n][thing.size], thing.x, thing.y, n) > 0.5
+                for found, which in (own, i), (others, (i + 1) % len(samples)):
+                    looked = maps[which, at] >= 0.5 * maps[which, at].max()
+                    found.append((looked & drawn).sum() / (looked | drawn).sum())
+    value = mean_interval(own) if len(own) > 1 else (own[0] if own else 0.0, None)
+    return Measure("IoU of a colour's map", *value, "", f"of {len(own):,} objects and where their colour's word was "
+                   f"looked at; with the next picture's map {np.mean(others) if others else 0.0:.3f}")
 
 
 def truth(captions, readings) -> np.ndarray:

@@ -63,15 +63,8 @@ def follow(world, debug) -> None:
 def begin(world, recipe, dataset, out, settings) -> Run:
     """The run of a recipe, as it begins, in each worker: `out` holds its parts."""
     rng = world.rng(settings["seed"])
-    plan = fitted(recipe.plan(dataset, rng, **runs.stored_parts(recipe, out)), dataset)
+    plan = runs.fitted(recipe.plan(dataset, rng, **runs.stored_parts(recipe, out)), dataset)
     return Run(plan, dataset, rng=rng, steps=settings["steps"], budget=settings["budget"], world=world)
-
-
-def fitted(plan, dataset):
-    """The plan, with batches no larger than the data: of a user's own, there may be few."""
-    for stage in plan.stages:
-        stage.batch_size = min(stage.batch_size, len(dataset))
-    return plan
 
 
 def _follow_training(world, name, out, settings, resume) -> None:
@@ -106,8 +99,8 @@ class _Unwritten(Journal):
 
 
 def divide(world, trained) -> None:
-    """Has a loaded run's model draw its samples by all workers, a part each. Their noise is then not that of one worker,
-    and the same for the same number of workers."""
+    """Has a loaded run's model draw its samples by all workers, a part each. Their noise is the same for the same
+    number of workers, and another for another."""
     if world.size == 1 or not hasattr(trained.model, "sample"):
         return
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*/[0-9]*_*.py"))
-SHORT = {"STEPS": 12, "SAMPLES": 20, "SECONDS": 0.4, "DRAWS": 100, "T": 100, "SEEDS": 1}  # constants of examples
+SHORT = {"STEPS": 12, "SAMPLES": 20, "SECONDS": 0.4, "DRAWS": 100, "T": 100, "SEEDS": 1, "DOWN": 3}  # in examples
 
 
 def shortened(source):

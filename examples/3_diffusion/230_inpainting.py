@@ -2,15 +2,12 @@
 
 Replacement puts the known pixels into every step, as noisy as the others are then: they are decided apart, and there is
 a seam. RePaint goes up and down again in each step, ten times, until they fit. The third network was trained on, to see
-the known pixels and the mask beside x_t; it costs as little as the first. Printed are the seam, the difference across
-the border over that of whole digits, and how often the completed digit is of the true one's class, beside what is known
-by the half alone: the class that most of the 15 nearest halves of training digits have. Of a run that is there already:
-
-    trained = runs.load("runs/ddpm")
-    with trained.evaluating():
-        images = fill_in(trained.model, x, mask, rng)
-
+the known pixels and the mask. Printed are the seam, the difference across the border over that of whole digits, and how
+often the completed digit is of the true class; beside it, of the 15 training digits whose known halves are nearest, the
+commonest class, and the class of one at random: who draws digits draws their class too. Of a run that is there already:
+`trained = runs.load("runs/ddpm")`, `with trained.evaluating(): images = fill_in(trained.model, x, mask, rng)`.
 Writes 230_inpainting.png.
+Course: 9.11.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,7 +20,7 @@ from minigen.models.classifiers import pretrained
 from minigen.nn import Frozen
 from minigen.train import Run, train
 
-STEPS, SAMPLES = 900, 350
+STEPS, SAMPLES, DOWN = 900, 350, 25  # DOWN: steps from noise to an image
 
 digits, valid = data.load("digits"), data.load("digits", "valid").first(SAMPLES)
 space, x, y, judge = digits.spaces["x"], valid["x"], valid["y"], pretrained("digits").judge
@@ -38,8 +35,8 @@ def trained(name, steps, **parts):
 
 
 ddpm = trained("ddpm", STEPS)
-ddpm.levels = ddpm.schedule.levels(25)
-seeing = trained("inpainting_ddpm", STEPS // 2, diffusion=Frozen(ddpm))
+ddpm.levels = ddpm.schedule.levels(DOWN)
+seeing = trained("inpainting_ddpm", STEPS, diffusion=Frozen(ddpm))
 half = np.where(known, space.drawn(x), 0.5)
 completed = {
     "replacement": fill_in(ddpm, x, known, rng(1), resample=1),
@@ -49,10 +46,12 @@ completed = {
 
 halves, asked = (np.float64(images[:, 0, :4]).reshape(len(images), -1) for images in (digits["x"], x))
 nearest = ((asked[:, None] - halves) ** 2).sum(axis=2).argsort(axis=1)[:, :15]
-majority = np.array([np.bincount(digits["y"][row]).argmax() for row in nearest])
-seen = judge(space.drawn(x))[1].argmax(axis=1)
-for name, guess in (("the majority given the half", majority), ("whole digits", seen)):
-    print("{}: the true class {:.3f} ± {:.3f}".format(name, *mean_interval(guess == y)))
+classes = digits["y"][nearest]  # (N, 15)
+majority = np.array([np.bincount(row).argmax() for row in classes])
+floors = {"the majority given the half": majority == y, "one at random": (classes == y[:, None]).mean(axis=1),
+          "whole digits": judge(space.drawn(x))[1].argmax(axis=1) == y}
+for name, right in floors.items():
+    print("{}: the true class {:.3f} ± {:.3f}".format(name, *mean_interval(right)))
 for name, images in completed.items():
     assert (images[:, :, known] == half[:, :, known]).all()  # bit for bit
     right = mean_interval(judge(images)[1].argmax(axis=1) == y)

@@ -65,12 +65,18 @@ def text_to_image_runs() -> dict:
     """recipe's name -> Trained, the latest run in runs/ of each that is told captions of shapes."""
     found = {}
     for recipe in recipes.catalogue():
-        with contextlib.suppress(ValueError, OSError):  # none, or one that is damaged
-            if recipe.family == "text_to_image" and runs.latest(recipe.name).is_dir():
-                trained = runs.load(runs.latest(recipe.name))
-                if conditions(trained.model) == ("text",) and trained.data.name in CAPTIONED:
-                    found[recipe.name] = trained
+        if recipe.family == "text_to_image":
+            newest = sorted(runs.numbered(recipe.name), key=lambda folder: folder.stat().st_mtime, reverse=True)
+            trained = next((run for run in map(_of_shapes, newest) if run), None)
+            if trained and conditions(trained.model) == ("text",):
+                found[recipe.name] = trained
     return found
+
+
+def _of_shapes(folder):
+    """The run in a folder, if it is of captioned shapes; None of another, or one that is damaged."""
+    with contextlib.suppress(ValueError, OSError):
+        return runs.load(folder) if runs.read(folder / CHECKPOINT)[1]["data"] in CAPTIONED else None
 
 
 def cells(pictures, prompts) -> list:

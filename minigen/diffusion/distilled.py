@@ -35,7 +35,8 @@ class Distilled(Module):
     its process that are learnt, without CLEAN; `sd`; `m`; and way(steps), the levels to draw by."""
 
     judged = 1000  # samples for the judges
-    steps = 1
+    steps = fewest = None  # that `sample` takes, and that `measure` does; `way` knows what None is
+    drawn_by = staticmethod(renoise)
 
     @property
     def space(self):
@@ -57,16 +58,18 @@ class Distilled(Module):
     def c_out(self, a, s):
         return self.sd * (s - a * self.m) / np.sqrt(s**2 + (a * self.sd) ** 2)
 
-    def columns(self, i, x):
-        """Levels i (N,) of the model's, as one whose numbers broadcast against x (N, ...)."""
-        a, s, t = (np.array(numbers)[i] for numbers in zip(*self.levels))
+    def columns(self, levels, i, x):
+        """The levels of numbers i (N,), as one whose numbers broadcast against x (N, ...)."""
+        a, s, t = (np.array(numbers)[i] for numbers in zip(*levels))
         shape = (-1, *[1] * (x.ndim - 1))
         return Level(*(xp.asarray(number, x.dtype).reshape(shape) for number in (a, s)), t)
 
     def denoise(self, x_t, level):
         """What samplers take, within [-1, 1] for images: (x_t, level) -> x_0."""
         with no_grad():
-            x_0 = self.f(self.network, Tensor(x_t), level).data
+            return self.limited(self.f(self.network, Tensor(x_t), level).data)
+
+    def limited(self, x_0):
         return x_0 if self.space.levels is None else xp.clip(x_0, -1.0, 1.0)
 
     def sample(self, n, rng, steps=None):
@@ -79,15 +82,14 @@ class Distilled(Module):
 
         return in_chunks(draw, range(n), CHUNK)
 
-    drawn_by = staticmethod(renoise)
-
     def measure(self, batch, rng):
-        """How far one step ends from where the teacher's equation leads from the same noise, and how far the teacher's
-        own first guess does."""
+        """How far from where the teacher's equation leads from the same noise the fewest steps end, and how far the
+        teacher's own one step does."""
         x_T = self.levels[0].s * normal(rng, (min(len(batch["x"]), CHUNK), *self.space.shape))
         taught = heun(self.teacher.denoise, x_T, [*self.levels, CLEAN])
         off = lambda x: to_numpy(((x - taught) ** 2).reshape(len(x), -1).mean(axis=1))
         guess, half_width = mean_interval(off(self.teacher.denoise(x_T, self.levels[0])))
-        return [Measure("squared error", *mean_interval(off(self.denoise(x_T, self.levels[0]))), "",
-                        f"of one step, to the teacher's {2 * len(self.levels) - 1} calls from the same noise, N = "
-                        f"{len(x_T)}; the teacher's own in one step: {guess:.3f} ± {half_width:.3f}")]
+        way = self.way(self.fewest)
+        return [Measure("squared error", *mean_interval(off(self.drawn_by(self.denoise, x_T, way))), "",
+                        f"steps {len(way) - 1}, to the teacher's {2 * len(self.levels) - 1} calls from the same noise, "
+                        f"N = {len(x_T)}; the teacher's own in one step: {guess:.3f} ± {half_width:.3f}")]

@@ -15,7 +15,9 @@ import ast
 import functools
 import hashlib
 import inspect
+import io
 import sys
+import tokenize
 from pathlib import Path
 
 import autograd
@@ -35,6 +37,12 @@ def fingerprint(setting) -> str:
     for text in (str(GENERATION), setting.command, *_texts(setting)):
         total.update(hashlib.blake2b(text.encode()).digest())
     return total.hexdigest()
+
+
+def forget() -> None:
+    """Reads the sources again from here on: they may have been edited while something was trained for hours."""
+    for cached in _source, _recipe_source, origin:
+        cached.cache_clear()
 
 
 def files(setting) -> list:
@@ -146,16 +154,20 @@ def _source(module) -> str:
 
 @functools.cache
 def bare(source) -> str:
-    """Source text without docstrings, lines of comments, and blank lines.
+    """Source text without docstrings, comments, and blank lines.
 
-    >>> bare("# why" + chr(10) + "x = 1" + chr(10) * 2)
-    'x = 1'
+    >>> bare("# why" + chr(10) + "x = '#'  # eq. 1" + chr(10) * 2)
+    "x = '#'"
     """
-    left_out = set()
+    left_out, lines = set(), source.split("\n")
+    if "#" in source:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.COMMENT:
+                row, column = token.start
+                lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(source)):
         body = getattr(node, "body", None)
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and body and isinstance(body[0], ast.Expr) \
                 and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
             left_out |= set(range(body[0].lineno, body[0].end_lineno + 1))
-    return "\n".join(line.rstrip() for number, line in enumerate(source.splitlines(), 1)
-                     if number not in left_out and line.strip() and not line.lstrip().startswith("#"))
+    return "\n".join(line.rstrip() for number, line in enumerate(lines, 1) if number not in left_out and line.strip())

@@ -9,15 +9,18 @@ import io
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from autograd import backend
 
 from .. import checkpoint, latents, plot, runs
-from ..evaluate import columns, draw_samples, output_space, spread
+from ..data.molecules import decode
+from ..evaluate import columns, output_space, spread, structure
 from . import films
 
 COLOURS = 24
 SIDE = 200  # pixels, about
-SHOWN = 36  # images
+SHOWN, MOLECULES = 36, 8
 NOTHING = 3  # the status of the process if there is nothing to be seen: reproduce.py knows it
 
 
@@ -32,10 +35,23 @@ def draw(run, path) -> bool:
         elif space.is_image:
             condition = spread(run.model, run.data, SHOWN)
             write(run.model.sample(SHOWN, backend.rng(0), **condition), path, columns(condition, SHOWN) or 6)
+        elif space.is_text:
+            texts = decode(run.model.sample(MOLECULES, backend.rng(0)))
+            plot.molecules([structure(text) for text in texts], path, columns=4)
+            shrink(path, most=520)
         else:
-            draw_samples(run.model, None if space.shape == (2,) else 12, backend.rng(0), path, run.data)
-            shrink(path)
+            points(run.model.sample(1500, backend.rng(0)), run.data["x"][:1500], path)
     return True
+
+
+def points(x, data, path) -> None:
+    """Points (N, 2) over those of the data, in grey."""
+    figure = plot.new_figure(2.0, 2.0)
+    axes = figure.subplots()
+    axes.plot(*np.asarray(data).T, ".", color="0.85", markersize=3, markeredgewidth=0)
+    axes.plot(*np.asarray(x).T, ".", color=plot.TRAIN, markersize=1.5, markeredgewidth=0)
+    axes.set(xticks=[], yticks=[], aspect="equal")
+    _save(importlib.import_module("PIL.Image").fromarray(plot.pixels_of(figure)), path)
 
 
 def write(images, path, wide) -> None:

@@ -6,6 +6,7 @@ with the source, and why they differ: published.json, by hand.
 
 Read before this: book.py. Used by: reproduce.py, docs/results.py.
 """
+import ast
 import json
 from pathlib import Path
 
@@ -35,17 +36,22 @@ of now: the files that its recipe imports have changed since, perhaps in a way t
 
 
 def everything(ledger, entries) -> list:
-    """Writes results.md and gallery.md beside the ledger, and README's rows if there is one above. Returns the paths of
-    what changed."""
+    """Writes what `outdated` tells. Returns the paths."""
+    texts = outdated(ledger, entries)
+    for path, text in texts.items():
+        checkpoint.write(path, text.encode())
+    return list(texts)
+
+
+def outdated(ledger, entries) -> dict:
+    """path -> text as it should be, of what is not: results.md, gallery.md beside the ledger, and README above it."""
     docs = Path(ledger).parent
     texts = {docs / "results.md": results(entries, _published(docs)), docs / "gallery.md": gallery(entries, docs)}
     readme = docs.parent / "README.md"
     if readme.is_file() and MARKS[0] in (text := readme.read_text(encoding="utf-8")):
         texts[readme] = with_rows(text, entries)
-    changed = [path for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
-    for path in changed:
-        checkpoint.write(path, texts[path].encode())
-    return changed
+    return {path: text for path, text in texts.items()
+            if not path.is_file() or path.read_text(encoding="utf-8") != text}
 
 
 def results(entries, published) -> str:
@@ -67,12 +73,14 @@ def results(entries, published) -> str:
 
 
 def _reproduced(entries) -> str:
-    lines = ["| command | data, examples | measures (real data) | steps, each | in all, CPU | memory | parameters | "
-             "commit |", "|---|---|---|---|---|--:|--:|---|"]
+    lines = ["| command | data, examples | measures (real data) | steps, each, of CPU | in all, of CPU | memory | "
+             "parameters | commit |", "|---|---|---|---|---|--:|--:|---|"]
     for entry in entries:
         measures = "; ".join(f"{each['name']} {number(each)}" + (f" ({each['floor']})" if each["floor"] else "")
                              for each in entry["measures"])
-        each = f"{entry['steps']:,}, {1000 * entry['seconds_per_step']:.3g} ms" if entry["steps"] else "by counting"
+        of_cpu = 1000 * entry["cpu_seconds"] / max(1, entry["steps"])
+        each = (f"{entry['steps']:,}, {1000 * entry['seconds_per_step']:.3g} ms, {of_cpu:.3g} ms" if entry["steps"]
+                else "by counting")
         cost = f"{format_duration(entry['seconds_in_all'])}, {format_duration(entry['cpu_seconds_in_all'])}"
         lines.append(_row(f"`{entry['command']}`", f"{entry['data']} {entry['split']}, {entry['examples']:,}", measures,
                           each, cost, f"{entry['peak_memory_mb']:,} MB", f"{entry['parameters']:,}", commit(entry)))
@@ -117,19 +125,29 @@ def gallery(entries, docs) -> str:
     """The text of gallery.md: a picture and a sentence for each reproduced entry that has one."""
     parts = ["# Gallery\n", "Each picture is drawn by `minigen reproduce` from the run that it has measured, without "
              "choosing: the first samples of seed 0. The numbers are in [results.md](results.md).\n"]
+    known = {recipe.name: recipe for recipe in recipes.catalogue()}
     for family in FAMILIES:
         shown = [(entry, path) for entry in entries if entry["kind"] == "reproduced" and entry["family"] == family
+                 and entry["recipe"] in known
                  and (docs / (path := f"gallery/{slug(entry)}.png")).is_file()]
         if shown:
             title = TITLES.get(family, family)
             parts += [f"## {title[0].upper()}{title[1:]}\n"]
         for entry, path in shown:
-            known = recipes.find(entry["recipe"])
+            about = known[entry["recipe"]]
             first = "; ".join(f"{each['name']} {number(each)}" for each in entry["measures"][:2])
             film = path.replace(".png", ".gif")
             shown_too = [f"![in motion]({film})\n"] if (docs / film).is_file() else []
             parts += [f"![{entry['command']}]({path})\n", *shown_too,
-                      f"`{entry['command']}`: {known.summary} ({known.paper}). {entry['data']}, {first}.\n"]
+                      f"`{entry['command']}`: {about.summary} ({about.paper}). {entry['data']}, {first}.\n"]
+    films = sorted((docs / "gallery").glob("[0-9]*.gif"))
+    parts += ["## Films of examples\n"] if films else []
+    for film in films:
+        by = next(iter((docs.parent / "examples").glob(f"*/{film.stem}.py")), None)
+        if by:
+            about = ast.get_docstring(ast.parse(by.read_text(encoding="utf-8"))).splitlines()[0]
+            parts += [f"![{film.stem}](gallery/{film.name})\n",
+                      f"`python examples/{by.parent.name}/{by.name}`: {about}\n"]
     return "\n".join(parts)
 
 
@@ -150,8 +168,11 @@ def slug(entry) -> str:
 
 def commit(entry) -> str:
     """The commit of an entry, and whether it is stale."""
-    setting = Setting(entry["recipe"], entry["data"], int(entry["command"].partition(" --steps ")[2] or 0) or None)
-    stale = entry["fingerprint"] != fingerprint(setting)
+    try:
+        steps = int(entry["command"].partition(" --steps ")[2] or 0) or None
+        stale = entry["fingerprint"] != fingerprint(Setting(entry["recipe"], entry["data"], steps))
+    except ValueError:  # the recipe is gone
+        stale = True
     return f"{entry['commit'] or 'unknown'}{', *stale*' if stale else ''}"
 
 

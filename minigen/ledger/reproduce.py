@@ -20,9 +20,10 @@ import sys
 import time
 from pathlib import Path
 
-from .. import recipes, runs
+from .. import checkpoint, recipes, runs
 from ..journal import CHECKPOINT, format_duration, say
 from . import book, render
+from . import fingerprint as sources
 from .fingerprint import ROOTS, fingerprint
 from .settings import settings
 
@@ -46,7 +47,6 @@ def _reproduce(args) -> int:
     chosen = settings(args.scale, args.names)
     folder, own = Path(args.folder).absolute(), Path("docs/results.json")
     ledger = Path(args.ledger) if args.ledger else own if own.is_file() else folder / "results.json"
-    folder.mkdir(parents=True, exist_ok=True)
     ledger.parent.mkdir(parents=True, exist_ok=True)
     work = Work(folder, ledger, chosen)
     if not work.todo:
@@ -65,6 +65,7 @@ class Work:
 
     def __init__(self, folder, ledger, chosen):
         self.folder, self.ledger, self.process = folder, ledger, None
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
         entries = book.load(ledger)
         self.done = {setting for setting in chosen
                      if book.current(entries, setting.command, fingerprint(setting))}
@@ -87,16 +88,21 @@ class Work:
         return order
 
     def _estimate(self, setting, entries) -> dict:
-        """{"seconds", "parameters"}: as the ledger says of this machine, else by a few steps of training."""
+        """{"seconds", "parameters"}: as the ledger says of this machine, else by a few steps of training, once."""
         here = book.about_here()["machine"]["cpu"]
         for entry in entries:
             if (entry["kind"], entry["command"]) == ("reproduced", setting.command) and entry["machine"]["cpu"] == here:
                 return {"seconds": entry["seconds_in_all"], "parameters": entry["parameters"]}
+        kept = self.folder / f"logs/{_slug(setting)}.json"  # of an earlier call
         words = [] if setting.steps is None else [str(setting.steps)]
+        if kept.is_file() and (known := json.loads(kept.read_text()))["fingerprint"] == fingerprint(setting):
+            return known
         found = subprocess.run([sys.executable, "-m", "minigen.ledger.timing", setting.recipe, setting.data, *words],
                                env=_environment(), capture_output=True, text=True)
         try:
-            return json.loads(found.stdout)
+            known = {**json.loads(found.stdout), "fingerprint": fingerprint(setting)}
+            checkpoint.write(kept, json.dumps(known).encode())
+            return known
         except ValueError:
             return {"seconds": math.inf, "parameters": None}  # told when it is its turn
 
@@ -149,8 +155,9 @@ class Work:
 
     def _reproduce(self, setting) -> str:
         """Trains what is not trained yet, measures, draws, and writes down. Returns the first of the numbers."""
+        sources.forget()
+        began_as = fingerprint(setting)
         run, log = self.run_folder(setting), self.folder / "logs" / f"{_slug(setting)}.txt"
-        log.parent.mkdir(exist_ok=True)
         log.write_text("")
         before = runs.read(run / CHECKPOINT)[1] if (run / CHECKPOINT).is_file() else {}
         parts = [word for name, part in setting.parts.items()
@@ -159,6 +166,9 @@ class Work:
                                 "--out", str(run))
         measured = self._process(log, "minigen", "evaluate", str(run), "--split", SPLIT, "-n", str(MEASURED))
         self._draw(setting, run, log)
+        sources.forget()
+        if fingerprint(setting) != began_as:
+            raise RuntimeError("its sources were edited meanwhile, and nothing is written down; begin it again")
         entry = self._entry(setting, run, before, trained, measured)
         render.everything(self.ledger, book.add(self.ledger, entry))
         numbers = [f"{each['name']} {render.number(each)}" for each in entry["measures"][:NUMBERS]]

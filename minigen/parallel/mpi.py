@@ -7,6 +7,8 @@ import importlib
 import os
 import sys
 
+import numpy as np
+
 from autograd.cpu.threads import one_thread
 
 from .world import World
@@ -27,15 +29,15 @@ class MPI(World):
         try:
             self.mpi = importlib.import_module("mpi4py.MPI")
         except ImportError as error:
-            raise RuntimeError(f"mpiexec has started this program, and mpi4py cannot be imported ({error}). Install it: "
-                               'pip install "minigen[mpi]"; or use --workers in the place of mpiexec') from error
+            raise RuntimeError(f"mpiexec has started this program, and mpi4py cannot be imported ({error}). Install "
+                               'it: pip install "minigen[mpi]"; or use --workers without mpiexec') from error
         except RuntimeError as error:  # mpi4py is there, and no MPI library
             raise RuntimeError(f"mpi4py finds no MPI library ({error}); install one, e.g. pip install mpich") from error
         self.comm = self.mpi.COMM_WORLD
         self.size, self.rank = self.comm.Get_size(), self.comm.Get_rank()
 
-    def add_flat(self, array):
-        total = array.copy()
+    def add_flat(self, parts, lasting=True):
+        total = np.concatenate(parts)
         self.comm.Allreduce(self.mpi.IN_PLACE, total)
         return total
 

@@ -1,19 +1,19 @@
 """Workers that are processes of one machine, and add up what they have in memory that they share.
 
-Worker 0 is the process that starts the others, and has a pipe to each. A sum of few numbers goes through the pipes, there
-and back. A long one goes through the shared memory, a slot for each worker and one for the sum, CHUNK bytes at a time:
+Worker 0 is the process that starts the others, and has a pipe to each. A sum of few numbers goes through the pipes,
+there and back. A long one goes through the shared memory, a slot for each worker and one for the sum, G bytes each:
 
-    each worker copies its chunk into its slot      | all wait for all
-    each adds up its part of the chunk, 1/size      | all wait for all
-    each copies the sum out of its slot
+    each worker copies its arrays into its slot     G written              | all wait for all
+    each adds up its part of all slots              G read, G/size written | all wait for all
+    each reads the sum where it is                  G read
 
-So the memory does not grow with the model, and each adds as much as the others. A pipe whose other end has died is
-closed by the system: who waits for a worker that was killed is told at once, without a clock.
+A pipe whose other end has died is closed by the system: who waits for a worker that was killed is told at once, without
+a clock.
 
-What is left behind when a worker dies: nothing. Worker 0 ends the others; each of these watches worker 0, and ends with
-it. The memory is a file without a name, which the system takes back when the last of them has ended: one with a name, as
-multiprocessing.shared_memory has it, stays when all are killed. Works with the start methods spawn and fork, on systems
-that can hand open files to a child: not on Windows. Read before this: world.py. Read next: ../workers.py.
+What is left behind when a worker dies: nothing. Worker 0 ends the others; each of these watches worker 0, and ends
+with it. The memory is a file without a name, which the system takes back when the last of them has ended: one with a
+name, as multiprocessing.shared_memory has it, stays when all are killed. Works with the start methods spawn and fork,
+on systems that can hand open files to a child: not on Windows. Read before this: world.py. Read next: ../workers.py.
 """
 import contextlib
 import mmap
@@ -34,7 +34,7 @@ from autograd.cpu.threads import one_thread
 
 from .world import WorkerLost, World
 
-CHUNK = 1 << 21  # bytes; with 8 workers 18 MiB of shared memory, of which a container may have 64
+ROOM = 1 << 20  # bytes of a slot, at first; it is made larger by multiples of this
 SMALL = 1 << 14  # bytes that go through the pipes, in which they have room
 PATIENCE = 5  # seconds for a worker that is done to end by itself
 GOOD, FAILED = b"+", b"!"  # the last byte of a message: what it is
@@ -45,29 +45,31 @@ class Processes(World):
 
     def __init__(self, size, rank, pipes, memory):
         self.size, self.rank, self.pipes = size, rank, pipes
-        self.slots = np.frombuffer(memory.map, np.uint8).reshape(size + 1, CHUNK)
-        self.processes = []
+        self.memory, self.processes = memory, []
+        self.slots = memory.slots(size + 1, ROOM)
 
     # Sums
 
-    def add_flat(self, array):
-        if array.nbytes <= SMALL:
-            return self._through_pipes(array)
-        self._meet(array.nbytes)  # of one size, or they are different runs
-        total, step = np.empty_like(array), CHUNK // array.itemsize
-        slots = self.slots.view(array.dtype)
-        for start in range(0, len(array), step):
-            mine = array[start:start + step]
-            slots[self.rank, :len(mine)] = mine
+    def add_flat(self, parts, lasting=True):
+        length, dtype = sum(map(len, parts)), parts[0].dtype
+        if length * dtype.itemsize <= SMALL:
+            return self._through_pipes(np.concatenate(parts))
+        self._make_room(length * dtype.itemsize)
+        slots = self.slots.view(dtype)[:, :length]
+        np.concatenate(parts, out=slots[self.rank])
+        self._meet(length)
+        *of_workers, total = slots[:, self.rows(length)]
+        np.add(of_workers[0], of_workers[1], out=total)
+        for each in of_workers[2:]:
+            total += each
+        self._meet()  # nobody writes there again before all have come to the next sum
+        return slots[-1].copy() if lasting else slots[-1]
+
+    def _make_room(self, size):
+        if size > self.slots.shape[1]:
+            self._meet(size)
+            self.slots = self.memory.slots(self.size + 1, -(-size // ROOM) * ROOM)
             self._meet()
-            part = self.rows(len(mine)) if len(mine) >= self.size else slice(0, len(mine))
-            sums = np.add(slots[0, part], slots[1, part])
-            for rank in range(2, self.size):
-                sums += slots[rank, part]
-            slots[self.size, part] = sums
-            self._meet()
-            total[start:start + step] = slots[self.size, :len(mine)]
-        return total
 
     def _through_pipes(self, array):
         if self.rank:
@@ -146,33 +148,38 @@ class Processes(World):
 
 
 class Memory:
-    """So many bytes of memory, `map`, which processes have in common that it is handed to as they start."""
+    """Memory that processes have in common which it is handed to as they start."""
 
-    def __init__(self, size, handed=None):
-        self.size = size
+    def __init__(self, handed=None):
         if handed:
             self.file = os.fdopen(handed.detach(), "r+b", buffering=0)
         elif hasattr(os, "memfd_create"):
             self.file = os.fdopen(os.memfd_create("minigen"), "r+b", buffering=0)
         else:
             self.file = tempfile.TemporaryFile(buffering=0)
-        if not handed:
+
+    def slots(self, count, room):
+        """So many rows of so many bytes, in all processes that ask for so many the same: an array (count, room)."""
+        size = count * room
+        if os.fstat(self.file.fileno()).st_size < size:  # it is never made shorter, so whoever comes last does no harm
             self.file.truncate(size)
-        self.map = mmap.mmap(self.file.fileno(), size)
+        return np.frombuffer(mmap.mmap(self.file.fileno(), size), np.uint8).reshape(count, room)
 
     def __reduce__(self):
-        return Memory, (self.size, reduction.DupFd(self.file.fileno()))
+        return Memory, (reduction.DupFd(self.file.fileno()),)
 
 
 @contextlib.contextmanager
 def processes(size, work, *arguments, method="spawn"):
-    """Context in which `size` workers are at work: this process, worker 0, whose World it gives, and others, which begin
-    with work(world, *arguments) and are expected to be done when the context is left.
+    """Context in which `size` workers are at work: this process, worker 0, whose World it gives, and others, which
+    begin with work(world, *arguments) and are expected to be done when the context is left.
 
     An exception ends the others at once. WorkerLost is raised in worker 0 when it next waits for one that is gone.
     """
     context = multiprocessing.get_context(method)
-    memory = Memory((size + 1) * CHUNK)
+    if os.name != "posix":
+        raise OSError("--workers needs a system that hands open files to a process as it starts, which this is not")
+    memory = Memory()
     world = Processes(size, 0, [], memory)
     try:
         for rank in range(1, size):

@@ -41,10 +41,11 @@ class World:
     draws = None
     current = None  # the Share of the batch at hand
 
-    def add_flat(self, array):
-        """array (n,), NumPy, of equal length and dtype in all workers -> their sum, added in the order of ranks: equal
-        in all workers bit for bit."""
-        return array
+    def add_flat(self, parts, lasting=True):
+        """The sum over all workers of parts, 1-D NumPy arrays of one dtype, end to end as one array: added in the order
+        of ranks, equal in all workers bit for bit. lasting: whether the caller needs it for longer than until the next
+        sum."""
+        return np.concatenate(parts)
 
     def broadcast(self, value=None):
         """Worker 0's value, in every worker: anything that can be pickled."""
@@ -95,25 +96,26 @@ class World:
             return gradients, terms
         share, arrays = self.current.count / self.current.total, [g for g in gradients if g is not None]
         same = np.array([self.draws.mark(), sum(g.size for g in arrays)])
-        told = self.add_flat(np.concatenate([same, [share * number for number in terms.values()]]))
+        told = self.add_flat([same, np.array([share * number for number in terms.values()])])
         if (told[:2] != self.size * same).any():
             raise RuntimeError(
-                "the workers' runs have parted: their losses drew other random numbers, or have other gradients. A loss "
-                "must draw for the batch along the first axis, and for nothing else there: see minigen/parallel/draws.py; "
-                "--workers 1 trains it")
-        sums = iter(self.all_reduce([g.data for g in arrays]))
+                "the workers' runs have parted: their losses drew other random numbers, or have other gradients. A "
+                "loss must draw for the batch along the first axis, and for nothing else there: see "
+                "minigen/parallel/draws.py; --workers 1 trains it")
+        sums = iter(self.all_reduce([g.data for g in arrays], lasting=False))  # the optimizer has them at once
         return ([None if g is None else Tensor(next(sums)) for g in gradients],
                 dict(zip(terms, told[2:].tolist())))
 
-    def all_reduce(self, arrays) -> list:
-        """The sum of each array over all workers. They travel as one flat buffer for each dtype."""
+    def all_reduce(self, arrays, lasting=True) -> list:
+        """The sum of each array over all workers. They travel as one flat buffer for each dtype. lasting: as in
+        add_flat."""
         if self.size == 1:
             return arrays
         sums = [None] * len(arrays)
         kinds = lambda i: arrays[i].dtype.str
         for _, group in itertools.groupby(sorted(range(len(arrays)), key=kinds), kinds):
             group = list(group)
-            flat = self.add_flat(np.concatenate([to_numpy(arrays[i]).ravel() for i in group]))
+            flat = self.add_flat([to_numpy(arrays[i]).reshape(-1) for i in group], lasting)
             ends = np.cumsum([arrays[i].size for i in group])
             for i, each in zip(group, np.split(flat, ends[:-1])):
                 sums[i] = asarray(each.reshape(arrays[i].shape))
@@ -131,4 +133,4 @@ class World:
             return ""
         flags = np.zeros(self.size)
         flags[self.rank] = guilty
-        return ", worker " + " and ".join(str(rank) for rank in np.flatnonzero(self.add_flat(flags)))
+        return ", worker " + " and ".join(str(rank) for rank in np.flatnonzero(self.add_flat([flags])))

@@ -1,5 +1,13 @@
 """Recipes of diffusion models."""
-from ..diffusion import VE, FirstStage, ancestral_tilde, cosine_schedule, dynamically_clipped, geometric_levels
+from ..diffusion import (
+    VE,
+    FirstStage,
+    ancestral_tilde,
+    cosine_schedule,
+    dynamically_clipped,
+    geometric_levels,
+    straight_levels,
+)
 from ..models.diffusion import (
     DDPM,
     EDM,
@@ -12,6 +20,8 @@ from ..models.diffusion import (
     ImprovedDDPM,
     InpaintingDDPM,
     LatentDiffusion,
+    Progressive,
+    Rectified,
     ScoreSDE,
     Small,
     SuperResolution,
@@ -20,7 +30,7 @@ from ..models.diffusion import (
 from ..models.diffusion.cascade import halved_space
 from ..nn import DiT, TimedMLP, UNet, thawed
 from ..optim import adam, cosine_decay, linear_warmup
-from ..train import Plan, one_stage
+from ..train import Plan, Stage, one_stage
 from .registry import IMAGES, LABELLED, POINTS, recipe
 
 
@@ -120,6 +130,14 @@ def flow_matching(data, rng):
     return one_stage(model, adam(rate), steps, batch_size=64, ema=(model.network, decay), clip=1.0)
 
 
+@recipe("a flow of the pairs that another flow makes: straighter, so that few steps do", "Liu et al. 2023",
+        data="two_moons", accepts=POINTS, needs={"flow": "flow_matching"})
+def rectified_flow(data, rng, flow):
+    network = thawed(flow).network  # from where the first one stands
+    model = Rectified(network, flow, straight_levels(10))
+    return one_stage(model, adam(cosine_decay(2e-3)), steps=2000, batch_size=256, ema=(network, 0.99))
+
+
 @recipe("told the class or nothing, and led by the difference", "Ho & Salimans 2022", accepts=LABELLED)
 def classifier_free(data, rng):
     """As ddpm, told the class."""
@@ -150,11 +168,11 @@ def classifier_guided(data, rng, diffusion, classifier):
 @recipe("a DDPM that is trained on to see what is known of an image, and which pixels", "Nichol et al. 2021",
         accepts=("digits", "mnist", "critters", "kinds"), needs={"diffusion": "ddpm"})
 def inpainting_ddpm(data, rng, diffusion):
-    """A third of the steps of ddpm: it knows what images are like, and learns to look at the known pixels."""
+    """As many steps again as ddpm took, at a lower rate: it knows what images are like, and learns to look."""
     space = data.spaces["x"]
     network = unet(space, rng, beside=space.shape[0] + 1)
     _, steps, decay = pace(space)
-    return one_stage(InpaintingDDPM(network, diffusion), adam(cosine_decay(1e-3)), steps // 3, batch_size=64,
+    return one_stage(InpaintingDDPM(network, diffusion), adam(cosine_decay(1e-3)), steps, batch_size=64,
                      ema=(network, decay), clip=1.0)
 
 
@@ -170,7 +188,7 @@ def cascade_base(data, rng):
     network = UNet(space.shape[0], width=32, multipliers=(1, 2), blocks=1, condition=labels.levels, rng=rng)
     model = ClassifierFree(network, cosine_schedule(1000), space, labels, steps=25, limit=dynamically_clipped)
     return one_stage(Small(model, 2), adam(linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05)), steps=4000,
-                     batch_size=64, ema=(network, 0.999), clip=1.0)
+                     batch_size=32, ema=(network, 0.998), clip=1.0)
 
 
 @recipe("the second of a cascade: from 8 x 8 to 16 x 16 pixels", "Ho et al. 2022", data="critters", accepts=COLOURED)
@@ -192,8 +210,8 @@ def upsampler(space, labels, patch, rng):
     network = SuperResolutionUNet(space.shape[0], width=24, multipliers=(1, 2), blocks=1, patch=patch,
                                   condition=labels.levels, rng=rng)
     rate = linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05)
-    return (SuperResolution(network, cosine_schedule(1000), space, labels, steps=20),  # much is known already
-            lambda model: one_stage(model, adam(rate), steps=3000, batch_size=32, ema=(network, 0.999), clip=1.0))
+    return (SuperResolution(network, cosine_schedule(1000), space, labels, steps=10),  # much is known already
+            lambda model: one_stage(model, adam(rate), steps=4000, batch_size=16, ema=(network, 0.998), clip=1.0))
 
 
 @recipe("small images, and others that draw them larger: 8, 16, 32 pixels", "Ho et al. 2022", data="critters",
@@ -203,13 +221,31 @@ def cascade(data, rng, base, to_half, to_whole):
     return Plan(Cascade(base, [to_half, to_whole]))  # all were trained: nothing is left to be
 
 
+def students(teacher):
+    """Two networks to distill a ddpm into, which begin as its own. That says eps, and F is -eps at little noise."""
+    networks = [thawed(teacher).network for _ in range(2)]
+    for network in networks:
+        for p in network.head[-1].parameters():
+            p.assign(-p.data)
+    return networks
+
+
+@recipe("a diffusion in half its steps, and in half of these, down to one", "Salimans & Ho 2022",
+        needs={"teacher": "ddpm"})
+def progressive(data, rng, teacher):
+    rounds, steps = 4, 400 if small(data.spaces["x"]) else 1500
+    model = Progressive(*students(teacher), teacher, teacher.schedule.levels(2**rounds), rounds)
+    rate = adam(linear_warmup(cosine_decay(1e-3), 0.05))  # to 0 in each round: its end is the next one's teacher
+    names = (f"{2**left} steps" for left in reversed(range(rounds)))
+    return Plan(model, [Stage(name, model.players, rate, steps, batch_size=64, begin=model.halve, clip=1.0)
+                        for name in names])
+
+
 @recipe("a diffusion's way from noise to an image as one step, learnt from that diffusion", "Song et al. 2023",
         needs={"teacher": "ddpm"})
 def consistency(data, rng, teacher):
     space = data.spaces["x"]
-    network, target = (thawed(teacher).network for _ in range(2))  # the paper's student begins as the teacher, too
-    for p in network.head[-1].parameters():
-        p.assign(-p.data)  # which says eps: F is -eps at little noise
+    network, target = students(teacher)
     sd = float(space.signed(data["x"][:2000]).std())
     model = Consistency(network, target, teacher, teacher.schedule.levels(18), sd=sd)
     return one_stage(model, adam(linear_warmup(cosine_decay(1e-3), 0.05)), steps=1500 if small(space) else 5000,
@@ -234,12 +270,12 @@ def latents(data, rng, autoencoder):
     network = latent_unet(first_stage.shape, rng, condition=labels.levels)
     model = LatentDiffusion(first_stage, network, cosine_schedule(1000), labels)
     rate = linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)
-    return one_stage(model, adam(rate), steps=1800 if small(data.spaces["x"]) else 5000, batch_size=64,
+    return one_stage(model, adam(rate), steps=3000 if small(data.spaces["x"]) else 7000, batch_size=32,
                      ema=(network, 0.998), clip=1.0)
 
 
 def latent_unet(shape, rng, **told):
-    """`unet` for latents (c, h, w): the squares of pixels are in their channels already."""
-    settings = dict(width=16, multipliers=(1, 2)) if shape[1] < 7 else dict(width=24, multipliers=(1, 2, 3),
-                                                                            attention=(1,))
+    """`unet` for latents (c, h, w): the squares of pixels are in their channels already, and with 4 x 4 places at the
+    second level, attention in the middle alone will do."""
+    settings = dict(width=16, multipliers=(1, 2)) if shape[1] < 7 else dict(width=24, multipliers=(1, 2, 3))
     return UNet(shape[0], blocks=1, rng=rng, **settings, **told)

@@ -108,30 +108,30 @@ def glide_editor(data, rng, glide):
 
 
 @recipe("a diffusion of latents whose every place looks at the words of a caption", "Rombach et al. 2022",
-        data="shapes32", accepts=CAPTIONED, needs={"autoencoder": "kl_ae", "clip": "clip"})
+        data="shapes16", accepts=CAPTIONED, needs={"autoencoder": "kl_ae", "clip": "clip"})
 def stable_diffusion(data, rng, autoencoder, clip):
     first_stage = FirstStage(autoencoder).scaled_by(data["x"], rng)
     network = UNet(first_stage.shape[0], width=48, multipliers=(1, 2), blocks=1, attention=(0, 1), heads=4,
                    context=clip.text_encoder.width, rng=rng)
     model = StableDiffusion(first_stage, Frozen(clip.text_encoder), network, cosine_schedule(1000))
-    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=4000, batch_size=32,
                      ema=(network, 0.998), clip=1.0, view=fresh)  # no pair comes twice
 
 
 @recipe("a diffusion of CLIP's vectors of images, told the caption: the prior of unCLIP", "Ramesh et al. 2022",
-        data="shapes16", accepts=CAPTIONED, needs={"clip": "clip"})
+        data="shapes16", accepts=(*CAPTIONED, "emoji_people"), needs={"clip": "clip"})
 def clip_prior(data, rng, clip):
     model = ClipPrior(clip, cosine_schedule(1000), width=96, blocks=3, heads=4, rng=rng)  # the paper has 24 of 2,048
-    return one_stage(model, adamw(linear_warmup(cosine_decay(1e-3), 0.05), weight_decay=0.05), steps=4000,
+    return one_stage(model, adamw(linear_warmup(cosine_decay(1e-3), 0.05), weight_decay=0.05), steps=2500,
                      batch_size=128, ema=(model.network, 0.995), clip=1.0, view=fresh)
 
 
 @recipe("DALL-E 2: a vector of CLIP's is drawn for the caption, and decoded", "Ramesh et al. 2022", data="shapes16",
-        accepts=CAPTIONED, needs={"prior": "clip_prior"})
+        accepts=(*CAPTIONED, "emoji_people"), needs={"prior": "clip_prior"})
 def unclip(data, rng, prior):
     """CLIP comes with the prior: the decoder learns to invert the very one whose vectors the prior draws."""
     network = UNet(prior.space.shape[0], width=24, multipliers=(1, 2, 3), blocks=1, attention=(1,), patch=2,
                    condition=prior.d, rng=rng)
     model = UnCLIP(network, cosine_schedule(1000), prior)
-    return one_stage(model, adam(linear_warmup(cosine_decay(1.5e-3, final=5e-5), 0.02)), steps=5000, batch_size=64,
+    return one_stage(model, adam(linear_warmup(cosine_decay(1.5e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
                      ema=(network, 0.998), clip=1.0, view=fresh)

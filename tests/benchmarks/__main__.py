@@ -4,10 +4,11 @@
     python tests/benchmarks vae conv              # rows whose name contains a word
     python tests/benchmarks --record docs/cpu     # also as docs/cpu.json and docs/cpu.md
 
-Each row is one piece of work that both libraries do with the same numbers (rows.py; test_rows.py shows that their
+minigen is measured twice: as one process with as many threads as PyTorch, and as so many workers of one thread each
+(docs/parallel.md), which only the rows of whole models have. Each row is one piece of work that both libraries do with the same numbers (rows.py; test_rows.py shows that their
 results agree). Every measurement runs in a process of its own, because two thread pools in one process slow each
-other; the two libraries take turns, and the ratio is the median over pairs, so that a machine whose speed drifts
-slows both. A ratio below 1 means that minigen is faster, or needs less memory. A second table shows minigen alone on
+other; they take turns, and a ratio is the median over pairs, so that a machine whose speed drifts slows both; the times
+beside it are those of that pair. A ratio below 1 means that minigen is faster, or needs less memory. A second table shows minigen alone on
 more images and on larger ones: the time per pixel should stay as it is, but for what each call costs at least.
 
 Memory is the peak of the resident set above what it was when the library had been imported. OPENBLAS_CORETYPE is
@@ -37,17 +38,19 @@ def main():
 
     def say(*cells):
         lines.append(f"| {' | '.join(cells)} |")
-        print(f"{cells[0]:34}" + "".join(f"{cell:>14}" for cell in cells[1:]), flush=True)
+        print(f"{cells[0]:36}" + "".join(f"{cell:>11}" for cell in cells[1:]), flush=True)
 
     print(about["text"])
-    say("row", "minigen", "PyTorch", "time ratio", "minigen", "PyTorch", "memory ratio")
-    lines.append("|---" + "|--:" * 6 + "|")
+    workers = f"{options.workers} workers"
+    say("row", "minigen", "PyTorch", "ratio", workers, "PyTorch", "ratio", "minigen", workers, "PyTorch", "ratio", "ratio")
+    lines.append("|---" + "|--:" * 11 + "|")
     for name in asked(listed["rows"]):
-        pairs = [[run(name, library, environment, options.seconds) for library in ("minigen", "torch")]
-                 for _ in range(options.pairs)]
-        results["rows"][name] = row = summary(pairs)
-        say(name, f"{row['minigen_ms']:.3g} ms", f"{row['torch_ms']:.3g} ms", f"{row['time_ratio']:.2f}",
-            f"{row['minigen_mb']:.1f} MB", f"{row['torch_mb']:.1f} MB", f"{row['memory_ratio']:.2f}")
+        sides = ["minigen", *[str(options.workers)] * (name in listed["shared"]), "torch"]
+        rounds = [{side: run(name, side, environment, options.seconds) for side in sides} for _ in range(options.pairs)]
+        results["rows"][name] = row = summary(rounds)
+        one, several = row["minigen"], row.get(str(options.workers))
+        say(name, *times(one), *times(several), megabytes(one, "mb"), megabytes(several, "mb"), megabytes(one, "torch_mb"),
+            *(f"{each['memory_ratio']:.2f}" if each else "" for each in (one, several)))
 
     lines.append("")
     say("scaling", "minigen", "per pixel")
@@ -55,7 +58,7 @@ def main():
     for name in asked(listed["scaling"]):
         ms = statistics.median(run(name, "minigen", environment, options.seconds)["ms"] for _ in range(options.pairs))
         results["scaling"][name] = {"minigen_ms": ms, "pixels": listed["scaling"][name]}
-        say(name, f"{ms:.3g} ms", f"{1e3 * ms / listed['scaling'][name]:.3g} us")
+        say(name, duration(ms), f"{1e3 * ms / listed['scaling'][name]:.3g} us")
     if options.record:
         Path(f"{options.record}.json").write_text(json.dumps(results, indent=1) + "\n")
         title = f"# minigen beside PyTorch\n\n    python tests/benchmarks {' '.join(sys.argv[1:])}\n\n{about['text']}"
@@ -68,6 +71,7 @@ def parse():
     parser.add_argument("--pairs", type=int, default=5, help="measurements of each library (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a measurement (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for each library (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of one thread each (default %(default)s)")
     parser.add_argument("--record", metavar="PATH", help="write PATH.json and PATH.md")
     return parser.parse_args()
 
@@ -95,17 +99,28 @@ def child(arguments, environment):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def summary(pairs):
-    """Medians over the pairs; a ratio is that of a pair."""
-    median = lambda f: statistics.median(f(ours, theirs) for ours, theirs in pairs)
-    return {
-        "minigen_ms": median(lambda ours, theirs: ours["ms"]),
-        "torch_ms": median(lambda ours, theirs: theirs["ms"]),
-        "time_ratio": median(lambda ours, theirs: ours["ms"] / theirs["ms"]),
-        "minigen_mb": median(lambda ours, theirs: ours["mb"]),
-        "torch_mb": median(lambda ours, theirs: theirs["mb"]),
-        "memory_ratio": median(lambda ours, theirs: ours["mb"] / max(theirs["mb"], 0.1)),
-    }
+def summary(rounds):
+    """For each side but PyTorch's: the times of the pair whose ratio is the median, and medians of memory."""
+    found = {}
+    for side in rounds[0].keys() - {"torch"}:
+        ours, theirs = sorted(((each[side], each["torch"]) for each in rounds),
+                              key=lambda pair: pair[0]["ms"] / pair[1]["ms"])[len(rounds) // 2]
+        mb, torch_mb = (statistics.median(each[library]["mb"] for each in rounds) for library in (side, "torch"))
+        found[side] = {"ms": ours["ms"], "torch_ms": theirs["ms"], "time_ratio": ours["ms"] / theirs["ms"],
+                       "mb": mb, "torch_mb": torch_mb, "memory_ratio": mb / max(torch_mb, 0.1)}
+    return found
+
+
+def times(row):
+    return (duration(row["ms"]), duration(row["torch_ms"]), f"{row['time_ratio']:.2f}") if row else ("", "", "")
+
+
+def duration(ms):
+    return f"{ms / 1000:.3g} s" if ms >= 9999.5 else f"{ms:,.0f} ms" if ms >= 999.5 else f"{ms:.3g} ms"
+
+
+def megabytes(row, key):
+    return f"{row[key]:.1f} MB" if row else ""
 
 
 def describe(environment, threads):

@@ -4,7 +4,7 @@ Each is minigen's own model, and a twin in PyTorch (torch_models.py) that takes 
 losses from the same random numbers, and gets the same gradients; test_rows.py shows it.
 """
 import numpy as np
-from rows import SCALING, row
+from rows import SCALING, SHARED, row
 
 
 class Training:
@@ -15,18 +15,23 @@ class Training:
 
 
 class TrainingMinigen(Training):
+    """world: of the workers that share the batch, each of which has such a side; to be set before the first step."""
+
     def __init__(self, rng, model, images):
         from autograd import grad
         from minigen.optim import Adam
+        from minigen.parallel.world import World
 
         super().__init__(rng, model, images)
-        self.grad, self.model = grad, model(rng)
+        self.grad, self.model, self.world = grad, model(rng), World()
         self.players = self.model.players()
         self.adams = [Adam(player.params, 1e-3) for player in self.players]
 
     def gradients(self, player, rng):
-        loss = next(iter(player.loss({"x": self.x} if player.data else len(self.x), rng).values()))
-        return loss, self.grad(loss, player.params)
+        with self.world.share({"x": self.x} if player.data else len(self.x)) as batch:
+            loss = next(iter(player.loss(batch, rng).values()))
+            own = self.grad(self.world.part(loss), player.params)
+        return loss, self.world.add(own, {})[0]
 
     def step(self):
         for player, adam in zip(self.players, self.adams):
@@ -77,6 +82,7 @@ class TrainingTorch(Training):
 def training_row(name, model, images, twin, *arguments):
     row(name, lambda rng: TrainingMinigen(rng, model, images),
         lambda rng: TrainingTorch(rng, model, images, twin, *arguments))
+    SHARED.append(name)
 
 
 def images(N, shape, levels):
@@ -188,12 +194,15 @@ class Sampling:
 class SamplingMinigen(Sampling):
     def __init__(self, rng):
         from minigen.diffusion import ddim
+        from minigen.parallel.world import World
 
         super().__init__(rng)
-        self.ddim, self.model = ddim, self.make_model()
+        self.ddim, self.model, self.world = ddim, self.make_model(), World()
 
     def step(self, steps=Sampling.STEPS):
-        return self.ddim(self.model.denoise, self.x_T, self.model.schedule.levels(steps))
+        own = self.x_T[self.world.rows(len(self.x_T))]
+        drawn = self.world.gather(self.ddim(self.model.denoise, own, self.model.schedule.levels(steps)))
+        return np.concatenate(drawn) if drawn else None
 
     def results(self):
         return {"x_0": self.step(10)}
@@ -217,3 +226,4 @@ class SamplingTorch(Sampling):
 
 
 row("100-step DDIM, 64 images 28x28", SamplingMinigen, SamplingTorch)
+SHARED.append("100-step DDIM, 64 images 28x28")

@@ -7,6 +7,7 @@ NumPy arrays by name, for test_rows.py to compare. A side imports its own librar
 import numpy as np
 
 ROWS = {}  # name -> {"minigen": rng -> side, "torch": rng -> side}
+SHARED = []  # names of rows that several workers can share: minigen's side has a World
 SCALING = {}  # name -> (number of pixels, rng -> minigen's side): the same work on more images, and on larger ones
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autograd import backend
-from minigen import cli, data, plot, recipes, runs
+from minigen import checkpoint, cli, data, plot, recipes, runs
 from minigen.comparisons import text_to_image
 from minigen.comparisons.text_to_image import PROMPTS, cells, measures, minutes_of, scene_of, text_to_image_runs
 from minigen.data.shapes.captions import parse
@@ -31,10 +31,13 @@ def place(tmp_path_factory):
 
 
 def test_runs_that_draw_captions_are_found_and_their_parts_are_counted(place, monkeypatch):
-    """CLIP draws nothing, and a run that is damaged is left out."""
+    """CLIP draws nothing; runs that are damaged, or of other data, are left out, though they are later."""
     monkeypatch.chdir(place)
-    (place / "runs" / "dalle").mkdir(exist_ok=True)
-    (place / "runs" / "dalle" / CHECKPOINT).write_bytes(b"nothing")
+    tensors, metadata = checkpoint.load(place / "runs" / "text_gan" / CHECKPOINT)
+    for name, write in (("dalle", lambda path: path.write_bytes(b"nothing")),
+                        ("text_gan-2", lambda path: checkpoint.save(path, tensors, {**metadata, "data": "emoji_people"}))):
+        (place / "runs" / name).mkdir(exist_ok=True)
+        write(place / "runs" / name / CHECKPOINT)
     found = text_to_image_runs()
     assert list(found) == ["text_gan"]
     assert minutes_of(found["text_gan"].folder) == pytest.approx(0.5 + 1.0)  # 30 s of CLIP, 60 s of its own
@@ -51,12 +54,14 @@ def test_the_command_draws_one_sheet_and_prints_one_table(place, monkeypatch, ca
     assert float(chance[1]) < 0.4
     pixels = plt.imread(place / "text_to_image.png")[..., :3]
     assert min(pixels.shape[:2]) > 300 and np.ptp(pixels) > 0.5
+    monkeypatch.setattr(plot, "judged", lambda *args: None)
     rows = text_to_image.compare(place / "none.png", steps=3, samples=6)  # it made two
     assert [row["run"] for row in rows] == ["(real pictures)", "(chance)"]
 
 
 def test_without_a_run_it_says_how_to_make_one(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plot, "judged", lambda *args: None)  # takes a second
     assert cli.main(["compare", "text_to_image", "--samples", "6"]) == 0
     assert "no run in 'runs' draws captions of shapes yet; minigen train text_gan makes one" in capsys.readouterr().out
     assert cli.main(["compare", "text_to_image", "--out", "absent/a.png"]) == 2

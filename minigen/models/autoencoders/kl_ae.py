@@ -14,41 +14,88 @@ comes near to one, and the little noise sigma makes neighbours decode alike. Whe
 pixels goes first: small objects vanish. With squared errors the weight says how exact a pixel is: L times
 1 / (2 s^2) is -ELBO of a Gaussian decoder with s^2 = weight / 2.
 
+The networks are the paper's at a small scale: residual blocks with group norms, without which (nn/grid.py) they learn
+more slowly. The first halving makes channels of squares of 2 x 2 pixels, which costs nothing.
+
 Deviations: L_rec is the squared error, without the perceptual and the adversarial loss, which ../codes/vqgan.py has;
 L is a mean over pixels, so a weight of 1e-6 here is that of the paper, where both terms are sums; its use on images
 of 256 x 256 lets codes go where they like, and they are divided by their deviation afterwards.
 
-Symbols: N examples, C H W image, f factor, c h w the grid. Read before this: vae.py, nn/grid.py. Read next:
+Symbols: N examples, C H W image, f factor, c h w the grid. Read before this: vae.py, nn/blocks.py. Read next:
 diffusion/first_stage.py, models/diffusion/latent_diffusion.py.
+Course: 9.12.
 """
 import numpy as np
 
-from autograd import exp, no_grad, split, sqrt
+from autograd import as_tensor, exp, no_grad, silu, split, sqrt
 from autograd.backend import asarray, default_dtype, normal
+from autograd.resample import pixel_shuffle, pixel_unshuffle
 
 from ...densities import kl_standard_normal
 from ...metrics import Measure, gradient_energy, mean_interval, ratio_interval
-from ...nn import Module
+from ...nn import Conv2d, Downsample, GroupNorm, Module, ResBlock, Sequential, Upsample
 from ...nn.chunks import in_chunks
-from ...nn.grid import GridDecoder, GridEncoder
 from ...player import Player
 
 EXAMPLES = 500  # that are encoded, or decoded, at a time
 
 
-class KLAutoencoder(Module):
-    """space: of images. channels: c. width: channels of the networks. halvings: of the image, f = 2^halvings. weight:
-    of the KL. `latent_shape` is (c, h, w)."""
+class Encoder(Module):
+    """Images (N, C, H, W) on [-1, 1] -> (N, out, H / f, W / f), f = 2^halvings. width: of the first residual block, the
+    next have twice as many channels each."""
 
-    def __init__(self, space, channels=4, width=32, halvings=2, weight=1e-2, *, rng):
+    def __init__(self, C, out, width, halvings, *, rng):
+        self.layers = Sequential(Conv2d(4 * C, width, 3, padding=1, rng=rng), ResBlock(width, width, rng=rng))
+        for _ in range(halvings - 1):
+            self.layers.append(Downsample(width, rng=rng)).append(ResBlock(width, 2 * width, rng=rng))
+            width *= 2
+        self.layers.append(GroupNorm(8, width)).append(silu).append(Conv2d(width, out, 3, padding=1, rng=rng))
+
+    def forward(self, x):
+        return self.layers(pixel_unshuffle(as_tensor(x), 2))
+
+
+class Decoder(Module):
+    """The other way: z (N, c, h, w) -> images (N, C, f h, f w), any real numbers."""
+
+    def __init__(self, c, C, width, halvings, *, rng):
+        wide = width * 2 ** (halvings - 1)
+        self.layers = Sequential(Conv2d(c, wide, 3, padding=1, rng=rng))
+        for _ in range(halvings - 1):
+            self.layers.append(ResBlock(wide, wide // 2, rng=rng)).append(Double(wide // 2, rng=rng))
+            wide //= 2
+        self.layers.append(ResBlock(width, width, rng=rng)).append(GroupNorm(8, width)).append(silu)
+        self.layers.append(Conv2d(width, 4 * C, 3, padding=1, rng=rng))
+
+    def forward(self, z):
+        return pixel_shuffle(self.layers(as_tensor(z)), 2)
+
+
+class Double(Upsample):
+    """To twice the resolution."""
+
+    def forward(self, x):
+        return super().forward(x, tuple(2 * side for side in x.shape[2:]))
+
+
+class KLAutoencoder(Module):
+    """space: of images. channels: c. width: of the networks, a multiple of 8. halvings: of the image, f = 2^halvings.
+    weight: of the KL. `latent_shape` is (c, h, w)."""
+
+    def __init__(self, space, channels=4, width=32, halvings=2, weight=2e-3, *, rng):
         if not space.is_image or space.levels is None:
             raise ValueError(f"KLAutoencoder: shape {space.shape} is that of points; this model takes images")
         if channels < 1 or weight < 0:
             raise ValueError(f"KLAutoencoder: channels is {channels} and weight {weight}, expected at least 1 and 0")
+        C, H, W = space.shape
+        f = 2**halvings
+        if halvings < 1 or H % f or W % f or width % 8:
+            raise ValueError(f"KLAutoencoder: images of {H} x {W} cannot be halved {halvings} times, or width {width} "
+                             "is no multiple of 8; pass halvings from 1 on, of which 2^halvings divides both sides")
         self.space, self.weight = space, weight
-        self.encoder = GridEncoder(space.shape, 2 * channels, width, halvings, rng=rng)
-        self.decoder = GridDecoder(channels, space.shape, width, halvings, rng=rng)
-        self.latent_shape = channels, *self.encoder.grid
+        self.encoder = Encoder(C, 2 * channels, width, halvings, rng=rng)
+        self.decoder = Decoder(channels, C, width, halvings, rng=rng)
+        self.latent_shape = channels, H // f, W // f
 
     def players(self):
         return [Player("autoencoder", self.parameters(), self.loss)]
@@ -63,7 +110,7 @@ class KLAutoencoder(Module):
         z = mu + exp(0.5 * logvar) * normal(rng, mu.shape)
         error = ((x - self.decoder(z)) ** 2).mean()
         kl = kl_standard_normal(mu, logvar).sum() / len(x)  # nats per image
-        return {"loss": error + self.weight / self.space.size * kl, "error": error, "KL": kl,
+        return {"loss": error + self.weight / self.space.size * kl, "error": error, "KL": kl,  # course 9.12
                 "sd of z": sqrt((z * z).mean() - z.mean() ** 2).detach()}
 
     # What a second stage needs

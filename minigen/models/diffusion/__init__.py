@@ -7,10 +7,13 @@ from .consistency import Consistency as Consistency
 from .ddpm import DDPM as DDPM
 from .edm import EDM as EDM
 from .flow_matching import FlowMatching as FlowMatching
+from .flow_matching import Rectified as Rectified
+from .flow_matching import straightness as straightness
 from .improved_ddpm import ImprovedDDPM as ImprovedDDPM
 from .inpainting_ddpm import InpaintingDDPM as InpaintingDDPM
 from .latent_diffusion import LatentDiffusion as LatentDiffusion
 from .ncsn import NCSN as NCSN
+from .progressive import Progressive as Progressive
 from .score_sde import ScoreSDE as ScoreSDE
 from .super_resolution import SuperResolution as SuperResolution
 from .super_resolution import SuperResolutionUNet as SuperResolutionUNet

@@ -13,6 +13,7 @@ All are told the class, and are led to it by the same w.
 Sources: Ho, Saharia et al. 2022, "Cascaded diffusion models for high fidelity image generation"; Saharia et al. 2022,
 Imagen (guidance of all parts, with dynamic thresholds). Symbols: N images, y class. Read before this:
 super_resolution.py.
+Course: 10.5.
 """
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ from ...nn import Module
 
 class Cascade(Guided):
     """base: has draw(y, w, rng), signed images, its space and labels; upsamplers: the smallest first, each with
-    draw(z_0, rng, y, w). All Frozen. w: the default of all of them."""
+    draw(z_0, y, w, rng). All Frozen. w: the default of all of them."""
 
     judged = 400  # samples for the judges, and images that are enlarged for `measure`
 
@@ -43,7 +44,7 @@ class Cascade(Guided):
     def draw(self, y, w, rng):
         x = self.base.draw(y, w, rng)
         for upsampler in self.upsamplers:
-            x = upsampler.draw(x, rng, y, w)
+            x = upsampler.draw(x, y, w, rng)
         return x
 
     def measure(self, batch, rng):

@@ -21,6 +21,7 @@ even in t, where the paper has EDM's.
 
 Source: Song et al. 2023, "Consistency models", algorithms 1 and 2. Symbols: N examples; t, s levels, s the one below
 t; theta the network's weights. Read before this: ddpm.py, diffusion/distilled.py.
+Course: 12.14.
 """
 import numpy as np
 
@@ -37,6 +38,8 @@ class Consistency(Distilled):
     """network, target: (x_t, t) -> F, Modules of one make. teacher: a Frozen diffusion. levels: of the teacher's
     process, CLEAN at the end. sd: of the data on [-1, 1]. mu: how slowly the target follows. steps: how `sample` draws,
     1 or more, the levels between evenly spread."""
+
+    fewest = 1
 
     def __init__(self, network, target, teacher, levels, sd=0.5, mu=0.95, steps=2):
         if len(levels) < 3 or levels[-1] != CLEAN:
@@ -58,12 +61,12 @@ class Consistency(Distilled):
             self.follow(self.mu)  # after the last step
         x_0 = self.space.signed(batch["x"])
         i = rng.integers(len(self.levels) - 1, size=len(x_0))
-        t, s = self.columns(i, x_0), self.columns(i + 1, x_0)
+        t, s = (self.columns(self.levels, number, x_0) for number in (i, i + 1))
         x_t = noised(x_0, normal(rng, x_0.shape), t)
         x_s = self.below(x_t, t, s)
         with no_grad():
             aim = self.f(self.target, x_s, s)
-        return {"loss": mse_loss(self.f(self.network, Tensor(x_t), t), aim)}
+        return {"loss": mse_loss(self.f(self.network, Tensor(x_t), t), aim)}  # course 12.14
 
     def below(self, x_t, t, s):
         """x_s on the path of x_t, as the teacher leads it (eq. 6)."""

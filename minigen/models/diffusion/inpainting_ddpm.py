@@ -12,6 +12,7 @@ and does not first undo the harm of new weights.
 
 Source: Nichol et al. 2021 (GLIDE), section 2 (image inpainting). Symbols: N images, m mask. Read before this: ddpm.py,
 diffusion/inpainting.py.
+Course: 9.11.
 """
 import numpy as np
 
@@ -54,7 +55,7 @@ class InpaintingDDPM(Module):
         """The network, told the pixels of known (N, C, H, W), on [-1, 1], where m (N, 1, H, W) is True: (x_t, t) ->
         eps. Of the others it learns nothing."""
         m = asarray(m, default_dtype)
-        return lambda x_t, t: self.network(concatenate([x_t, Tensor(m * known), Tensor(m)], axis=1), t)
+        return lambda x_t, t: self.network(concatenate([x_t, Tensor(m * known), Tensor(m)], axis=1), t)  # course 9.11
 
     def complete(self, x, mask, rng):
         """Images as they are drawn, whose pixels in mask, booleans (H, W), are those of x (N, C, H, W)."""

@@ -21,7 +21,7 @@ Whether it has read the caption is not told by the loss, nor by the cosine to th
 too: `measure` sets beside it the cosine to the z_i of another pair.
 
 Symbols: N pairs, d width of CLIP's vectors, D width of the transformer, T tokens, S diffusion steps. Read before this:
-clip.py, diffusion/predict.py. Read next: unclip.py.
+clip.py, diffusion/predict.py. Read next: unclip.py. Course: 10.4.
 """
 import math
 
@@ -101,7 +101,7 @@ class ClipPrior(Module):
         t = rng.integers(1, self.schedule.T + 1, size=len(text))
         z = self.schedule.q_sample(z_i, t, normal(rng, z_i.shape))
         said = self.network(Tensor(z), t, text, Tensor(self.of_captions(text)), dropped)
-        return {"L_prior": mse_loss(said, Tensor(z_i))}  # eq. 2, a mean over the d numbers, whose square is 1
+        return {"L_prior": mse_loss(said, Tensor(z_i))}  # eq. 2, as a mean over the d numbers; course 10.4
 
     def denoise(self, text, w):
         """The denoiser of vectors that is told captions (N, T)."""

@@ -20,7 +20,7 @@ image has come through CLIP's vector. It predicts v (Salimans & Ho 2022), as col
 error of eps hardly counts.
 
 Symbols: N images, d width of CLIP's vectors, x_T noise. Read before this: clip_prior.py,
-models/diffusion/classifier_free.py, diffusion/inversion.py, latents.py (slerp).
+models/diffusion/classifier_free.py, diffusion/inversion.py, latents.py (slerp). Course: 10.4.
 """
 import numpy as np
 
@@ -36,7 +36,7 @@ from ...player import Player
 
 CHUNK = 250  # images that are drawn at a time
 MEASURED = 200  # in `measure`
-FINER = 4  # times as many steps where an image is inverted: the way up and down must be the same
+FINER = 2  # times as many steps where an image is inverted: the way up and down must be the same
 
 
 class UnCLIP(Module):
@@ -102,7 +102,7 @@ class UnCLIP(Module):
         text = np.zeros((n, *self.prior.text.shape), np.int64) if text is None else text
         if len(text) != n:
             raise ValueError(f"UnCLIP: {len(text)} captions for {n} samples; give one for each")
-        return self.decode(self.prior.draw(text, rng), rng, w)
+        return self.decode(self.prior.draw(text, rng), rng, w)  # eq. 1; course 10.4
 
     # What two codes are good for
 

@@ -10,7 +10,7 @@ from minigen.data import Space
 from minigen.diffusion import ancestral_tilde, classifier_free, cosine_schedule, dynamically_clipped
 from minigen.models.diffusion import Cascade, ClassifierFree, Small, SuperResolution, SuperResolutionUNet
 from minigen.models.diffusion.cascade import halved, halved_space
-from minigen.models.diffusion.super_resolution import enlarged, half
+from minigen.models.diffusion.super_resolution import DETAIL, enlarged, half
 from minigen.nn import Frozen, Module, UNet
 
 FOUR, CLASSES, SCHEDULE = Space((1, 2, 2), 17), Space((), 3), cosine_schedule(100)
@@ -20,14 +20,19 @@ N = 8000
 
 
 class Exact(Module):
-    """The noise in x_t given x_t and z_s, for x ~ N(0, C): all is Gaussian. Sees 2 x 2 pixels, all of them z_s."""
+    """What x_0 is expected to be given x_t and z_s, for x ~ N(0, C): all is Gaussian. Sees 2 x 2 pixels, all of them
+    z_s. As F: less what is expected without a network, in units of its error."""
+
+    known = SuperResolution(None, SCHEDULE, FOUR, CLASSES)
 
     def forward(self, x_t, t, low, level, condition=None, dropped=None):
+        x_t = to_numpy(getattr(x_t, "data", x_t))
+        expected, error = self.known.without_network(x_t, SCHEDULE.level(t), low, level)
         t, s = SCHEDULE.level(int(t[0])), SCHEDULE.level(int(level[0]))
         precision = np.linalg.inv(C) + t.a**2 / t.s**2 * np.eye(4) + s.a**2 / s.s**2 * np.outer(h, h)
-        x_t, z_s = to_numpy(x_t.data).reshape(-1, 4), to_numpy(low)[:, 0, 0, :1]
+        x_t, z_s = x_t.reshape(-1, 4), to_numpy(low)[:, 0, 0, :1]
         x_0 = (t.a / t.s**2 * x_t + s.a / s.s**2 * z_s * h) @ np.linalg.inv(precision)
-        return Tensor(asarray(((x_t - t.a * x_0) / t.s).reshape(-1, 1, 2, 2)))
+        return Tensor(asarray((x_0.reshape(expected.shape) - expected) / error))
 
 
 class Untold(Exact):
@@ -82,6 +87,22 @@ def test_noise_hides_what_the_base_did_wrong():
     """Of a base that is too wide, less is left the more noise there is: that is what it is for."""
     errors = [off(drawn(s, error=0.6)) for s in (1, 30, 50)]
     assert errors[0] > 1.2 * errors[1] > 1.2 * errors[2], errors
+
+
+@pytest.mark.parametrize("t, s", [(2, 1), (2, 50), (40, 20), (99, 1), (99, 50)])
+def test_without_a_network_it_is_bayes_rule_with_noise_for_details(t, s):
+    """Mean and deviation of x_0 ~ N(low / a_s, (b_s / a_s)^2 + DETAIL^2) given x_t, summed up over a grid."""
+    low, x_t, grid = 0.3, -0.2, np.linspace(-6, 6, 200_001)
+    level, noise = SCHEDULE.level(t), SCHEDULE.level(s)
+    width2 = (noise.s / noise.a) ** 2 + DETAIL**2
+    log_p = -((grid - low / noise.a) ** 2) / width2 / 2 - (x_t - level.a * grid) ** 2 / level.s**2 / 2
+    p = np.exp(log_p - log_p.max())
+    mean = (p * grid).sum() / p.sum()
+    deviation = np.sqrt((p * (grid - mean) ** 2).sum() / p.sum())
+    expected, error = SuperResolution(None, SCHEDULE, FOUR, CLASSES).without_network(
+        np.full((3, 1, 2, 2), x_t), level, np.full((3, 1, 2, 2), low), np.full(3, s))
+    np.testing.assert_allclose(to_numpy(expected), mean, rtol=1e-4)
+    np.testing.assert_allclose(to_numpy(error), deviation, rtol=1e-4)
 
 
 # Training
@@ -163,7 +184,7 @@ def test_drawing_has_one_level_and_one_draw_of_its_noise():
     network = Recorder()
     model = SuperResolution(network, SCHEDULE, FOUR, CLASSES, augmentation=7, steps=5)
     y = np.array([0, 2, 2])
-    model.draw(np.zeros((3, 1, 1, 1), np.float32), backend.rng(0), y)
+    model.draw(np.zeros((3, 1, 1, 1), np.float32), y, 0, backend.rng(0))
     assert len(network.calls) == 5
     for told in network.calls:
         assert told["level"].tolist() == [7, 7, 7] and told["condition"].numpy().argmax(axis=1).tolist() == y.tolist()
@@ -172,10 +193,10 @@ def test_drawing_has_one_level_and_one_draw_of_its_noise():
 
 
 class Far(Module):
-    """Told a class, it says noise that takes x_0 far out."""
+    """Told a class, it says what takes x_0 far out."""
 
     def forward(self, x_t, t, low, level, condition=None, dropped=None):
-        return x_t * 0.5 if condition is None else x_t * 0.5 - 2.0 * asarray(low)
+        return Tensor(0.0 * x_t if condition is None else -20.0 * asarray(low))
 
 
 def test_guidance_is_thresholded_after_the_two_are_put_together():
@@ -269,7 +290,7 @@ def chained(upsampler):
     (lambda: SuperResolution(None, SCHEDULE, Space((1, 7, 8), 17), CLASSES), "shape is (1, 7, 8), expected images"),
     (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES, augmentation=60), "augmentation is 60, most 50, expected"),
     (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES, p_uncond=1.0), "p_uncond is 1.0, between 0 and 1"),
-    (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES).draw(np.zeros((3, 1, 2, 2)), None),
+    (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES).draw(np.zeros((3, 1, 2, 2)), None, 0, None),
      "small images have shape (3, 1, 2, 2), expected (N, 1, 1, 1), half of (1, 2, 2)"),
     (lambda: chained(SuperResolution(None, SCHEDULE, Space((1, 4, 4), 17), CLASSES)),
      "after images of (1, 1, 1) comes an upsampler to (1, 4, 4), expected (1, 2, 2)"),

@@ -153,7 +153,7 @@ def test_a_target_with_a_gradient_is_another_loss():
     right = grad(model.loss({"x": x}, backend.rng(3))["loss"], model.network.parameters())
     rng = backend.rng(3)
     i = rng.integers(17, size=64)
-    t, s = model.columns(i, asarray(x)), model.columns(i + 1, asarray(x))
+    t, s = (model.columns(model.levels, number, asarray(x)) for number in (i, i + 1))
     x_t = t.a * asarray(x) + t.s * normal(rng, x.shape)
     x_s = model.below(x_t, t, s)
     f = lambda x, level: model.f(model.network, Tensor(x), level)

@@ -102,6 +102,12 @@ def test_it_draws_what_the_caption_says_and_another_caption_costs_nats():
     drawn = model.tokenizer.encode(np.uint8(255 * model.sample(200, rng(7), text=text)))
     asked = (text[:, :2] - 1)[:, None, None].repeat(2, axis=2)
     assert (drawn == asked).mean() > 0.97
+    inner = model.draw
+    for otherwise in (lambda some: some[:, [1, 0, 2]], lambda some: np.where(some > 0, some % 4 + 1, 0)):
+        model.draw = lambda n, r, some, otherwise=otherwise: inner(n, r, otherwise(some))  # a caption written otherwise
+        other = model.tokenizer.encode(np.uint8(255 * model.sample(200, rng(7), text=text)))  # than in training
+        assert (other == asked).mean() < 0.5
+    model.draw = inner
     own, other, words = model.measure(pairs(200, seed=8).columns, rng(0))
     assert own.value < 0.1 < 1.0 < other.value
     assert words.value == pytest.approx(2 / 3 * np.log(4), abs=0.05)  # two of four words each, and one that is known

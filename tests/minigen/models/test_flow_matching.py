@@ -7,9 +7,9 @@ import pytest
 from autograd import Tensor, backend, grad
 from autograd.backend import asarray, to_numpy
 from minigen.data import Space
-from minigen.diffusion import Mixture, denoiser, euler, straight_levels
-from minigen.models.diffusion import FlowMatching
-from minigen.nn import Module, TimedMLP, UNet
+from minigen.diffusion import CLEAN, Level, Mixture, denoiser, dpm_pp, euler, straight_levels
+from minigen.models.diffusion import FlowMatching, Rectified, straightness
+from minigen.nn import Frozen, Module, TimedMLP, UNet
 from minigen.optim import Adam, cosine_decay
 
 PLANE, C = Space((2,)), 0.5
@@ -113,3 +113,83 @@ def test_mistakes_are_named():
         model.loss({"x": np.zeros((4, 3), np.float32)}, backend.rng(0))
     with pytest.raises(ValueError, match="straight_levels: steps is 0, expected at least 1"):
         FlowMatching(Exact(), PLANE, steps=0)
+
+
+# Rectified flow, on a line, where the pairs' lines do not cross
+
+P, LINE, STRAIGHT = Mixture([0.3, 0.7], [[-1.5], [1.0]], 0.3), Space((1,)), straight_levels(100)
+
+
+class ExactFlow(Module):
+    space = LINE
+
+    def denoise(self, x_t, level):
+        return P.denoise(x_t, level)
+
+
+class AlongThePairs(Module):
+    """The velocity eps - x_0 of the one pair of the exact flow whose line passes x at t."""
+
+    def __init__(self):
+        self.eps = np.linspace(-7, 7, 4001)
+        self.x_0 = to_numpy(P.flow(asarray(self.eps[:, None]), STRAIGHT[0], CLEAN))[:, 0]
+
+    def forward(self, x, t):
+        at = to_numpy(x.data)[:, 0]
+        t = np.asarray(t) / 1000.0
+        eps = np.array([np.interp(a, (1 - s) * self.x_0 + s * self.eps, self.eps) for a, s in zip(at, t)])
+        eps = asarray(eps[:, None])
+        return Tensor(asarray(eps - P.flow(eps, STRAIGHT[0], CLEAN), x.dtype))
+
+
+def rectified(model=Rectified, **arguments):
+    return model(AlongThePairs(), Frozen(ExactFlow()), straight_levels(60), **arguments)
+
+
+class Uncoupled(Rectified):
+    """The same points and the same noise, but not in pairs."""
+
+    def coupled(self, n, rng):
+        x_0, eps = super().coupled(n, rng)
+        return x_0, eps[::-1]
+
+
+def test_pairs_on_a_line_leave_no_doubt():
+    """Their velocity is known everywhere: its loss is 0, but for the steps by which pairs are made. Without pairs it is
+    the variance of the velocity, however good the field."""
+    loss = lambda model: model.loss(500, backend.rng(1))["loss"].item()
+    assert loss(rectified()) < 1e-3 and loss(rectified(Uncoupled)) > 1.0
+
+
+def test_one_step_of_a_rectified_flow_is_the_flow():
+    """And of the first flow is the mean of the data, wherever it starts."""
+    eps = asarray(backend.rng(2).standard_normal((400, 1)))
+    truth, once = P.flow(eps, STRAIGHT[0], CLEAN), straight_levels(1)
+    np.testing.assert_allclose(to_numpy(euler(rectified().denoise, eps, once)), to_numpy(truth), atol=1e-5)
+    assert to_numpy(euler(P.denoise, eps, once)).std() < 0.01 < 0.5 < to_numpy(truth).std()
+    x = rectified(steps=1).sample(2000, backend.rng(3))
+    u = np.sort(P.share_below(x))
+    assert np.abs(u - np.arange(2000) / 2000).max() < 1.95 / math.sqrt(2000)
+
+
+def test_straightness():
+    """0 for straight paths at one speed; more for the first flow, more for a variance preserving one, whose circle from
+    noise to one point at 0 has S = eps^2 int_0^1 (pi / 2 cos(pi t / 2) - 1)^2 dt = eps^2 (pi^2 / 8 - 1)."""
+    eps = asarray(backend.rng(2).standard_normal((50, 1)))
+    assert straightness(rectified().denoise, eps, STRAIGHT) < 1e-4
+    assert straightness(P.denoise, eps, STRAIGHT) > 0.1
+    circle = [*(Level(math.cos(u), math.sin(u), u) for u in np.linspace(math.pi / 2, 0, 201)[:-1]), CLEAN]
+    at_0 = Mixture([1.0], [[0.0]], 1e-6)
+    expected = (math.pi**2 / 8 - 1) * float((eps**2).mean())
+    assert straightness(at_0.denoise, eps, circle) == pytest.approx(expected, rel=1e-2)
+    assert straightness(at_0.denoise, eps, STRAIGHT) < 1e-6
+
+
+def test_a_player_without_data_draws_its_own_pairs():
+    model = rectified(solver=dpm_pp)
+    (player,) = model.players()
+    x_0, eps = model.coupled(300, backend.rng(4))
+    assert not player.data and x_0.shape == eps.shape == (300, 1)
+    np.testing.assert_allclose(to_numpy(x_0), to_numpy(P.flow(eps, STRAIGHT[0], CLEAN)), atol=0.1)
+    with pytest.raises(ValueError, match="Rectified: the way begins with t = 0.75.*expected noise alone"):
+        Rectified(AlongThePairs(), Frozen(ExactFlow()), straight_levels(4)[1:])

@@ -236,7 +236,8 @@ def test_measures(autoencoder):
 
 @pytest.mark.parametrize("call, message", [
     (lambda: KLAutoencoder(Space((2,)), rng=None), "this model takes images"),
-    (lambda: KLAutoencoder(SPACE, channels=0, rng=None), "channels is 0 and weight 0.01, expected at least 1 and 0"),
+    (lambda: KLAutoencoder(SPACE, channels=0, rng=None), "channels is 0 and weight 0.002, expected at least 1 and 0"),
+    (lambda: KLAutoencoder(Space((1, 9, 8), 17), rng=None), "images of 9 x 8 cannot be halved 2 times"),
     (lambda: FirstStage(kl_autoencoder()), "autoencoder is a KLAutoencoder, whose weights would be trained along"),
     (lambda: build(FirstStage(Frozen(kl_autoencoder())), w=-1.0), "w is -1.0, expected at least 0"),
     (lambda: LatentDiffusion(Frozen(kl_autoencoder()), None, None, CLASSES), "first_stage is a Frozen; pass FirstStage("),

@@ -6,14 +6,14 @@ import time
 
 import numpy as np
 
-from minigen.parallel.shared_memory import CHUNK, processes
+from minigen.parallel.shared_memory import ROOM, processes
 
 
 def numbers(rank):
-    """Arrays of several sizes and dtypes, one of which takes several chunks."""
+    """Arrays of several sizes and dtypes, one of which needs more room than there is at first."""
     draw = np.random.default_rng(rank)
     return [np.float32(draw.normal(size=(3, 5))), draw.integers(0, 9, 4), draw.normal(size=7),
-            np.float32(draw.normal(size=5 * CHUNK // 8 + 3)), draw.normal(size=CHUNK // 4), np.zeros(0, np.float32)]
+            np.float32(draw.normal(size=ROOM + 3)), draw.normal(size=ROOM // 16), np.zeros(0, np.float32)]
 
 
 def work(world, end):
