@@ -106,8 +106,9 @@ class Prompted(Module):
             return denoiser(self.network, "v", **self.told(text, dropped, **more))
 
     def guided(self, text, w, **more):
-        """The denoiser for captions (N, T) that samples are drawn with."""
-        return self.limited(classifier_free(self.conditional(text, **more), self.unconditional(text, **more), w))
+        """The denoiser for captions (N, T) that samples are drawn with. w = 0 asks the network once, not twice."""
+        told = self.conditional(text, **more)
+        return self.limited(classifier_free(told, self.unconditional(text, **more), w) if w else told)
 
     def sample(self, n, rng, text=None, w=None):
         """Images (n, C, H, W) on [0, 1]. text: tokens (n, T) of the caption of each; if left out, the network is told
