@@ -10,9 +10,10 @@ section 3.1 and appendix G:
 It is a VAE whose KL has next to no weight. So z holds all that an eye can see, its numbers are no draws of N(0, I), and
 `sample` would draw nothing: that is the work of a second stage, on images f^2 times smaller. What the KL is for is
 their scale: without it the encoder may put codes as far from each other as it likes, with it their standard deviation
-comes near to one, and the little noise sigma makes neighbours decode alike. Where the weight is large, what costs few
-pixels goes first: small objects vanish. With squared errors the weight says how exact a pixel is: L times
-1 / (2 s^2) is -ELBO of a Gaussian decoder with s^2 = weight / 2.
+comes near to one, and the little noise sigma makes neighbours decode alike. With squared errors the weight says how
+exact a pixel is: L times 1 / (2 s^2) is -ELBO of a Gaussian decoder with s^2 = weight / 2. Where it is large, what is
+of few pixels goes first. Of linear networks the best shrink an object of variance V, summed over its pixels, by
+1 - weight / 2 V, and to nothing below weight / 2.
 
 The networks are the paper's at a small scale: residual blocks with group norms, without which (nn/grid.py) they learn
 more slowly. The first halving makes channels of squares of 2 x 2 pixels, which costs nothing.
