@@ -116,4 +116,5 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert "gan on eight_gaussians: step 6" in shown and "player 'G'" in shown and "wrote 'step.html'" in shown
     assert (tmp_path / "step.html").read_text().startswith("<!doctype html>")
     assert cli.main(["step", "markov_chain"]) == 2 and "no training loop" in capsys.readouterr().err
+    assert cli.main(["step", "ddpm", "--data", "two_moons"]) == 2 and "not made for two_moons" in capsys.readouterr().err
     assert cli.main(["step", "gan", "--html", "nowhere/step.html"]) == 2 and "nowhere" in capsys.readouterr().err
