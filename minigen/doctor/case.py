@@ -1,7 +1,7 @@
 """A case: a trained run as the doctor sees it; and a finding: what is wrong, the number it rests on, what to do.
 
 A check is a function from a case to findings, none if all is well. It asks the model through what every model has
-(players, sample, encode, denoise, ...), changes nothing, and takes well below a second on the shipped data.
+(players, sample, encode, denoise, ...), changes nothing, and takes seconds.
 
 Read before this: train.py. Read next: training.py, and the file of a family.
 """
