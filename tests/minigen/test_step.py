@@ -9,7 +9,7 @@ import pytest
 from autograd.backend import rng
 from minigen import cli, data, recipes
 from minigen.step import observe, page, text
-from minigen.step.observe import Row
+from minigen.step.observe import Row, _folded
 from minigen.step.text import number, size, spread
 from minigen.train import Run
 
@@ -98,6 +98,18 @@ def test_equal_ops_in_a_row_are_one_row():
     (player,) = observe(run_of("nade", 1))
     loop = [row for row in player.rows if row.op == "sigmoid" and row.count > 1]
     assert len(loop) == 1 and loop[0].shape[0] == "*"  # one for each pixel that is white in some images
+
+
+def test_the_rounds_of_a_loop_are_shown_once():
+    def row(op, number):
+        return Row("m", "", op, "f:1", (number, 2), 1, number, 1.0, None, 1.0, 0.5, 4, 8, 16)
+
+    rows = [row("before", 0), *(row(op, i) for i in range(5) for op in "aab"), row("after", 0)]
+    shown = _folded(rows, 10)
+    assert [(r.op, r.count, r.shape) for r in shown] == [("before", 1, (0, 2)), ("a", 10, ("*", 2)), ("b", 5, ("*", 2)),
+                                                         ("after", 1, (0, 2))]
+    assert (shown[1].seconds, shown[1].size, shown[1].mean) == (10.0, 40, 4)
+    assert len(_folded([row(op, 0) for op in "abab"], 10)) == 4  # data and samples, one after the other
 
 
 def test_numbers_are_short():
