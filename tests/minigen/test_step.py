@@ -94,6 +94,14 @@ def test_the_page_is_whole_and_needs_nothing_else(wgan):
     assert "a &lt; b" in shown and "http" not in shown and "<script" not in shown and "src=" not in shown
 
 
+def test_long_names_are_cut_at_the_edge(wgan):
+    deep = "a_module_within_another." * 6 + "end"
+    (first, *_), played = wgan[0].rows, replace(wgan[0], kinds={deep: "Deep"})
+    played.rows = [replace(first, group=deep, seconds=1.0)]
+    lines = text([played]).splitlines()
+    assert max(map(len, lines)) == 100 and sum(line.endswith("~") for line in lines) == 3
+
+
 def test_equal_ops_in_a_row_are_one_row():
     (player,) = observe(run_of("nade", 1))
     loop = [row for row in player.rows if row.op == "sigmoid" and row.count > 1]
