@@ -14,7 +14,7 @@ def text(players) -> str:
 
 
 def _player(played):
-    lines = [*textwrap.wrap(headline(played), WIDTH, subsequent_indent="  "), "", HEAD]
+    lines = ["", HEAD]
     for module, rows in played.groups():
         lines.append(f"{module} ({played.kinds[module]})" if module in played.kinds else module)
         lines += [_row(row) for row in rows]
@@ -24,7 +24,8 @@ def _player(played):
               for row in played.slowest()]
     lines.append("largest, result, kept and gradient:")
     lines += [f"  {size(row.size + row.kept + row.back_size):>8}B      {name_of(row)}" for row in played.largest()]
-    return "\n".join(lines)
+    return "\n".join([*textwrap.wrap(headline(played), WIDTH, subsequent_indent="  "), *(
+        line if len(line) <= WIDTH else line[:WIDTH - 1] + "~" for line in lines)])
 
 
 def headline(played) -> str:
