@@ -169,13 +169,13 @@ class Work:
         if fingerprint(setting) != began_as:
             raise RuntimeError("its sources were edited meanwhile, and nothing is written down; begin it again")
         entry = self._entry(setting, run, before, trained, measured)
-        entries = book.add(self.ledger, entry)
+        book.add(self.ledger, entry)
         told = ", ".join(f"{each['name']} {render.number(each)}" for each in entry["measures"][:NUMBERS])
         try:
             self._draw(setting, run, log)
         except RuntimeError as error:  # what was measured is worth more than a picture of it
             told += f"; not drawn: {error}"
-        render.everything(self.ledger, entries)
+        render.everything(self.ledger, book.load(self.ledger))  # others may have added theirs
         return told
 
     def _process(self, log, module, *words) -> dict:
