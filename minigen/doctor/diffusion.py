@@ -19,9 +19,10 @@ ENOUGH = 25  # steps of a sampler that are not looked at any further
 
 
 def way_down(model) -> list:
-    """The levels that a diffusion's sampler goes down; none of another model's."""
-    levels = getattr(model, "levels", None)
-    return levels if hasattr(model, "denoise") and isinstance(levels, list) and isinstance(levels[0], Level) else []
+    """The levels that a diffusion's sampler goes down; none of a model that has no denoiser of its own, or that must be
+    told something first."""
+    levels, denoises = getattr(model, "levels", None), isinstance(getattr(type(model), "denoise", None), property)
+    return levels if denoises and isinstance(levels, list) and isinstance(levels[0], Level) else []
 
 
 def tables(case):

@@ -28,6 +28,7 @@ from minigen.quantize.codebook import Codebook
 from minigen.recipes.diffusion import unet
 from minigen.train import Run, one_stage, train
 
+pytestmark = pytest.mark.cpu  # broken models are written in NumPy
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS, VALID = data.load("digits"), data.load("digits", "valid")
 MOONS = data.load("two_moons").first(2000)
