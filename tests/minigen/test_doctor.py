@@ -14,7 +14,7 @@ from minigen.autoregressive import masks
 from minigen.data import Dataset, Space
 from minigen.diffusion import Schedule, ancestral, cosine_schedule, linear_schedule
 from minigen.doctor import Case, examine
-from minigen.doctor.diffusion import few_steps
+from minigen.doctor.diffusion import few_steps, way_down
 from minigen.flows.layers import MaskedCoupling
 from minigen.models.adversarial import GAN, MLPDiscriminator, MLPGenerator
 from minigen.models.autoencoders import VAE, Autoencoder
@@ -215,6 +215,11 @@ def with_network(ddpm, model=DDPM, schedule=None, **settings):
     """A case of another model with that network; not trained."""
     model = model(ddpm.model.network, schedule or ddpm.model.schedule, SPACE, **settings)
     return Case(Run(one_stage(model, adam(1e-3), 2, 8), DIGITS, rng=rng(0)), None)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "improved_ddpm", "ncsn", "ve_sde", "flow_matching"])
+def test_the_way_down_of_each_diffusion_is_looked_at(name):
+    assert way_down(recipes.find(name).plan(DIGITS, rng(0)).model)
 
 
 def test_a_schedule_whose_tables_were_averaged(ddpm):
