@@ -64,10 +64,10 @@ def named(case, fault):
 # Sound runs
 
 
-SOUND = [("ae", "digits", 200), ("vae", "digits", 120), ("vqvae", "digits", 80),
-         ("nade", "digits", 100), ("realnvp", "two_moons", 150), ("flow_matching", "two_moons", 250),
-         ("ncsn", "two_moons", 150), ("ve_sde", "two_moons", 150), ("denoising_ae", "digits", 150),
-         ("linear_ae", "digits", 150)]
+SOUND = [("ae", "digits", 120), ("vae", "digits", 120), ("vqvae", "digits", 80),
+         ("nade", "digits", 60), ("realnvp", "two_moons", 100), ("flow_matching", "two_moons", 150),
+         ("ncsn", "two_moons", 100), ("ve_sde", "two_moons", 100), ("denoising_ae", "digits", 100),
+         ("linear_ae", "digits", 100)]
 
 
 @pytest.mark.parametrize("name, where, steps", SOUND)
