@@ -97,8 +97,8 @@ def test_mistakes_are_named(call, message):
 
 
 def test_few_steps_leave_more_noise_than_there_is():
-    """Technique 4 of "Improved techniques": of data in one point the variance is as predicted, and at rate_for's rate the
-    nearest to the level's that so many steps can leave it. At 0.2 five steps a level leave a third more, which adds up."""
+    """Technique 4 of "Improved techniques": of data in one point the variance is as predicted, and at rate_for's rate
+    nearest to the level's. At 0.2 five steps a level leave a third more, which adds up."""
     levels, at_0, rng = geometric_levels(20, 0.03, 8.0), Mixture([1.0], [[0.0, 0.0]], 1e-6), backend.rng(11)
     gamma, best, left = levels[0].s / levels[1].s, rate_for(levels, 5), {}
     for rate in (0.2, best - 0.1, best, best + 0.1):
