@@ -120,7 +120,7 @@ def divide(world, trained) -> None:
 
 def _part(world, sample, n, seed, condition):
     rows = slice(n * world.rank // world.size, n * (world.rank + 1) // world.size)
-    told = {name: np.asarray(values)[rows] for name, values in condition.items()}
+    told = {name: np.asarray(values)[rows] for name, values in condition.items() if values is not None}
     return sample(max(1, rows.stop - rows.start), backend.rng([seed, world.rank]), **told)[:rows.stop - rows.start]
 
 
