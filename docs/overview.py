@@ -21,11 +21,12 @@ SHOWN = {  # family -> runs, RECIPE-DATA, of which the first is drawn that is th
     "discrete codes": ["vq2_pixelcnn-critters", "vqgan_transformer-critters", "vq_transformer-mnist10k"],
     "autoregressive": ["gated_pixelcnn-binarized_mnist", "transformer-digits", "pixelcnn-digits", "nade-digits"],
     "flows": ["realnvp-mnist", "realnvp-two_moons", "realnvp-digits", "planar-two_moons"],
-    "adversarial": ["stylegan-critters", "progan-critters", "dcgan-mnist", "dcgan-digits", "infogan-digits"],
+    "adversarial": ["stylegan-critters", "progan-critters", "dcgan-mnist", "dcgan-digits", "infogan-digits",
+                    "gan-eight_gaussians"],
     "translation": ["pix2pix-emoji", "stargan-face_edits", "cyclegan-glyphs"],
     "energies": ["ebm-digits"],
     "diffusion": ["ddpm-mnist", "classifier_free-mnist", "ddpm-digits", "ncsn-two_moons", "flow_matching-two_moons"],
-    "text to image": ["dalle-shapes16", "text_gan-shapes16"],
+    "text to image": ["stable_diffusion-shapes16", "dalle-shapes16", "glide-shapes16", "text_gan-shapes16"],
 }
 TILE = 16  # images, or points by the hundred
 

@@ -60,6 +60,8 @@ def picture(path, curves, drawn, floor):
                       label=f"rate {name}, {what}")
     axes.axhline(floor, color="k", linestyle=":", label="training digits")
     axes.set(xlabel="step", title="Frechet distance to valid digits")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend(frameon=False, fontsize=8)
     for grid, ((name, what), images) in zip(grids, drawn.items()):
         grid.imshow(sheet(images[:36]), interpolation="nearest")

@@ -165,14 +165,18 @@ class Work:
         trained = self._process(log, "minigen", "train", setting.recipe, *setting.options, *parts, "--resume",
                                 "--out", str(run))
         measured = self._process(log, "minigen", "evaluate", str(run), "--split", SPLIT, "-n", str(MEASURED))
-        self._draw(setting, run, log)
         sources.forget()
         if fingerprint(setting) != began_as:
             raise RuntimeError("its sources were edited meanwhile, and nothing is written down; begin it again")
         entry = self._entry(setting, run, before, trained, measured)
-        render.everything(self.ledger, book.add(self.ledger, entry))
-        numbers = [f"{each['name']} {render.number(each)}" for each in entry["measures"][:NUMBERS]]
-        return ", ".join(numbers)
+        book.add(self.ledger, entry)
+        told = ", ".join(f"{each['name']} {render.number(each)}" for each in entry["measures"][:NUMBERS])
+        try:
+            self._draw(setting, run, log)
+        except RuntimeError as error:  # what was measured is worth more than a picture of it
+            told += f"; not drawn: {error}"
+        render.everything(self.ledger, book.load(self.ledger))  # others may have added theirs
+        return told
 
     def _process(self, log, module, *words) -> dict:
         """Runs a module. Returns {"seconds", "cpu_seconds", "peak_memory_mb"}; RuntimeError tells its last line."""

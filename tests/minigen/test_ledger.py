@@ -172,6 +172,15 @@ def test_a_failure_is_told_and_the_next_begun(here, capsys, monkeypatch):
     assert "1 done, 2 failed" in out and [entry["recipe"] for entry in book.load("reproduced/results.json")] == ["markov_chain"]
 
 
+def test_what_was_measured_outlives_a_picture_that_fails(here, capsys, monkeypatch):
+    def unlucky(*args):
+        raise RuntimeError("no paint")
+
+    monkeypatch.setattr(reproduce.Work, "_draw", unlucky)
+    assert cli.main(["reproduce", "markov_chain"]) == 0
+    assert "not drawn: no paint" in capsys.readouterr().out and len(book.load("reproduced/results.json")) == 1
+
+
 def test_sources_that_are_edited_meanwhile_are_noticed(here, capsys, monkeypatch):
     seen = iter("abcdefg")
     monkeypatch.setattr(reproduce, "fingerprint", lambda setting: "0" * 16)
