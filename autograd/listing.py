@@ -19,8 +19,6 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from .backend import xp
 from .mode import watched_by
 from .sweep import _named
@@ -76,8 +74,7 @@ class Listing:
         if self.sweeping and y.node is None:
             return  # a part of a pullback, whose time `backward` takes whole
         name, file, line, owners, in_sweep = _caller(sys._getframe(2))
-        numbers = y.data if y.data.size and y.data.dtype.kind in "fiub" else np.zeros(1)
-        op = Op(name, file, line, owners, y.data.shape, float(numbers.mean()), float(numbers.std()), seconds,
+        op = Op(name, file, line, owners, y.data.shape, *_moments(y.data), seconds,
                 0 if any(_whole(x.data) is _whole(y.data) for x, _ in edges) else y.data.nbytes, in_sweep=in_sweep,
                 recorded=y.node is not None)
         if y.node is not None:
@@ -114,6 +111,13 @@ def listing(look=None):
     with watched_by(seen):
         seen._clock = time.perf_counter()
         yield seen
+
+
+def _moments(array):
+    """Mean and standard deviation of its finite numbers; masks of attention hold -inf."""
+    finite = xp.isfinite(array)
+    numbers = array if finite.all() else array[finite]
+    return (float(numbers.mean()), float(numbers.std())) if numbers.size else (0.0, 0.0)
 
 
 def _whole(array):

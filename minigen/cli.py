@@ -87,7 +87,7 @@ def train_recipe(args) -> int:
         settings, resume = _resumed(recipe, out, asked)
     else:
         settings, resume = {**runs.SETTINGS, "recipe": recipe.name, "data": recipe.data, **asked}, False
-        _require_accepted(recipe, settings)
+        runs.require_accepted(recipe, settings)
         out = runs.claim(recipe.name, args.out)
         if not args.out and out.name != recipe.name:
             say(f"'{runs.RUNS / recipe.name}' is taken: this run goes into '{out}' (--resume goes on with the latest)")
@@ -250,7 +250,7 @@ def _resumed(recipe, out, asked):
         out.mkdir(parents=True, exist_ok=True)
         say(f"'{out}' holds no checkpoint yet: starting from the beginning")
         settings |= asked
-        _require_accepted(recipe, settings)
+        runs.require_accepted(recipe, settings)
         return settings, False
     began = runs.read(path)[1]
     for key, value in {"recipe": recipe.name, **asked}.items():
@@ -258,17 +258,6 @@ def _resumed(recipe, out, asked):
             raise ValueError(f"'{out}' holds a run with {key} {began.get(key)}, not {value}: resume it unchanged, or "
                              "leave out --resume to begin another")
     return {**{key: began.get(key) for key in settings}, **asked}, True
-
-
-def _require_accepted(recipe, settings):
-    """ValueError unless the recipe is made for the data set: one of those that it names, or of a user's own, one like
-    them."""
-    what = settings["data"]
-    alike = (what,)
-    if what not in data.names() or settings["size"]:
-        alike, what = recipes.alike(data.load(what, size=settings["size"]))
-    if not set(alike) <= set(recipe.accepts):
-        raise ValueError(f"'{recipe.name}' is not made for {what}; it takes {', '.join(recipe.accepts)}")
 
 
 def _evaluate(model, evaluating, split, train_data, metadata, out, n=None, seed=0) -> None:

@@ -36,7 +36,7 @@ def examine_run(args) -> int:
     case = reopened(args.run)
     findings = examine(case)
     run = case.run
-    say(f"'{args.run}': step {run.step:,}, {len(CHECKS)} checks")
+    say(f"'{args.run}': step {run.step:,}, where the recipe has {run.plan.steps:,}; {len(CHECKS)} checks")
     for finding in findings:
         say(str(finding))
     if not findings:
@@ -49,7 +49,9 @@ def open_step(args) -> int:
     recipe, path = recipes.find(args.recipe), args.html and Path(args.html)
     if path and (path.is_dir() or not path.parent.is_dir()):
         raise FileNotFoundError(f"--html '{path}' is a folder, or in one that is not there; give the name of a file")
-    dataset, rng = data.load(args.data or recipe.data), backend.rng(args.seed or 0)
+    settings = {**runs.SETTINGS, "data": args.data or recipe.data}
+    runs.require_accepted(recipe, settings)
+    dataset, rng = data.load(settings["data"]), backend.rng(args.seed or 0)
     plan = runs.fitted(runs.untrained_plan(recipe, dataset, rng), dataset)
     run = Run(plan, dataset, rng=rng, steps=WARM_UP + len(plan.stages), captured=False)
     for _ in range(WARM_UP if run.stage else 0):

@@ -14,7 +14,9 @@ class Player:
 
     loss(batch, rng) -> {name: scalar Tensor}: the first is minimized, the others are shown beside it. batch is a dict
     of named columns, in the data's own units. data: False for a player that needs none; its loss is called with the
-    number of examples in a batch in the place of the batch. In eval mode a loss must leave the model as it was.
+    number of examples in a batch in the place of the batch. In eval mode a loss must leave the model as it was. It
+    draws for the batch along the first axis, and for nothing else there; what is no mean over examples, each on its
+    own, is written with autograd/batch.py: then several workers can share it.
 
     >>> from autograd import parameter
     >>> mean = parameter([0.0])

@@ -208,6 +208,17 @@ def untrained_plan(recipe, dataset, rng):
     return recipe.plan(dataset, rng, **parts)
 
 
+def require_accepted(recipe, settings):
+    """ValueError unless the recipe is made for the data set: one of those that it names, or of a user's own, one like
+    them."""
+    what = settings["data"]
+    alike = (what,)
+    if what not in data.names() or settings["size"]:
+        alike, what = recipes.alike(data.load(what, size=settings["size"]))
+    if not set(alike) <= set(recipe.accepts):
+        raise ValueError(f"'{recipe.name}' is not made for {what}; it takes {', '.join(recipe.accepts)}")
+
+
 def fitted(plan, dataset):
     """The plan, with batches no larger than the data: of a user's own, there may be few."""
     for stage in plan.stages:

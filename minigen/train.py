@@ -13,11 +13,14 @@ There is one clock: `done`, from 0 to 1, how much of a stage is over. Learning r
 whatever else changes on the way, as it stands in `model.done` before each step: a temperature, the weight of a KL term,
 a fade-in. So a run of other length is the same run, stretched.
 
+Several workers (parallel/world.py) have such a run each: of every batch each has its rows, and all have the sum of the
+gradients, so that it is the run of one. Only the first has a journal.
+
 Everything random in a run (initial weights, order of the data, noise in the losses) is drawn from one generator, `rng`.
 With the weights, the optimizers' moments and the loader's position, its state is all that the next step depends on: so
 a run that goes on from a checkpoint is, bit for bit, the run that was never stopped.
 
-Read before this: player.py, optim.py, one model. Read next: journal.py, recipes/.
+Read before this: player.py, optim.py, one model. Read next: journal.py, recipes/, docs/parallel.md.
 """
 import math
 import statistics
@@ -332,13 +335,14 @@ def train(run, journal=None, clock=None) -> Run:
     journal, clock = journal or Journal(), clock or time.perf_counter
     run.model.train()
     run.began_at = time.perf_counter()
-    began, computed = clock() - run.seconds, time.process_time() - run.cpu_seconds
+    began, computed = clock() - run.seconds, time.process_time() - run.cpu_seconds / run.world.size
     # NumPy's warnings are off: the check for finite losses names the term and the step, which they cannot.
     with journal, np.errstate(all="ignore"):
         while not run.over and not journal.stopped_by:
             journal.before(run)
             terms = run.advance()
-            run.seconds, run.cpu_seconds = clock() - began, time.process_time() - computed
+            run.seconds = clock() - began
+            run.cpu_seconds = run.world.size * (time.process_time() - computed)  # workers compute alike
             journal.note(run, terms)
             run.seconds, journal.stopped_by = run.world.broadcast((run.seconds, journal.stopped_by))
         journal.end(run)

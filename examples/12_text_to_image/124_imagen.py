@@ -19,7 +19,7 @@ from minigen.recipes import find
 from minigen.shapes_judge import shape_measures
 from minigen.train import Run, train
 
-STEPS, SAMPLES = 4000, 300
+STEPS, SAMPLES = 6000, 300
 SCALES = 0, 1, 3, 5  # w
 LIMITS = {"static": clipped, "dynamic": dynamically_clipped}
 SHOWN = 3
@@ -39,7 +39,7 @@ def trained(name, steps, **parts):
     return run.model.eval()
 
 
-reader = trained("caption_lm", STEPS // 4)
+reader = trained("caption_lm", STEPS // 6)
 print(*reader.measure(data.load("shapes16", "valid").columns, rng(1)))
 imagen = trained("imagen", STEPS, encoder=Frozen(reader))
 figure, axes = plt.subplots(2, len(SCALES), figsize=(11, 9), layout="constrained")

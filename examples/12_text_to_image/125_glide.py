@@ -18,7 +18,7 @@ from minigen.recipes import find
 from minigen.shapes_judge import diversity, edit_tasks, redrawn_measures, shape_measures
 from minigen.train import Run, train
 
-STEPS, SAMPLES = 4000, 300
+STEPS, SAMPLES = 6000, 300
 OPEN = "a circle", "a blue shape", "a yellow shape at the left"
 
 shapes, test = data.load("shapes16"), data.load("shapes16", "test").first(SAMPLES)
@@ -34,7 +34,7 @@ def trained(name, steps, **parts):
     return run.model.eval()
 
 
-glide, noised, clean = trained("glide", STEPS), trained("noised_clip", STEPS // 2), trained("clip", STEPS // 2)
+glide, noised, clean = trained("glide", STEPS), trained("noised_clip", STEPS // 3), trained("clip", STEPS // 3)
 print(*noised.measure(test.columns, rng(1)), sep="\n")
 ways = {"classifier-free": ([0, 1, 2, 4], lambda w: glide.sample(len(asked), rng(1), text=asked, w=w)),
         "by CLIP": ([1, 4, 16], lambda w: glide.sample_by_clip(noised, rng(1), asked, w)),
@@ -57,7 +57,7 @@ for (name, (scales, sample)), marker in zip(ways.items(), "os^"):  # scales: of 
 for axes, title in zip(panels, ("diversity of what the caption leaves open", "flagged: no clean scene")):
     axes.set(title=title, xlabel="caption accuracy")
 axes.legend()
-editor = trained("glide_editor", 3 * STEPS // 8, glide=Frozen(glide))
+editor = trained("glide_editor", STEPS // 3, glide=Frozen(glide))
 print(*redrawn_measures(lambda x, m, words: editor.redraw(x, m, words, rng(2)), test["x"], pictures, text), sep="\n")
 rows, m, new = (each[:6] for each in edit_tasks(pictures, text))
 redrawn = [editor.redraw(test["x"][rows], m, new, rng(seed)) for seed in range(3)]

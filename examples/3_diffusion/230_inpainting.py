@@ -7,6 +7,7 @@ often the completed digit is of the true class; beside it, of the 15 training di
 commonest class, and the class of one at random: who draws digits draws their class too. Of a run that is there already:
 `trained = runs.load("runs/ddpm")`, `with trained.evaluating(): images = fill_in(trained.model, x, mask, rng)`.
 Writes 230_inpainting.png.
+Course: 9.11.
 """
 import matplotlib.pyplot as plt
 import numpy as np

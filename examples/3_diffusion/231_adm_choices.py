@@ -3,9 +3,9 @@
 Attention at every level and not the lowest alone; several heads of it; residual blocks that themselves halve and double
 (BigGAN's); a code of the time that scales the norms too (AdaGN); sums over sqrt(2); and all but the last, which is what
 the paper kept. Compared by the squared error of eps on digits that none has seen, with the same noise, so that
-differences are paired, and by the Frechet distance of samples. What costs time takes fewer steps here; at equal steps
-it would look better. Where the seeds disagree, it was not the choice that made the difference. Writes
-231_adm_choices.png.
+differences are paired, and by the Frechet distance of samples. What costs time takes fewer steps here. Where the seeds
+disagree, it was not the choice that made the difference. Writes 231_adm_choices.png.
+Course: 9.8.
 """
 import time
 

@@ -5,6 +5,7 @@ goes round a circle of a and s; flow matching's is on a straight line from data 
 a flow do not: both flows bend. A network is then trained on the pairs that the second makes of noise and data: a
 rectified flow. S is 0 for straight paths that are passed at one speed. On the right, samples by few steps of Euler's
 method; below, their distance to data, and that of other examples as the floor. Writes 240_flow_matching.png.
+Course: 12.10.
 """
 import math
 

@@ -1,9 +1,9 @@
 """A transformer in the place of the U-Net: patches as tokens, and all that it is told sets how far its gates open.
 
 Both networks are trained on digits by the same loss, told the class or nothing, for the same time of computing, and led
-to the class by w. On the left the gates of the transformer's blocks, which all began as 0, when it is told the time t
-alone. Accuracy is by the shipped classifier, the Frechet distance to the valid digits in its features; the dotted line
-is that of training digits. Writes 243_dit.png.
+to the class by w. On the left are the gates of the transformer's blocks, which all began as 0, when it is told t alone.
+Accuracy and Frechet distance to the valid digits are by the shipped classifier. Writes 243_dit.png.
+Course: 12.15.
 """
 import time
 

@@ -26,6 +26,7 @@ from functools import reduce
 import numpy as np
 
 from autograd.backend import asarray, normal, xp
+from autograd.batch import own, whole
 
 from .levels import noised, posterior
 from .samplers import ancestral_tilde, descent
@@ -105,7 +106,7 @@ def random_masks(N, H, W, rng):
     inside = []
     for size in (H, W):
         side = rng.integers(max(1, size // 4), size + 1, size=N)
-        start = rng.integers(0, size - side + 1)
+        start = own(rng.integers(0, size - whole(side) + 1))
         place = np.arange(size)
         inside.append((place >= start[:, None]) & (place < (start + side)[:, None]))  # (N, size)
     return ~(inside[0][:, None, :, None] & inside[1][:, None, None, :])

@@ -1,7 +1,7 @@
 """A case: a trained run as the doctor sees it; and a finding: what is wrong, the number it rests on, what to do.
 
 A check is a function from a case to findings, none if all is well. It asks the model through what every model has
-(players, sample, encode, denoise, ...), changes nothing, and takes well below a second on the shipped data.
+(players, sample, encode, denoise, ...), changes nothing, and takes seconds.
 
 Read before this: train.py. Read next: training.py, and the file of a family.
 """
@@ -77,8 +77,8 @@ class Case:
     @functools.cached_property
     def learned(self):
         """(name of its loss, first, last) of the only player: the first window of the history, and the mean of the last
-        5 %; None where several play, whose losses tell nothing by themselves, or nothing was trained."""
-        if len(self.run.players) != 1 or not self.run.history.sums:
+        5 %; None where several play, whose losses tell nothing by themselves, or there are several stages, or none."""
+        if len(self.run.players) != 1 or len(self.run.plan.stages) != 1 or not self.run.history.sums:
             return None
         name = next(name for name in self.run.history.sums if name.startswith("train/"))
         means = self.run.history.curves()[name][1]

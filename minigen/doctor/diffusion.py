@@ -12,8 +12,7 @@ from ..diffusion.schedule import Schedule
 from ..metrics import energy_distance
 from .case import Finding
 
-NOTHING = 1.1  # a loss of saying 0, and a little
-SOMETHING = 0.95  # of that
+NOTHING, SOMETHING = 1.3, 0.95  # of the loss of saying 0
 LOOKS = 8  # at what the loss hands to the network
 SURE = 10.0  # nats
 ENOUGH = 25  # steps of a sampler that are not looked at any further
@@ -59,7 +58,7 @@ class _Handed(Exception):
 
 
 def _handed(case, batch, rng):
-    """(x_t, t) that the loss hands to the network, NumPy."""
+    """(x_t, t) that the loss hands to the network, NumPy; None if it hands nothing to it, or more than x_t."""
     network = case.model.network
 
     def look(x_t, t, *rest, **condition):
@@ -69,10 +68,10 @@ def _handed(case, batch, rng):
     try:
         case.model.players()[0].loss(batch, rng)
     except _Handed as handed:
-        return handed.args
+        return handed.args if handed.args[0].shape == batch["x"].shape else None
     finally:
         del network.forward
-    raise ValueError(f"{type(case.model).__name__}: its loss does not call its network")
+    return None
 
 
 def told(case):
@@ -82,7 +81,10 @@ def told(case):
     if not isinstance(schedule, Schedule) or not hasattr(model, "network") or not way_down(model):
         return
     batch, rng = case.batch(512), case.rng()
-    x_t, t = (np.concatenate(parts) for parts in zip(*(_handed(case, batch, rng) for _ in range(LOOKS))))
+    handed = [_handed(case, batch, rng) for _ in range(LOOKS)]
+    if any(each is None for each in handed):
+        return
+    x_t, t = (np.concatenate(parts) for parts in zip(*handed))
     x_0 = np.tile(to_numpy(model.space.signed(batch["x"])).reshape(len(t) // LOOKS, -1), (LOOKS, 1))
     x_t, number = x_t.reshape(len(t), -1), np.searchsorted(schedule.told, t)  # the steps that these t name
 
@@ -124,14 +126,15 @@ def loss_by_t(case):
                 (((x_t - level.a * guess) / level.s - eps) ** 2).mean())
             losses.append(loss(model.denoise(x_t, level)))
             shares.append(losses[-1] / loss((x_t / level.a).clip(low, high)))  # eps = 0, kept within the data's range
-    worst = int(np.argmax(losses))
+    worst = int(np.argmax(shares))
     if min(shares) > SOMETHING:
         yield Finding("says nothing", f"at no t is the loss below {min(shares):.2f} of that of saying 0",
                       "is the loss falling? look at the learning rate, the target and the network's last layer",
                       min(shares))
-    elif losses[worst] > NOTHING:
-        yield Finding("worse than nothing", f"at {chosen[worst]} the loss is {losses[worst]:.2f}, of saying 0 it is 1",
-                      "train longer, clip the gradient, and look at what t is told there", losses[worst])
+    elif shares[worst] > NOTHING:
+        yield Finding("worse than nothing", f"at {chosen[worst]} the loss is {losses[worst]:.2f}, {shares[worst]:.2g} "
+                      "times that of saying 0", "train longer, clip the gradient, and look at what t is told there",
+                      shares[worst])
 
 
 def few_steps(case):

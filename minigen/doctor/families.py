@@ -15,6 +15,7 @@ from ..autoregressive import Autoregressive
 from ..data import EIGHT_CENTRES, EIGHT_SIGMA
 from ..flows.normalizing_flow import NormalizingFlow
 from ..metrics import class_histogram, density_coverage, modes
+from ..models.adversarial import GAN
 from ..models.classifiers.cnn import SHIPPED, pretrained
 from ..nn.module import in_eval_mode
 from ..quantize.codebook import Codebook
@@ -69,45 +70,30 @@ def codebooks(case):
 # Adversarial models
 
 
-def _tells_apart(case, n=256):
-    """(logits of data, of samples), arrays; None for what has no unconditional discriminator."""
-    model = case.model
-    if not isinstance(model, Implicit) or not hasattr(model, "discriminator") or getattr(model, "conditions", ()):
-        return None
-    with in_eval_mode(model), no_grad():
-        x = model.space.signed(case.x(n))
-        fake = model.space.signed(_as_data(model, n, case.rng()))
-        return tuple(to_numpy(model.discriminator(Tensor(asarray(y))).data).ravel() for y in (x, fake))
-
-
-def _as_data(model, n, rng):
-    """Samples in the data's own units."""
-    drawn = model.sample(n, rng)
-    levels = model.space.levels
-    return drawn if levels is None else np.rint(drawn * (levels - 1)).astype(model.space.dtype)
-
-
 def too_sure(case):
-    """A discriminator that has won."""
-    logits = _tells_apart(case)
-    if logits is None:
+    """A discriminator that has won: of those that give logits, which maximize V, and are told no condition."""
+    model = case.model
+    if not isinstance(model, Implicit) or not hasattr(model, "discriminator") or getattr(model, "conditions", ()) \
+            or not any(name.endswith("-V") for name in case.run.history.sums):
         return
-    right = 0.5 * ((logits[0] > 0).mean() + (logits[1] < 0).mean())
+    with case.run.evaluating(), no_grad():
+        x = case.x()
+        drawn, levels = model.sample(len(x), case.rng()), model.space.levels
+        drawn = drawn if levels is None else np.rint(drawn * (levels - 1)).astype(model.space.dtype)
+        a_data, a_fake = (to_numpy(model.discriminator(Tensor(model.space.signed(y))).data) for y in (x, drawn))
+    right = float(0.5 * ((a_data > 0).mean() + (a_fake < 0).mean()))
     if right > SURE:
         yield Finding("D too sure", f"D is right about {right:.1%} of data and samples; at the end of the game it is "
                       "half of the time",
-                      "a smaller learning rate or fewer steps for D, noise on what it sees, R1", float(right))
+                      "a smaller learning rate or fewer steps for D, noise on what it sees, R1", right)
 
 
 def vanished(case):
     """A generator whose loss has no slope where it stands, although another loss has."""
     model = case.model
-    if _tells_apart(case, 8) is None:
+    if not isinstance(model, GAN):  # the others have no choice of the loss
         return
-    player = next((p for p in case.run.players if p.name == "G"), None)
-    if player is None:
-        return
-    lengths = []
+    player, lengths = next(player for player in case.run.players if player.name == "G"), []
     with in_eval_mode(model):
         for loss in (lambda: next(iter(player.loss(case.given_to(player, 128), case.rng()).values())),
                      lambda: nonsaturating(model.discriminator(model.generator(model.noise(128, case.rng()))))):

@@ -116,7 +116,7 @@ class DiTBlock(Module):
         h = modulated(self.norm1(x), shift_1, scale_1)
         x = x + gate_1 * self.self_attn(h, h, h, need_weights=False)[0]
         h = modulated(self.norm2(x), shift_2, scale_2)
-        return x + gate_2 * self.linear2(gelu(self.linear1(h), "tanh"))
+        return x + gate_2 * self.linear2(gelu(self.linear1(h), "tanh"))  # course 12.15
 
 
 def modulated(x, shift, scale):

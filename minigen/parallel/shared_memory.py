@@ -7,8 +7,9 @@ there and back. A long one goes through the shared memory, a slot for each worke
     each adds up its part of all slots              G read, G/size written | all wait for all
     each reads the sum where it is                  G read
 
-A pipe whose other end has died is closed by the system: who waits for a worker that was killed is told at once, without
-a clock.
+A pipe whose other end has died is closed by the system: who waits for a worker that was killed is told at once,
+without a clock. Worker 0 is told so even while it waits for nothing, as when it draws pictures: a thread watches the
+others, and sends the program a signal.
 
 What is left behind when a worker dies: nothing. Worker 0 ends the others; each of these watches worker 0, and ends
 with it. The memory is a file without a name, which the system takes back when the last of them has ended: one with a
@@ -45,7 +46,7 @@ class Processes(World):
 
     def __init__(self, size, rank, pipes, memory):
         self.size, self.rank, self.pipes = size, rank, pipes
-        self.memory, self.processes = memory, []
+        self.memory, self.processes, self.ending = memory, [], False
         self.slots = memory.slots(size + 1, ROOM)
 
     # Sums
@@ -135,10 +136,12 @@ class Processes(World):
         if self.rank:
             time.sleep(PATIENCE)  # meanwhile worker 0 ends this process, or _end_with_worker_0 finds it dead
             os._exit(1)
+        self.ending = True
         with contextlib.suppress(EOFError, OSError):
-            message = self._pipe(rank).recv_bytes()
-            if message[-1:] == FAILED:
-                raise WorkerLost(message[:-1].decode())
+            while True:
+                message = self._pipe(rank).recv_bytes()
+                if message[-1:] == FAILED:
+                    raise WorkerLost(message[:-1].decode())
         process = self.processes[rank - 1]
         process.join(PATIENCE)
         code = process.exitcode
@@ -192,11 +195,12 @@ def processes(size, work, *arguments, method="spawn"):
                 process.start()
             world.processes.append(process)
             there.close()
-        with one_thread():
+        with one_thread(), _told_of_deaths(world):
             yield world
         for process in world.processes:
             process.join(PATIENCE)
     finally:
+        world.ending = True
         for process in world.processes:
             process.kill()
             process.join()
@@ -225,6 +229,35 @@ def _end_with_worker_0(rank):
         print("minigen: worker 0 was killed, and the others end; the last checkpoint is whole: go on with --resume",
               file=sys.stderr, flush=True)
     os._exit(1)
+
+
+@contextlib.contextmanager
+def _told_of_deaths(world):
+    """Context in which worker 0 raises WorkerLost, whatever it does, when another has ended that should not have."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def look(number, frame):
+        for rank, process in enumerate(world.processes, 1):
+            if not world.ending and wait([process.sentinel], 0):
+                process.join(PATIENCE)
+                if process.exitcode:
+                    world._lost(rank)
+
+    def watch(sentinels):
+        while sentinels and not world.ending:
+            ended = wait(sentinels)
+            sentinels = [each for each in sentinels if each not in ended]
+            if not world.ending:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, look)  # and for good: a signal may come late, when there is nothing to say any more
+    threading.Thread(target=watch, args=([process.sentinel for process in world.processes],), daemon=True).start()
+    try:
+        yield
+    finally:
+        world.ending = True
 
 
 @contextlib.contextmanager

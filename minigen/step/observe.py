@@ -21,6 +21,7 @@ from autograd.listing import listing
 from ..optim import clip_factor
 
 REPEATS = 5
+LOOP = 60  # ops at most of a loop whose rounds are shown as one
 
 
 @dataclass
@@ -149,15 +150,36 @@ def _rows(ops, places):
     for op in ops:
         where = f"{os.path.basename(op.file)}:{op.line}"
         name = op.name.strip("_") + ("'" if op.in_sweep else "")  # a gradient that is itself part of the loss
-        new = Row(*op.owner(places, ("-", "")), name, where, op.shape, 1, op.mean, op.deviation, op.gradient,
-                  op.seconds, op.back_seconds, op.size, op.back_size, op.kept)
-        old = rows[-1] if rows else None
-        if old and (old.module, old.op, old.where, old.shape[1:]) == (new.module, new.op, new.where, new.shape[1:]):
-            if old.shape != new.shape:
-                old.shape = ("*", *new.shape[1:])
-            for field in ("count", "seconds", "back_seconds", "size", "back_size", "kept"):
-                setattr(old, field, getattr(old, field) + getattr(new, field))
-            old.mean, old.deviation, old.gradient = new.mean, new.deviation, new.gradient
-        else:
-            rows.append(new)
-    return rows
+        rows.append(Row(*op.owner(places, ("-", "")), name, where, op.shape, 1, op.mean, op.deviation, op.gradient,
+                        op.seconds, op.back_seconds, op.size, op.back_size, op.kept))
+    return _folded(rows, LOOP)
+
+
+def _folded(rows, longest) -> list:
+    """The rows without their repetitions: an op that comes again right after itself, and a stretch of up to `longest`
+    ops that does so twice or more, as the steps of a recurrent network or of a walk do, is there once."""
+    keys = [(row.module, row.op, row.where, row.shape[1:]) for row in rows]
+    kept, i = [], 0
+    while i < len(rows):
+        period, times = 1, 1
+        for p in range(1, longest + 1):
+            n = 1
+            while i + (n + 1) * p <= len(rows) and keys[i : i + p] == keys[i + n * p : i + (n + 1) * p]:
+                n += 1
+            if n > (1 if p == 1 else 2) and n * p > period * times:
+                period, times = p, n
+        stretch = rows[i : i + period]
+        for j in range(i + period, i + period * times):
+            _add(stretch[(j - i) % period], rows[j])
+        kept += _folded(stretch, period - 1) if period > 1 else stretch
+        i += period * times
+    return kept
+
+
+def _add(row, again):
+    """Takes in another row of the same op: its numbers take the place of those of the row, times and bytes add up."""
+    if row.shape != again.shape:
+        row.shape = ("*", *again.shape[1:])
+    for field in ("count", "seconds", "back_seconds", "size", "back_size", "kept"):
+        setattr(row, field, getattr(row, field) + getattr(again, field))
+    row.mean, row.deviation, row.gradient = again.mean, again.deviation, again.gradient

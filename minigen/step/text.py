@@ -14,7 +14,7 @@ def text(players) -> str:
 
 
 def _player(played):
-    lines = [*textwrap.wrap(headline(played), WIDTH, subsequent_indent="  "), "", HEAD]
+    lines = ["", HEAD]
     for module, rows in played.groups():
         lines.append(f"{module} ({played.kinds[module]})" if module in played.kinds else module)
         lines += [_row(row) for row in rows]
@@ -24,7 +24,8 @@ def _player(played):
               for row in played.slowest()]
     lines.append("largest, result, kept and gradient:")
     lines += [f"  {size(row.size + row.kept + row.back_size):>8}B      {name_of(row)}" for row in played.largest()]
-    return "\n".join(lines)
+    return "\n".join([*textwrap.wrap(headline(played), WIDTH, subsequent_indent="  "), *(
+        line if len(line) <= WIDTH else line[:WIDTH - 1] + "~" for line in lines)])
 
 
 def headline(played) -> str:
@@ -61,11 +62,13 @@ def number(x) -> str:
 
 
 def spread(row) -> str:
-    """mean±deviation, both to two digits of the deviation."""
-    if row.deviation == 0 or not 1e-3 <= row.deviation < 1e4:
-        return f"{row.mean:.4g}" if row.deviation == 0 else f"{number(row.mean)}±{number(row.deviation)}"
+    """mean±deviation in at most twelve characters, both to two digits of the deviation where that is possible."""
+    if row.deviation == 0:
+        return f"{row.mean:.4g}"
     digits = max(0, 1 - math.floor(math.log10(row.deviation)))
-    return f"{row.mean:.{digits}f}±{row.deviation:.{digits}f}"
+    exact = f"{row.mean:.{digits}f}±{row.deviation:.{digits}f}"
+    short = f"{row.mean:.0e}±{row.deviation:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    return exact if len(exact) <= 12 else short
 
 
 def size(count) -> str:

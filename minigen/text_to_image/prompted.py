@@ -6,7 +6,7 @@ and how far x_0 may go, is the model's own.
     D(x_t | s; w) = (1 + w) D(x_t | s) - w D(x_t)     Ho & Salimans 2021, eq. 6: D is x_0 by v; w = 0: as it was told
 
 The network looks at the words by cross-attention, at all up to the end and at nothing behind it, and is told with the
-time what the end has to say, which has seen all words. With probability p_uncond, drawn for each image on its own, it
+time one vector for all of them. With probability p_uncond, drawn for each image on its own, it
 is told nothing. `told` is the one way by which training and sampling say either: a network that had learned one
 "nothing" and is guided by another is led anywhere.
 
@@ -69,8 +69,11 @@ class Prompted(Module):
         """What the network is told of captions (N, T), but for the dropped (N,): its keyword arguments."""
         self.text.check(text, "text")
         h = self.read(text)  # (N, T, D)
-        return {"condition": h[xp.arange(len(text)), asarray(end_of(text))], "context": h, "padding": padding(text),
-                "dropped": dropped}
+        return {"condition": self.pooled(h, text), "context": h, "padding": padding(text), "dropped": dropped}
+
+    def pooled(self, h, text):
+        """One vector for each caption: that of its end, which has seen all of it. (N, D)"""
+        return h[xp.arange(len(text)), asarray(end_of(text))]
 
     def players(self):
         return [Player("diffusion", self.parameters(), self.loss)]
@@ -103,8 +106,9 @@ class Prompted(Module):
             return denoiser(self.network, "v", **self.told(text, dropped, **more))
 
     def guided(self, text, w, **more):
-        """The denoiser for captions (N, T) that samples are drawn with."""
-        return self.limited(classifier_free(self.conditional(text, **more), self.unconditional(text, **more), w))
+        """The denoiser for captions (N, T) that samples are drawn with. w = 0 asks the network once, not twice."""
+        told = self.conditional(text, **more)
+        return self.limited(classifier_free(told, self.unconditional(text, **more), w) if w else told)
 
     def sample(self, n, rng, text=None, w=None):
         """Images (n, C, H, W) on [0, 1]. text: tokens (n, T) of the caption of each; if left out, the network is told

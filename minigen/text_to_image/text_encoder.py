@@ -32,8 +32,12 @@ class TextEncoder(Module):
 
     def forward(self, text):
         """Tokens (N, T) -> Tensor (N, T, D)."""
+        return self.transformer(self.embedded(text))
+
+    def embedded(self, text):
+        """h_0 (N, T, D): each word and its place, before any of them has seen another."""
         self.space.check(text, "text")
-        return self.transformer(self.token(asarray(text)) + self.place.weight)
+        return self.token(asarray(text)) + self.place.weight
 
     def end(self, text):
         """What is made of the whole caption: (N, D)."""

@@ -65,6 +65,12 @@ def test_constants_are_listed_without_a_gradient():
     assert not seen.ops[0].recorded and seen.ops[0].gradient is None
 
 
+def test_moments_are_of_finite_numbers():
+    with listing() as seen, np.errstate(all="ignore"):
+        ag.log(ag.Tensor(np.array([0.0, 1.0, 1.0])))
+    assert (seen.ops[0].mean, seen.ops[0].deviation) == (0.0, 0.0)
+
+
 def test_look_sees_every_result():
     shapes = []
     with listing(lambda op, y: shapes.append((op.name, y.shape))):

@@ -1,5 +1,7 @@
 """The doctor names the fault of a run that was broken in one way, and finds nothing wrong with sound ones."""
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from minigen.quantize.codebook import Codebook
 from minigen.recipes.diffusion import unet
 from minigen.train import Run, one_stage, train
 
+ROOT = Path(__file__).resolve().parents[2]
 DIGITS, VALID = data.load("digits"), data.load("digits", "valid")
 MOONS = data.load("two_moons").first(2000)
 SPACE = DIGITS.spaces["x"]
@@ -251,17 +254,18 @@ def test_a_network_that_says_nothing():
     assert named(case, "says nothing").number > 0.9
 
 
-def test_a_network_that_says_the_wrong_thing(ddpm):
-    class Reversed(Module):
+def test_a_network_that_is_wrong_at_some_t(ddpm):
+    class Wrong(Module):
         def __init__(self, network):
             self.network = network
 
         def forward(self, x, t):
-            return -self.network(x, t)
+            sign = np.where((np.asarray(t) > 300) & (np.asarray(t) < 600), -1, 1).astype(np.float32)
+            return self.network(x, t) * sign.reshape(-1, 1, 1, 1)
 
-    model = DDPM(Reversed(ddpm.model.network), ddpm.model.schedule, SPACE)
+    model = DDPM(Wrong(ddpm.model.network), ddpm.model.schedule, SPACE)
     case = Case(Run(one_stage(model, adam(1e-3), 2, 8), DIGITS, rng=rng(0)), None)
-    assert set(faults(case)) & {"worse than nothing", "says nothing"}
+    assert named(case, "worse than nothing").number > 1.5
 
 
 class Exact(Module):
@@ -285,7 +289,7 @@ def test_a_sampler_with_too_few_steps(steps, found):
     model = DDPM(Exact(SPACE.signed(DIGITS["x"][:96]), schedule), schedule, SPACE, ancestral, steps)
     findings = list(few_steps(Case(Run(one_stage(model, adam(1e-3), 2, 8), DIGITS, rng=rng(0)))))
     assert bool(findings) == found
-    assert not found or findings[0].says.startswith("in 1 steps")
+    assert not found or findings[0].fault == "few steps" and findings[0].says.startswith("in 1 steps")
 
 
 # Latents and codes
@@ -387,6 +391,18 @@ def test_a_model_that_sees_nothing():
     assert named(trained(Blind(SPACE, 8, rng=rng(0)), batch_size=4), "blind").number == 0.0
 
 
+# All of them
+
+
+def test_every_fault_is_broken_here_and_explained():
+    faults = {fault for path in (ROOT / "minigen/doctor").glob("*.py")
+              for fault in re.findall(r'Finding\("([^"]+)"', path.read_text())}
+    tests, page = Path(__file__).read_text(), (ROOT / "docs/doctor.md").read_text()
+    assert len(faults) >= 30
+    assert not [fault for fault in faults if f'"{fault}"' not in tests]
+    assert faults == set(re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE)) - {"fault", "---"}
+
+
 # From the command line
 
 
@@ -395,5 +411,5 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert cli.main(["train", "linear_ae", "--data", "digits", "--steps", "150", "--out", "run"]) == 0
     assert cli.main(["doctor", "run"]) == 0
     shown = capsys.readouterr().out
-    assert "'run': step 150" in shown and "nothing was found" in shown
+    assert "'run': step 150, where the recipe has " in shown and "nothing was found" in shown
     assert cli.main(["doctor", "nowhere"]) == 2 and "holds no run" in capsys.readouterr().err

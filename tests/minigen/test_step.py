@@ -1,6 +1,7 @@
 """A step in the open: it is the step that training makes, every op is shown where it belongs, 100 columns wide."""
 import html.parser
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from autograd.backend import rng
 from minigen import cli, data, recipes
 from minigen.step import observe, page, text
-from minigen.step.observe import Row
+from minigen.step.observe import Row, _folded
 from minigen.step.text import number, size, spread
 from minigen.train import Run
 
@@ -93,10 +94,30 @@ def test_the_page_is_whole_and_needs_nothing_else(wgan):
     assert "a &lt; b" in shown and "http" not in shown and "<script" not in shown and "src=" not in shown
 
 
+def test_long_names_are_cut_at_the_edge(wgan):
+    deep = "a_module_within_another." * 6 + "end"
+    (first, *_), played = wgan[0].rows, replace(wgan[0], kinds={deep: "Deep"})
+    played.rows = [replace(first, group=deep, seconds=1.0)]
+    lines = text([played]).splitlines()
+    assert max(map(len, lines)) == 100 and sum(line.endswith("~") for line in lines) == 3
+
+
 def test_equal_ops_in_a_row_are_one_row():
     (player,) = observe(run_of("nade", 1))
     loop = [row for row in player.rows if row.op == "sigmoid" and row.count > 1]
     assert len(loop) == 1 and loop[0].shape[0] == "*"  # one for each pixel that is white in some images
+
+
+def test_the_rounds_of_a_loop_are_shown_once():
+    def row(op, number):
+        return Row("m", "", op, "f:1", (number, 2), 1, number, 1.0, None, 1.0, 0.5, 4, 8, 16)
+
+    rows = [row("before", 0), *(row(op, i) for i in range(5) for op in "aab"), row("after", 0)]
+    shown = _folded(rows, 10)
+    assert [(r.op, r.count, r.shape) for r in shown] == [("before", 1, (0, 2)), ("a", 10, ("*", 2)), ("b", 5, ("*", 2)),
+                                                         ("after", 1, (0, 2))]
+    assert (shown[1].seconds, shown[1].size, shown[1].mean) == (10.0, 40, 4)
+    assert len(_folded([row(op, 0) for op in "abab"], 10)) == 4  # data and samples, one after the other
 
 
 def test_numbers_are_short():
@@ -104,6 +125,8 @@ def test_numbers_are_short():
     assert [size(x) for x in (12, 1500, 2_340_000)] == ["12 ", "1.5 k", "2.34 M"]
     row = Row("m", "", "op", "f:1", (2,), 1, -0.0694, 0.4921, None, 0, 0, 0, 0, 0)
     assert spread(row) == "-0.07±0.49"
+    assert spread(replace(row, mean=-123.45, deviation=1.2e-3)) == "-1e2±1e-3"
+    assert spread(replace(row, mean=0.25, deviation=0)) == "0.25"
 
 
 def test_from_the_command_line(tmp_path, monkeypatch, capsys):
@@ -113,4 +136,5 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert "gan on eight_gaussians: step 6" in shown and "player 'G'" in shown and "wrote 'step.html'" in shown
     assert (tmp_path / "step.html").read_text().startswith("<!doctype html>")
     assert cli.main(["step", "markov_chain"]) == 2 and "no training loop" in capsys.readouterr().err
+    assert cli.main(["step", "ddpm", "--data", "two_moons"]) == 2 and "not made for two_moons" in capsys.readouterr().err
     assert cli.main(["step", "gan", "--html", "nowhere/step.html"]) == 2 and "nowhere" in capsys.readouterr().err

@@ -10,9 +10,10 @@ section 3.1 and appendix G:
 It is a VAE whose KL has next to no weight. So z holds all that an eye can see, its numbers are no draws of N(0, I), and
 `sample` would draw nothing: that is the work of a second stage, on images f^2 times smaller. What the KL is for is
 their scale: without it the encoder may put codes as far from each other as it likes, with it their standard deviation
-comes near to one, and the little noise sigma makes neighbours decode alike. Where the weight is large, what costs few
-pixels goes first: small objects vanish. With squared errors the weight says how exact a pixel is: L times
-1 / (2 s^2) is -ELBO of a Gaussian decoder with s^2 = weight / 2.
+comes near to one, and the little noise sigma makes neighbours decode alike. With squared errors the weight says how
+exact a pixel is: L times 1 / (2 s^2) is -ELBO of a Gaussian decoder with s^2 = weight / 2. Where it is large, what is
+of few pixels goes first. Of linear networks the best shrink an object of variance V, summed over its pixels, by
+1 - weight / 2 V, and to nothing below weight / 2.
 
 The networks are the paper's at a small scale: residual blocks with group norms, without which (nn/grid.py) they learn
 more slowly. The first halving makes channels of squares of 2 x 2 pixels, which costs nothing.
@@ -23,6 +24,7 @@ of 256 x 256 lets codes go where they like, and they are divided by their deviat
 
 Symbols: N examples, C H W image, f factor, c h w the grid. Read before this: vae.py, nn/blocks.py. Read next:
 diffusion/first_stage.py, models/diffusion/latent_diffusion.py.
+Course: 9.12.
 """
 import numpy as np
 
@@ -81,7 +83,7 @@ class KLAutoencoder(Module):
     """space: of images. channels: c. width: of the networks, a multiple of 8. halvings: of the image, f = 2^halvings.
     weight: of the KL. `latent_shape` is (c, h, w)."""
 
-    def __init__(self, space, channels=4, width=32, halvings=2, weight=5e-3, *, rng):
+    def __init__(self, space, channels=4, width=32, halvings=2, weight=2e-3, *, rng):
         if not space.is_image or space.levels is None:
             raise ValueError(f"KLAutoencoder: shape {space.shape} is that of points; this model takes images")
         if channels < 1 or weight < 0:
@@ -109,7 +111,7 @@ class KLAutoencoder(Module):
         z = mu + exp(0.5 * logvar) * normal(rng, mu.shape)
         error = ((x - self.decoder(z)) ** 2).mean()
         kl = kl_standard_normal(mu, logvar).sum() / len(x)  # nats per image
-        return {"loss": error + self.weight / self.space.size * kl, "error": error, "KL": kl,
+        return {"loss": error + self.weight / self.space.size * kl, "error": error, "KL": kl,  # course 9.12
                 "sd of z": sqrt((z * z).mean() - z.mean() ** 2).detach()}
 
     # What a second stage needs

@@ -13,6 +13,7 @@ All are told the class, and are led to it by the same w.
 Sources: Ho, Saharia et al. 2022, "Cascaded diffusion models for high fidelity image generation"; Saharia et al. 2022,
 Imagen (guidance of all parts, with dynamic thresholds). Symbols: N images, y class. Read before this:
 super_resolution.py.
+Course: 10.5.
 """
 from dataclasses import replace
 

@@ -21,6 +21,7 @@ even in t, where the paper has EDM's.
 
 Source: Song et al. 2023, "Consistency models", algorithms 1 and 2. Symbols: N examples; t, s levels, s the one below
 t; theta the network's weights. Read before this: ddpm.py, diffusion/distilled.py.
+Course: 12.14.
 """
 import numpy as np
 
@@ -65,7 +66,7 @@ class Consistency(Distilled):
         x_s = self.below(x_t, t, s)
         with no_grad():
             aim = self.f(self.target, x_s, s)
-        return {"loss": mse_loss(self.f(self.network, Tensor(x_t), t), aim)}
+        return {"loss": mse_loss(self.f(self.network, Tensor(x_t), t), aim)}  # course 12.14
 
     def below(self, x_t, t, s):
         """x_s on the path of x_t, as the teacher leads it (eq. 6)."""

@@ -24,6 +24,7 @@ of every other model.
 Source: Karras et al. 2022, "Elucidating the design space of diffusion-based generative models". Its y is x_0
 elsewhere. Symbols: N examples, sd is their sigma_data, F the network, D the denoiser. Read before this: ddpm.py,
 diffusion/levels.py. Read next: consistency.py.
+Course: 12.13.
 """
 
 import numpy as np
@@ -77,7 +78,7 @@ class EDM(Module):
     def forward(self, x, sigma):
         """D(x; sigma), Tensor of x's shape; sigma (N,)."""
         column = self._column(sigma, x)
-        return self.c_skip(column) * x + self.c_out(column) * self.F(x, sigma)  # eq. 7
+        return self.c_skip(column) * x + self.c_out(column) * self.F(x, sigma)  # eq. 7; course 12.13
 
     def F(self, x, sigma):
         return self.network(x * self.c_in(self._column(sigma, x)), 1000.0 * self.c_noise(sigma))

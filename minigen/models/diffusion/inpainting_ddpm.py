@@ -1,21 +1,26 @@
 """Inpainting, learned: a trained DDPM is trained on, to see the known pixels of an image and the mask beside x_t.
 
     eps_theta([x_t, m x_0, m], t),   m mask, 1 where a pixel is known          further channels of the first layer
-    loss    |eps - eps_theta|^2,  with a mask drawn anew for each image
+    loss    |(1 - m) (eps - eps_theta)|^2 / alpha_bar_t,                       with a mask drawn anew for each image
 
 A diffusion that was not trained for it sees known pixels only as they are at t, with the noise of t (replacement,
 diffusion/inpainting.py): while what is drawn is being decided, they can hardly be told apart. Here they are seen as
 they are, from the first step on.
+
+The paper's loss is that of DDPM. In minutes it teaches little but the noise of known pixels, which is no question, as
+they are put back anyway: so only hidden ones count here. And that the known half is a 7's shows at large t, where an
+error in x_0 is hardly one in eps; over alpha_bar it is an error in v (diffusion/predict.py), which counts it in full.
 
 The weights of the new channels begin as 0. So training begins at the pretrained network, exactly, whatever the mask,
 and does not first undo the harm of new weights.
 
 Source: Nichol et al. 2021 (GLIDE), section 2 (image inpainting). Symbols: N images, m mask. Read before this: ddpm.py,
 diffusion/inpainting.py.
+Course: 9.11.
 """
 import numpy as np
 
-from autograd import Tensor, concatenate, mse_loss
+from autograd import Tensor, concatenate
 from autograd.backend import asarray, default_dtype, normal, xp
 
 from ...diffusion import clipped, denoiser, random_masks, repaint, seam, take_over
@@ -25,6 +30,7 @@ from ...nn.chunks import in_chunks
 from ...player import Player
 
 CHUNK = 250  # images that are drawn at a time
+LEAST = 0.05  # alpha_bar below which an error in eps counts no more
 
 
 class InpaintingDDPM(Module):
@@ -48,13 +54,15 @@ class InpaintingDDPM(Module):
         m = random_masks(N, H, W, rng)
         t, eps = rng.integers(1, self.schedule.T + 1, size=N), normal(rng, x_0.shape)
         guess = self.told(x_0, m)(Tensor(self.schedule.q_sample(x_0, t, eps)), t)
-        return {"L_simple": mse_loss(guess, Tensor(eps))}
+        weight = ~m / np.maximum(self.schedule.alpha_bar[t], LEAST)[:, None, None, None]  # (N, 1, H, W)
+        weight = asarray(weight / (weight.sum() * x_0.shape[1]), default_dtype)
+        return {"L_v": (weight * (guess - Tensor(eps)) ** 2).sum()}
 
     def told(self, known, m):
         """The network, told the pixels of known (N, C, H, W), on [-1, 1], where m (N, 1, H, W) is True: (x_t, t) ->
         eps. Of the others it learns nothing."""
         m = asarray(m, default_dtype)
-        return lambda x_t, t: self.network(concatenate([x_t, Tensor(m * known), Tensor(m)], axis=1), t)
+        return lambda x_t, t: self.network(concatenate([x_t, Tensor(m * known), Tensor(m)], axis=1), t)  # course 9.11
 
     def complete(self, x, mask, rng):
         """Images as they are drawn, whose pixels in mask, booleans (H, W), are those of x (N, C, H, W)."""

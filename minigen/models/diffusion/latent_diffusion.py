@@ -19,6 +19,7 @@ place of eps (Salimans & Ho 2022), and z_0 = a z_t - s v at every t: the one dev
 Symbols: N images, K classes, c a class as one-hot vector, a = sqrt(alpha_bar_t), s = sqrt(1 - alpha_bar_t), w how much
 guidance. Read before this: diffusion/first_stage.py, classifier_free.py. Read next:
 ../text_to_image/stable_diffusion.py, which is told a caption.
+Course: 9.10, 9.12.
 """
 from autograd import Tensor, backend, mse_loss, no_grad, one_hot
 from autograd.backend import asarray, normal
@@ -55,7 +56,7 @@ class LatentDiffusion(Guided):
         """Eq. 3, for v."""
         z_0, c = self.first_stage.latents(batch["x"], rng), self.one_hot(batch["y"])
         dropped = rng.random(len(z_0)) < self.p_uncond  # of each image on its own
-        return {"L_LDM": self.error(z_0, rng, condition=c, dropped=dropped).mean()}
+        return {"L_LDM": self.error(z_0, rng, condition=c, dropped=dropped).mean()}  # course 9.12
 
     def error(self, z_0, rng, **condition):
         """|v - v_theta|^2 at a random level of each of the latents z_0 (N, c, h, w): a Tensor (N,)."""

@@ -6,11 +6,13 @@
 
 Each round begins with the weights of the one before and has half of its steps: 16, 8, 4, 2, 1. The aim is a function of
 x_t, unlike x_0, of which many lead to one x_t: so the student can be as sharp as the teacher. One step from noise alone
-is possible since f is no prediction of eps, from which no x_0 follows at a = 0 (section 4).
+is possible since f is no prediction of eps, from which no x_0 follows at a = 0 (section 4); the first teacher here, a
+DDPM, is one, so that the first round has the change to learn as well.
 
 Source: Salimans & Ho 2022, "Progressive distillation for fast sampling of diffusion models", algorithm 2 and section 4.
 Symbols: N examples; t, s levels, s two of the teacher's steps below t. Read before this: ddpm.py,
 diffusion/distilled.py. Read next: consistency.py.
+Course: 12.14.
 """
 import numpy as np
 

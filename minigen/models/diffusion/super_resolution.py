@@ -20,6 +20,7 @@ Sources: Ho, Saharia et al. 2022, "Cascaded diffusion models for high fidelity i
 (EDM), section 5. Symbols: N images, C channels, y class, K classes, D width of the code, s the step of the noise in z,
 which the network is told as `level`. Read before this: classifier_free.py, diffusion/guidance.py. Read next:
 cascade.py, which puts them one after another.
+Course: 9.10, 10.5.
 """
 import numpy as np
 
@@ -87,7 +88,7 @@ class SuperResolution(Module):
         x_t = self.schedule.q_sample(x_0, t, eps)
         expected, error = self.without_network(x_t, self.schedule.level(t), low, s)
         missing = self.network(Tensor(x_t), t, low=low, level=s, condition=c, dropped=dropped)
-        return {"L_F": mse_loss(missing, Tensor((x_0 - expected) / error))}
+        return {"L_F": mse_loss(missing, Tensor((x_0 - expected) / error))}  # course 10.5
 
     def seen(self, z_0, s, rng):
         """What the network sees of small images z_0 (N, C, h, w): with noise to step s (N,), and enlarged."""

@@ -7,6 +7,11 @@ No picture is seen: captions alone are plentiful, and what a word can be followe
 takes such an encoder (T5-XXL, trained on text alone) and freezes it: the vectors of a corpus can be computed once, and
 the larger the encoder, the better are the pictures, more so than with a larger diffusion network.
 
+Who only guesses what comes next keeps of a word what that depends on, and may forget the rest. Here no square is red,
+nor is one magenta: both are followed by the same, h makes one word of them, and after "circle" the colour is gone. So
+what goes out is both ends of the network, h beside the embeddings (ELMo, Peters et al. 2018, has all layers), and
+embeddings begin as T5's, as N(0, 1): words do not resemble each other until they are told to.
+
 Deviations: T5 is an encoder and a decoder that fills in spans which were left out; this one guesses what comes next.
 
 Sources: Saharia et al. 2022 (Imagen), section 2.1; Raffel et al. 2020 (T5); Radford et al. 2018 (a causal language
@@ -18,6 +23,7 @@ import numpy as np
 
 from autograd import broadcast_to, concatenate, cross_entropy, no_grad, parameter
 from autograd.backend import asarray, to_numpy
+from autograd.batch import batch_mean
 
 from ...autoregressive.chain import categorical
 from ...metrics import Measure, mean_interval
@@ -33,19 +39,22 @@ class CaptionLM(Module):
 
     def __init__(self, text, width=64, blocks=2, heads=4, dropout=0.0, *, rng):
         self.encoder = TextEncoder(text, width, blocks, heads, dropout, rng=rng)
-        self.text, self.width = text, width
+        for layer in (self.encoder.token, self.encoder.place):
+            layer.weight.assign(init.normal(layer.weight.shape, std=1.0, rng=rng))
+        self.text, self.width = text, 2 * width  # of what it returns
         self.h_0 = parameter(init.normal((1, 1, width), std=1.0, rng=rng))  # as large as the others
         self.next = Linear(width, text.levels, rng=rng)
         initialize(self.next, rng)
 
     def forward(self, text):
-        """h (N, T, D) of tokens (N, T)."""
-        return self.encoder(text)
+        """Of tokens (N, T) what each word is beside what is made of it, (N, T, 2 D), for who goes on with it."""
+        words = self.encoder.embedded(text)
+        return concatenate([words, self.encoder.transformer(words)], axis=2)
 
     def logits(self, text):
         """Of every word, by those before it: (N, T, K)."""
-        h_0 = broadcast_to(self.h_0, (len(text), 1, self.width))
-        return self.next(concatenate([h_0, self(text)[:, :-1]], axis=1))
+        h_0 = broadcast_to(self.h_0, (len(text), 1, self.h_0.size))
+        return self.next(concatenate([h_0, self.encoder(text)[:, :-1]], axis=1))
 
     def word_nats(self, text):
         """-log p of every word (N, T), and 0 behind the end."""
@@ -57,7 +66,7 @@ class CaptionLM(Module):
 
     def loss(self, batch, rng):
         text = batch["text"]
-        return {"nats/word": self.word_nats(text).sum() / words(text).sum()}
+        return {"nats/word": self.word_nats(text).sum(axis=1).mean() / float(batch_mean(words(text)))}
 
     def log_prob(self, text):
         """log p(s) in nats of captions (N, T), a NumPy array (N,)."""

@@ -19,7 +19,7 @@ What is known only by relations, which shape has which colour, is told by no pai
 words is nearly enough. How far CLIP goes beyond one, `retrieval_measures` of shapes_judge.py counts.
 
 A CLIP that is to lead a diffusion must read x_t, an image with noise: NoisedCLIP is trained on those, of all t, and
-told t (Nichol et al. 2022, GLIDE, section 2.4). Of what is nearly noise alone nobody can say what it shows, and a loss
+told t (Nichol et al. 2022, GLIDE, section 3.4). Of what is nearly noise alone nobody can say what it shows, and a loss
 near ln N is right there. For a perfect one exp(t) f(x_t) . g(s) is log p(s | x_t), but for a function of x_t.
 
 Deviations: networks for 16 x 16 and 32 x 32 pixels; the image's features keep their places, as captions speak of them.

@@ -5,7 +5,7 @@ Models", ICML 2022 (arXiv:2112.10741):
 
     eps(x_t | empty) + s (eps(x_t | c) - eps(x_t | empty))                       section 2.3, classifier-free; s = 1 + w
     mu(x_t | c) + s Sigma grad (f(x_t) . g(c))                                   section 2.4, by CLIP
-    eps(x_t, m x_0, m | c)                                          section 2.2, what m does not know is drawn anew
+    eps(x_t, m x_0, m | c)                                          section 3.3, what m does not know is drawn anew
 
 The text encoder is trained along with the diffusion: it need not know any language but what helps to draw. Where a
 caption is dropped, the network is told the empty one, read as all others are: the same in training and in sampling.

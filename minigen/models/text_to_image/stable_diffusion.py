@@ -13,7 +13,7 @@ captions of two objects suffer first. Where a place looked can be kept, and draw
 
     guidance    (1 + w) D(z_t | y) - w D(z_t);  Stable Diffusion calls 1 + w the scale s
     edit        begin at level t of a picture that is there, noised, not of noise alone: strength t / T says how much
-                of it may change (Meng et al. 2022, SDEdit, algorithm 2)
+                of it may change (Meng et al. 2022, SDEdit)
 
 The null of guidance is a trained vector in the place of every word: the same in training, for a tenth of the captions,
 and in sampling. Tokens after the end of a caption are masked: nothing looks at them.
@@ -23,6 +23,7 @@ encoder, as Stable Diffusion 1 has it, where the paper trains one along.
 
 Symbols: N images, T words, D width of tau, c h w latents, w how much guidance. Read before this:
 ../diffusion/latent_diffusion.py, text_to_image/text_encoder.py, nn/blocks.py (CrossAttention2d). Read next: clip.py.
+Course: 9.10, 9.12.
 """
 import numpy as np
 
@@ -70,7 +71,7 @@ class StableDiffusion(Module):
     def loss(self, batch, rng):
         z_0 = self.first_stage.latents(batch["x"], rng)
         dropped = rng.random(len(z_0)) < self.p_uncond  # of each caption on its own
-        return {"L_LDM": self.error(z_0, rng, **self.told(batch["text"]), dropped=dropped).mean()}
+        return {"L_LDM": self.error(z_0, rng, **self.told(batch["text"]), dropped=dropped).mean()}  # course 9.12
 
     def error(self, z_0, rng, **told):
         """|v - v_theta|^2 at a random level of each of the latents z_0 (N, c, h, w): a Tensor (N,)."""
@@ -106,7 +107,7 @@ class StableDiffusion(Module):
 
     def edit(self, x, text, strength, rng, w=None):
         """Images x (n, C, H, W) in their own units, drawn anew for captions (n, T) from a level on: of strength 0 they
-        are reconstructions, of strength 1 they are drawn from noise alone. SDEdit, algorithm 2."""
+        are reconstructions, of strength 1 they are drawn from noise alone."""
         if not 0.0 <= strength <= 1.0:
             raise ValueError(f"StableDiffusion.edit: strength is {strength}, expected 0 (nothing changes) to 1")
         self._check(text, len(x))

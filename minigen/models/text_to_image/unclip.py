@@ -36,7 +36,7 @@ from ...player import Player
 
 CHUNK = 250  # images that are drawn at a time
 MEASURED = 200  # in `measure`
-FINER = 4  # times as many steps where an image is inverted: the way up and down must be the same
+FINER = 2  # times as many steps where an image is inverted: the way up and down must be the same
 
 
 class UnCLIP(Module):

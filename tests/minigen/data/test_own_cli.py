@@ -145,7 +145,7 @@ def test_every_recipe_takes_what_is_like_the_sets_that_it_names(recipe, minigen)
     for name, alike in kinds.items():
         settings = {"data": str(Path.cwd() / name), "size": None}
         if accepts.issuperset(alike):
-            cli._require_accepted(recipes.find(recipe), settings)
+            runs.require_accepted(recipes.find(recipe), settings)
         else:
             with pytest.raises(ValueError, match=f"'{recipe}' is not made for"):
-                cli._require_accepted(recipes.find(recipe), settings)
+                runs.require_accepted(recipes.find(recipe), settings)

@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 import pytest
 
-from autograd import backend
+from autograd import backend, no_grad
 from minigen import data
 from minigen.data import Space
 from minigen.data.shapes.captions import encode
@@ -18,8 +18,9 @@ WORDS = Space((3,), 3, ("", "a", "b"))
 
 def build(space=WORDS, model=CaptionLM, seed=0):
     lm = model(space, width=8, blocks=1, heads=2, rng=backend.rng(seed)).eval()
+    rng = backend.rng(1)
     for p in lm.parameters():
-        p.assign(p.data + 0.3 * backend.normal(backend.rng(1), p.shape))
+        p.assign(p.data + 0.5 * backend.normal(rng, p.shape))
     return lm
 
 
@@ -33,13 +34,13 @@ class Seeing(CaptionLM):
     """Guesses each word after it has read it: not shifted by one."""
 
     def logits(self, text):
-        return self.next(self(text))
+        return self.next(self.encoder(text))
 
 
 def test_it_sums_to_one_and_one_that_sees_what_it_guesses_does_not():
     total = lambda model: np.exp(model.log_prob(every_text())).sum()
     assert total(build()) == pytest.approx(1, abs=1e-5)
-    assert abs(total(build(model=Seeing)) - 1) > 1e-3
+    assert abs(total(build(model=Seeing)) - 1) > 0.1
 
 
 def test_what_stands_behind_the_end_does_not_count():
@@ -51,21 +52,47 @@ def test_what_stands_behind_the_end_does_not_count():
 
 
 def test_it_writes_as_it_reads():
-    lm, N = build(), 4000
-    written = lm.write(N, backend.rng(2))
-    for text, p in zip(every_text(), np.exp(lm.log_prob(every_text()))):
-        share = (written == text).all(axis=1).mean()
-        if text[2] == 0:  # it ends each caption
-            assert abs(share - p) < 4.5 * np.sqrt(p / N) + 1e-3, text
+    """What it writes ends within the tokens that there are: the last one is the end, whatever it would have been."""
+    lm, N, texts = build(), 4000, every_text()
+    written, p = lm.write(N, backend.rng(2)), np.exp(lm.log_prob(texts))
     assert (written[:, -1] == 0).all()
+    for text in texts[texts[:, 2] == 0]:
+        expected = p[(texts[:, :2] == text[:2]).all(axis=1)].sum()
+        share = (written == text).all(axis=1).mean()
+        assert abs(share - expected) < 4.5 * np.sqrt(expected / N) + 1e-3, text
 
 
-def test_it_learns_the_captions_and_its_measures():
-    """A few steps: below the entropy of single words, above that of the rules."""
-    shapes = data.load("shapes16", "valid")
+@pytest.fixture(scope="module")
+def shapes():
+    return data.load("shapes16", "valid")
+
+
+@pytest.fixture(scope="module")
+def trained(shapes):
     lm = CaptionLM(shapes.spaces["text"], width=16, blocks=1, heads=2, rng=backend.rng(0))
-    train(Run(one_stage(lm, adam(1e-2), steps=40, batch_size=64), shapes, rng=backend.rng(1)))
-    nll, = lm.eval().measure(shapes.columns, None)
+    train(Run(one_stage(lm, adam(1e-2), steps=60, batch_size=64), shapes, rng=backend.rng(1)))
+    return lm.eval()
+
+
+def test_what_goes_out_tells_words_apart_that_are_used_alike(trained):
+    """Red and magenta, of which no square is: the last layer alone has half forgotten which it was, and after the noun
+    altogether."""
+    text = encode(["a red circle", "a magenta circle"])
+
+    def apart(h, place):
+        """How far the two are from each other, over how long they are."""
+        a, b = h.numpy()[:, place]
+        return np.linalg.norm(a - b) / np.linalg.norm([a, b])
+
+    with no_grad():
+        assert apart(trained(text), 1) > 1.2 * apart(trained.encoder(text), 1)
+        assert apart(trained.encoder(text), 2) < 0.05
+
+
+def test_it_learns_the_captions_and_its_measures(shapes, trained):
+    """A few steps: below the entropy of single words, above that of the rules."""
+    lm = trained
+    nll, = lm.measure(shapes.columns, None)
     assert nll.value < 2.5 < float(nll.detail.split()[-1]) and nll.unit == "nats/word"
     gap, rules, withheld = caption_measures(lm.log_prob, encode(["a red circle", "a red square", "a a of"]),
                                             shapes["text"], 16)

@@ -7,7 +7,7 @@ import pytest
 from autograd import Tensor, backend, grad
 from autograd.backend import asarray, normal, to_numpy
 from minigen.data import Space
-from minigen.diffusion import ancestral_tilde, clipped, cosine_schedule, ddim
+from minigen.diffusion import ancestral_tilde, classifier_free, clipped, cosine_schedule, ddim, dynamically_clipped
 from minigen.models.diffusion import ClassifierFree
 from minigen.nn import Module, UNet
 
@@ -50,6 +50,19 @@ def test_w_is_how_far_it_goes_beyond():
         np.testing.assert_allclose(to_numpy(model.guided(y, w)(x_t, level)), expected, atol=1e-6)
         off_by_one = np.clip(to_numpy(w * told - (w - 1) * untold), -1, 1)
         assert np.abs(off_by_one - expected).max() > 1e-3
+
+
+def test_what_is_led_is_limited_after_it_was_led():
+    """By clipping, or by whatever else is asked for; not what is said with and without the class, before w."""
+    y, level, x_t = np.array([1, 1, 4]), cosine_schedule(20).level(19), normal(backend.rng(4), (3, 1, 8, 8))
+    free = build(limit=lambda denoise: denoise)
+    far = free.guided(y, 5.0)
+    assert np.abs(to_numpy(far(x_t, level))).max() > 1.5
+    for limit in (clipped, dynamically_clipped):
+        limited = build(limit=limit).guided(y, 5.0)(x_t, level)
+        np.testing.assert_array_equal(to_numpy(limited), to_numpy(limit(far)(x_t, level)))
+        too_early = classifier_free(limit(free.conditional(y)), limit(free.unconditional), 5.0)(x_t, level)
+        assert np.abs(to_numpy(limited)).max() <= 1 and np.abs(to_numpy(limited - too_early)).max() > 1e-2
 
 
 class Recorder(Module):

@@ -22,7 +22,7 @@ def language_model():
 
 def build(model=Imagen, encoder=None, **arguments):
     """A small one, whose network's zeros are none."""
-    network = UNet(3, width=8, multipliers=(1, 2), blocks=1, groups=4, attention=(0,), condition=8, context=8,
+    network = UNet(3, width=8, multipliers=(1, 2), blocks=1, groups=4, attention=(0,), condition=16, context=16,
                    rng=backend.rng(1))
     rng = backend.rng(2)
     for p in network.parameters():

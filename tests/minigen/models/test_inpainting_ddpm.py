@@ -3,7 +3,7 @@ them, where its denoiser is exact, as they are given the known ones, which repla
 import numpy as np
 import pytest
 
-from autograd import Tensor, backend, grad
+from autograd import Tensor, backend, grad, mse_loss, parameter
 from autograd.backend import asarray, normal, to_numpy
 from minigen.data import Space
 from minigen.diffusion import cosine_schedule, fill_in
@@ -59,7 +59,7 @@ def test_at_first_it_is_the_pretrained_model(settings, monkeypatch):
 def test_the_new_channels_learn():
     model, _ = build()
     weight = model.network.stem.weight
-    g = grad(model.loss(batch(8), backend.rng(4))["L_simple"], weight).numpy()
+    g = grad(model.loss(batch(8), backend.rng(4))["L_v"], weight).numpy()
     assert all(np.abs(g[:, channel]).max() > 1e-6 for channel in range(3))
 
 
@@ -82,6 +82,45 @@ def test_nothing_is_told_of_hidden_pixels(model, blind):
     assert (np.abs(said - again).max() < 1e-6) == blind
     seen = model.told(np.where(m, known + 1.0, known), m)(Tensor(x_t), t).numpy()
     assert np.abs(seen - said).max() > 1e-3
+
+
+class Says(Module):
+    """What its parameter says, whatever it sees, which it notes."""
+
+    def __init__(self):
+        self.said = parameter(np.zeros((200, 1, 8, 8)))
+
+    def forward(self, x, t):
+        self.seen, self.t = to_numpy(x.data), t
+        return self.said
+
+
+class Plain(InpaintingDDPM):
+    """The loss of DDPM."""
+
+    def loss(self, batch, rng):
+        mean = super().loss(batch, rng)["L_v"] * 0.0
+        return {"L_simple": mean + mse_loss(self.network.said, Tensor(normal(rng, self.network.said.shape)))}
+
+
+def weights(model):
+    """(root mean square of the gradient in hidden pixels, largest in known ones, alpha_bar): arrays (200,)."""
+    model, _ = build(model)
+    model.network = Says()
+    rng = backend.rng(5)
+    g = grad(next(iter(model.loss(batch(200), rng).values())), model.network.said).numpy()
+    known = model.network.seen[:, 2:] == 1
+    rms = np.sqrt((g**2 * ~known).sum(axis=(1, 2, 3)) / (~known).sum(axis=(1, 2, 3)))
+    return rms, np.abs(g * known).max(axis=(1, 2, 3)), SCHEDULE.alpha_bar[model.network.t]
+
+
+def test_hidden_pixels_count_and_as_errors_in_v():
+    """The error in eps over alpha_bar, but for the smallest; nothing in known pixels. DDPM's loss is told from it."""
+    rms, known, alpha_bar = weights(InpaintingDDPM)
+    scaled = rms * np.maximum(alpha_bar, inpainting_ddpm.LEAST)
+    assert known.max() == 0 and rms.max() / rms.min() > 10 and np.log(scaled).std() < 0.4
+    rms, known, _ = weights(Plain)
+    assert known.max() > 0 and rms.max() / rms.min() < 10
 
 
 def test_masks_are_boxes_of_all_sizes_one_for_each_image():

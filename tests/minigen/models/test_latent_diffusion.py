@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograd import Tensor, backend, exp
+from autograd import Tensor, as_tensor, backend, exp
 from autograd.backend import asarray, normal, to_numpy
 from minigen.data import Dataset, Space
 from minigen.densities import kl_standard_normal, log_normal_fixed
@@ -15,8 +15,8 @@ from minigen.diffusion import FirstStage, clipped, cosine_schedule, ddim, denois
 from minigen.models.autoencoders import KLAutoencoder
 from minigen.models.codes import VQVAE
 from minigen.models.diffusion import LatentDiffusion
-from minigen.nn import Frozen, Module, UNet
-from minigen.optim import adam
+from minigen.nn import Frozen, Linear, Module, UNet
+from minigen.optim import adam, cosine_decay
 from minigen.quantize import EMACodebook
 from minigen.train import Run, one_stage
 
@@ -106,6 +106,35 @@ def test_the_weight_brings_the_latents_to_size_one():
             run.advance()
         sds.append(run.model.latents(images(100, 5), backend.rng(3)).std())
     assert 0.7 < sds[0] < 1.3 < 3 < sds[1]
+
+
+class Linear2d(Module):
+    """A linear map of whole images, for which the best is known."""
+
+    def __init__(self, inputs, shape, rng):
+        self.linear, self.shape = Linear(inputs, math.prod(shape), rng=rng), shape
+
+    def forward(self, x):
+        return self.linear(as_tensor(x).reshape(len(x), -1)).reshape(len(x), *self.shape)
+
+
+@pytest.mark.parametrize("weight", [0.01, 0.5])
+def test_where_the_kl_is_strong_small_objects_vanish(weight):
+    """Two objects that come and go, of variance 2 (two pixels) and 1/16: of linear networks the best shrink an object of
+    variance V by max(0, 1 - weight / 2 V), and at 0.5, the trap, nothing is left of the small one."""
+    space, rng = Space((1, 2, 2), 17), backend.rng(0)
+    large, small = (rng.integers(0, 2, 256) * 2 - 1 for _ in range(2))
+    x = np.stack([8 + 8 * large, 8 + 8 * large, 8 + 2 * small, 0 * small + 8], axis=1).reshape(-1, 1, 2, 2)
+    model = KLAutoencoder(space, channels=2, width=8, halvings=1, weight=weight, rng=rng)
+    model.encoder, model.decoder = Linear2d(4, (4, 1, 1), rng), Linear2d(2, (1, 2, 2), rng)
+    data = Dataset("objects", "train", {"x": x.astype(np.uint8)}, {"x": space}, "objects")
+    run = Run(one_stage(model, adam(cosine_decay(0.05)), 500, batch_size=128), data, rng=rng)
+    while not run.over:
+        run.advance()
+    said = 2 * model.reconstruct(data["x"]).reshape(-1, 4) - 1
+    for pixel, object_, V in ((0, large, 2.0), (2, small / 4, 1 / 16)):
+        left = (said[:, pixel] * object_).mean() / (object_**2).mean()
+        assert left == pytest.approx(max(0.0, 1 - weight / (2 * V)), abs=0.08)
 
 
 def test_latents_are_draws_of_q_and_reconstructions_use_their_mean():
@@ -236,7 +265,7 @@ def test_measures(autoencoder):
 
 @pytest.mark.parametrize("call, message", [
     (lambda: KLAutoencoder(Space((2,)), rng=None), "this model takes images"),
-    (lambda: KLAutoencoder(SPACE, channels=0, rng=None), "channels is 0 and weight 0.005, expected at least 1 and 0"),
+    (lambda: KLAutoencoder(SPACE, channels=0, rng=None), "channels is 0 and weight 0.002, expected at least 1 and 0"),
     (lambda: KLAutoencoder(Space((1, 9, 8), 17), rng=None), "images of 9 x 8 cannot be halved 2 times"),
     (lambda: FirstStage(kl_autoencoder()), "autoencoder is a KLAutoencoder, whose weights would be trained along"),
     (lambda: build(FirstStage(Frozen(kl_autoencoder())), w=-1.0), "w is -1.0, expected at least 0"),

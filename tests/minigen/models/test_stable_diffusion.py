@@ -2,6 +2,7 @@
 strength 0 changes nothing. What goes wrong elsewhere is a broken model here, in which each check finds it."""
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from autograd import Tensor, backend, grad
 from autograd.backend import normal, to_numpy
@@ -9,6 +10,7 @@ from minigen import data
 from minigen.data.shapes.captions import VOCABULARY, encode
 from minigen.data.shapes.drawing import COLOURS, RGB
 from minigen.diffusion import FirstStage, cosine_schedule
+from minigen.judges import judge_reconstructions
 from minigen.models.autoencoders import KLAutoencoder
 from minigen.models.text_to_image import StableDiffusion
 from minigen.nn import Embedding, Frozen, Module, UNet
@@ -196,6 +198,17 @@ def test_the_iou_of_a_map_that_is_the_object_is_one_and_of_others_small(shapes):
     assert found.value > 0.85 and float(found.detail.split()[-1]) < 0.3
     assert looking_measure(x, text, np.ones_like(right)).value < 0.2
     assert looking_measure(np.zeros_like(x), text, right).value == 0.0  # nothing was drawn
+
+
+def test_what_the_autoencoder_loses_is_measured_beside_what_is_drawn():
+    """Captions are true of pictures as they are, and of blurred ones less often: decoders are told from diffusions."""
+    valid = data.load("shapes16", "valid").first(110)
+    x = valid.spaces["x"].drawn(valid["x"])
+    for pictures, least, most in ((x, 1.0, 1.0), (ndimage.gaussian_filter(x, (0, 0, 1.5, 1.5)), 0.0, 0.8)):
+        accuracy, flagged = judge_reconstructions(pictures, valid, valid)
+        assert accuracy.name == "reconstructions: caption accuracy" and least <= accuracy.value <= most
+        assert flagged.name == "reconstructions: flagged"
+    assert judge_reconstructions(x[:50], valid, valid.first(50)) == []
 
 
 def test_samples_and_measures(shapes):

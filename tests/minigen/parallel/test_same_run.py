@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograd import functional, grad, norm, parameter, record, tanh
+from autograd import batch, functional, grad, norm, parameter, record, tanh
 from autograd.batch import Share, current_share, sharing
 from minigen.data import Dataset, Space
 from minigen.diffusion import cosine_schedule
@@ -192,14 +192,52 @@ def test_clipping_before_the_sum_is_missed():
 # What else must be so
 
 
+FUNCTIONS = {
+    "batch_sum": lambda x: batch.batch_sum((x**3).sum(axis=0)),
+    "batch_mean": lambda x: batch.batch_mean(x**3),
+    "mean_of_means": lambda x: batch.mean_of_means((x**3).mean(axis=0)),
+    "whole": lambda x: (batch.whole(x)[1:] * batch.whole(x)[:-1] ** 2).sum(axis=0),
+}
+
+
+def slopes(f, size):
+    """Of seven rows the gradients of a function of f, and of the squares of these."""
+
+    def work(world):
+        x = np.random.default_rng(1).normal(size=(7, 3))
+        with world.share({"x": x}) as mine:
+            leaf = parameter(mine["x"])
+            first = grad(world.part((f(leaf) ** 2).sum()), leaf, create_graph=True)
+            second = grad((first * first).sum(), leaf)
+        return first.data, second.data
+
+    return [np.concatenate(parts) for parts in zip(*together(size, work))]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_of_the_whole_batch_have_the_gradients_of_one_worker(name, monkeypatch):
+    """To second order, with 3 and 4, and 2, 2 and 3 rows; which is missed if the gradients stay with a worker."""
+    one = slopes(FUNCTIONS[name], 1)
+    for size in (2, 3):
+        np.testing.assert_allclose(slopes(FUNCTIONS[name], size), one, rtol=1e-10, atol=1e-10)
+    monkeypatch.setattr(batch, "record", lambda value, edge: record(value, (edge[0], lambda g: without_sums(edge[1], g))))
+    assert np.abs(np.array(slopes(FUNCTIONS[name], 2)) - one).max() > 1e-3
+
+
+def without_sums(pullback, g):
+    share = current_share()
+    with sharing(Share(share.rows, share.total, lambda array: array)):
+        return pullback(g)
+
+
 def test_slopes_penalized_through_batch_statistics(record_property):
     """Second derivatives of a network whose examples tell each other of themselves, which WGAN-GP's critic is not."""
 
     def work(world):
         net, draws = Sequential(Linear(3, 4, rng=world.rng(0)), BatchNorm1d(4), tanh, Linear(4, 1, rng=world.draws)), []
         x = np.random.default_rng(1).normal(size=(7, 3))
-        with world.share({"x": x}) as batch:
-            leaf = parameter(batch["x"])
+        with world.share({"x": x}) as mine:
+            leaf = parameter(mine["x"])
             slope = grad((net(leaf) ** 2).sum(), leaf, create_graph=True)
             draws.append(grad(world.part((slope * slope).sum(axis=1).mean()), net.parameters()))
         return world.add(draws[0], {})[0]
