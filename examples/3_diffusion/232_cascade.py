@@ -52,7 +52,8 @@ def judged(name, images):
     return images
 
 
-drawn = {"8 x 8": base.sample(42, rng(2), w=0.0), "the cascade": judged("cascade", cascade.sample(len(y), rng(2), y=y, w=0.0)),
+drawn = {"8 x 8": base.sample(42, rng(2), w=0.0),
+         "the cascade": judged("cascade", cascade.sample(len(y), rng(2), y=y, w=0.0)),
          "one network": judged("one network", direct.sample(len(y), rng(2), y=y, w=0.0)),
          "training images": judged("training images", space.drawn(critters["x"][:len(y)]))}
 for level in LEVELS:
