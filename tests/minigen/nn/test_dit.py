@@ -139,7 +139,7 @@ def test_any_model_takes_it():
 
 @pytest.mark.parametrize("call, message", [
     (lambda: build(width=18), "DiT: width is 18, expected a multiple of 4"),
-    (lambda: build()(X[:, :, :7], T), "DiT: input has shape (3, 1, 7, 6), expected (N, 1, H, W), both multiples of"),
+    (lambda: build()(X[:, :, :7], T), "DiT: input has shape (3, 1, 7, 6), expected (N, 1, H, W), H and W multiples of"),
     (lambda: build()(X, T[:2]), "DiT: t has shape (2,), expected one number per image of (3, 1, 8, 6): (3,)"),
     (lambda: build()(X, T, one_hot(1)), "DiT: condition has shape (1, 10), expected (3, 10)"),
     (lambda: build(condition=None)(X, T, one_hot(1, 2, 3)), "expected none: build the network with condition="),
