@@ -52,8 +52,8 @@ def add(path, entry) -> list:
         same = [i for i, old in enumerate(entries) if (old["kind"], old["command"]) == ("reproduced", entry["command"])]
         if same:
             entries[same[0]] = entry
-        else:
-            entries.append(entry)
+        else:  # before the sentences, so that who adds one of these at the end is not in the way
+            entries.insert(sum(old["kind"] == "reproduced" for old in entries), entry)
         save(path, entries)
     return entries
 
