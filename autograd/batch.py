@@ -5,7 +5,8 @@ that batch normalization subtracts, is written with these functions, which retur
 would have, and are differentiable as often as one likes:
 
     batch_sum(x)    sum_w x_w over the workers w          dL/dx_w = sum_v dL_v/dy = batch_sum(g): its own transpose
-    batch_mean(x)   the mean over axis 0 of all rows; mean_of_means, of what each has the mean of already
+    batch_mean(x)   the mean over axis 0 of all rows; mean_of_means, of what each has the mean of already; denominator,
+                    where a mean has weights
     whole(x)        all rows, in their order              dL/dx_w = own rows of batch_sum(g)
 
 Here L = sum_w L_w is what all of them minimize together. Every worker must come by the same calls in the same order, in
@@ -71,6 +72,13 @@ def mean_of_means(x):
     """The mean over all examples of what is, in each worker, the mean over its own: the gradient of a loss, say."""
     share = _share.get()
     return x if share is None else batch_sum(x * (share.count / share.total))
+
+
+def denominator(x):
+    """What a worker divides its own sum a by, if sum a / sum x over the batch is wanted and x is its own: a sum of
+    weights, or of lengths."""
+    share = _share.get()
+    return x if share is None else batch_sum(x) * (share.count / share.total)
 
 
 def whole(x):

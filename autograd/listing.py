@@ -19,7 +19,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from .backend import xp
+from .backend import device, xp
 from .mode import watched_by
 from .sweep import _named
 
@@ -70,7 +70,7 @@ class Listing:
         self._clock = time.perf_counter()
 
     def forward(self, y, edges):
-        seconds = time.perf_counter() - self._clock
+        seconds = self._passed()
         if self.sweeping and y.node is None:
             return  # a part of a pullback, whose time `backward` takes whole
         name, file, line, owners, in_sweep = _caller(sys._getframe(2))
@@ -90,7 +90,7 @@ class Listing:
         self._clock = time.perf_counter()
 
     def backward(self, node, pullback, g, g_parent):
-        seconds = time.perf_counter() - self._clock
+        seconds = self._passed()
         op = self._of_node.get(node.number)
         if self.sweeping and op:
             op.back_seconds += seconds
@@ -98,6 +98,12 @@ class Listing:
             if op.gradient is None:
                 op.gradient = float(xp.linalg.norm(g.data))
         self._clock = time.perf_counter()
+
+    def _passed(self):
+        """Seconds since the last op; a GPU is waited for."""
+        if device() == "cuda":
+            xp.cuda.Device().synchronize()
+        return time.perf_counter() - self._clock
 
     def ignore(self, arrays):
         """Does not count these as kept: parameters, which are there anyway."""

@@ -11,6 +11,7 @@ parallel/world.py, train.py. Read next: cli.py.
 import contextlib
 import functools
 import signal
+import traceback
 
 import numpy as np
 
@@ -51,10 +52,15 @@ def follow(world, debug) -> None:
     for kind in ("SIGINT", "SIGTERM", "SIGHUP"):  # which reach all that a terminal, or a scheduler, has started
         if hasattr(signal, kind):
             signal.signal(getattr(signal, kind), signal.SIG_IGN)  # worker 0 answers them
-    with detect_anomaly() if debug else contextlib.nullcontext():
-        while job := world.broadcast():
-            name, *arguments = job
-            JOBS[name](world, *arguments)
+    try:
+        with detect_anomaly() if debug else contextlib.nullcontext():
+            while job := world.broadcast():
+                name, *arguments = job
+                JOBS[name](world, *arguments)
+    except Exception:
+        if debug:
+            traceback.print_exc()
+        raise  # to worker 0, which says it
 
 
 # Training
@@ -114,7 +120,7 @@ def divide(world, trained) -> None:
 
 def _part(world, sample, n, seed, condition):
     rows = slice(n * world.rank // world.size, n * (world.rank + 1) // world.size)
-    told = {name: np.asarray(values)[rows] for name, values in condition.items()}
+    told = {name: np.asarray(values)[rows] for name, values in condition.items() if values is not None}
     return sample(max(1, rows.stop - rows.start), backend.rng([seed, world.rank]), **told)[:rows.stop - rows.start]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from autograd.backend import rng
 from minigen import data, plot
 from minigen.data.shapes.captions import encode
-from minigen.diffusion import clipped, dynamically_clipped
+from minigen.diffusion import clipped
 from minigen.nn import Frozen
 from minigen.recipes import find
 from minigen.shapes_judge import shape_measures
@@ -21,7 +21,6 @@ from minigen.train import Run, train
 
 STEPS, SAMPLES = 6000, 300
 SCALES = 0, 1, 3, 5  # w
-LIMITS = {"static": clipped, "dynamic": dynamically_clipped}
 SHOWN = 3
 PROMPTS = ("a red circle", "a large cyan triangle at the top", "three small yellow squares",
            "a blue square above a green cross", "a red square")
@@ -43,7 +42,7 @@ reader = trained("caption_lm", STEPS // 6)
 print(*reader.measure(data.load("shapes16", "valid").columns, rng(1)))
 imagen = trained("imagen", STEPS, encoder=Frozen(reader))
 figure, axes = plt.subplots(2, len(SCALES), figsize=(11, 9), layout="constrained")
-for row, (name, limited) in zip(axes, LIMITS.items()):
+for row, (name, limited) in zip(axes, {"static": clipped, "dynamic": imagen.limited}.items()):
     imagen.limited = limited
     for cell, w in zip(row, SCALES):
         drawn = imagen.sample(len(asked), rng(1), text=asked, w=w)

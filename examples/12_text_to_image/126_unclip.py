@@ -53,8 +53,9 @@ def main():
     between = unclip.interpolate(first, second, SHOWN)
     red = np.rint(255 * unclip.sample(1, rng(3), text=encode([BEFORE]))).astype(np.uint8)
     turned = unclip.text_difference(red, encode([BEFORE]), encode([AFTER]), theta=0.6, steps=SHOWN)
-    flagged = np.mean([bool(read(picture).complaints) for picture in between])
-    print(f"on the way between two pictures: {1 - flagged:.3f} are clean scenes, of {len(between)}")
+    on_the_way = between.reshape(2, SHOWN, *x.shape[1:])[:, 1:-1].reshape(-1, *x.shape[1:])
+    clean = np.mean([not read(picture).complaints for picture in on_the_way])
+    print(f"between two pictures: {clean:.3f} are clean scenes, of {len(on_the_way)}")
     rows = [unclip.sample(len(asked), rng(3), text=asked), np.concatenate([x[:2, None], varied], axis=1), between,
             turned]
     names = (*CAPTIONS, *["a picture, and variations"] * 2, *["from one to another"] * 2, f"{BEFORE}, to {AFTER}")

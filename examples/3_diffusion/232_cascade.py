@@ -53,7 +53,8 @@ def judged(name, images):
     return images
 
 
-drawn = {"8 x 8": base.sample(14, rng(2)), "the cascade": judged("cascade", cascade.sample(len(y), rng(2), y=y, w=0.0)),
+drawn = {"8 x 8": base.sample(42, rng(2), w=0.0),
+         "the cascade": judged("cascade", cascade.sample(len(y), rng(2), y=y, w=0.0)),
          "one network": judged("one network", direct.sample(len(y), rng(2), y=y, w=0.0)),
          "training images": judged("training images", space.drawn(critters["x"][:len(y)]))}
 for level in LEVELS:
@@ -62,7 +63,7 @@ for level in LEVELS:
 
 figure, axes = plt.subplots(1, 4, figsize=(15, 4.4), layout="constrained")
 for ax, (title, images) in zip(axes, drawn.items()):
-    ax.imshow(plot.sheet(images[:42] if len(images) > 14 else images, columns=6), interpolation="nearest")
+    ax.imshow(plot.sheet(images[:42], columns=6), interpolation="nearest")
     ax.set(title=title, xticks=[], yticks=[])
 figure.savefig("232_cascade.png", dpi=110)
 print("wrote 232_cascade.png")

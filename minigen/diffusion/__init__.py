@@ -1,6 +1,7 @@
 """Diffusion: levels of noise, schedules, what networks predict, guidance, samplers, the variational bound. Start at
 levels.py."""
 from .annealed import annealed_langevin as annealed_langevin
+from .annealed import rate_for as rate_for
 from .bound import bits_per_dim as bits_per_dim
 from .bound import decoder_term as decoder_term
 from .bound import log_discretized_normal as log_discretized_normal

@@ -2,6 +2,8 @@
 
 Read before this: case.py, diffusion/levels.py, diffusion/schedule.py.
 """
+import inspect
+
 import numpy as np
 
 from autograd import Tensor
@@ -19,9 +21,12 @@ ENOUGH = 25  # steps of a sampler that are not looked at any further
 
 
 def way_down(model) -> list:
-    """The levels that a diffusion's sampler goes down; none of another model's."""
+    """The levels that a diffusion's sampler goes down; none of a model that has no denoiser of its own, or that must be
+    told something first."""
     levels = getattr(model, "levels", None)
-    return levels if hasattr(model, "denoise") and isinstance(levels, list) and isinstance(levels[0], Level) else []
+    if not isinstance(levels, list) or not isinstance(levels[0], Level) or not hasattr(model, "denoise"):
+        return []
+    return levels if list(inspect.signature(model.denoise).parameters) == ["x_t", "level"] else []
 
 
 def tables(case):

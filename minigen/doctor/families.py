@@ -61,7 +61,7 @@ def codebooks(case):
             codes = codes[[b is book for b in books].index(True)]
         counts = code_counts(codes, book.K)
         dead, felt = float((counts == 0).mean()), perplexity(counts)
-        if dead > 0.5 or felt < 0.1 * book.K:
+        if dead > 0.6 or felt < 0.1 * book.K:
             yield Finding("dead codes", f"{dead:.0%} of the {book.K} codes of {name} are never chosen, perplexity "
                           f"{felt:.3g}", "begin on the encoder's outputs (spread=True), put idle codes elsewhere "
                           "(restart=100), moving averages (EMACodebook)", felt)

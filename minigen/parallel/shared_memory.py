@@ -177,7 +177,7 @@ def processes(size, work, *arguments, method="spawn"):
     """Context in which `size` workers are at work: this process, worker 0, whose World it gives, and others, which
     begin with work(world, *arguments) and are expected to be done when the context is left.
 
-    An exception ends the others at once. WorkerLost is raised in worker 0 when it next waits for one that is gone.
+    An exception in it ends the others at once. If one of these ends before, WorkerLost is raised in worker 0.
     """
     context = multiprocessing.get_context(method)
     if os.name != "posix":

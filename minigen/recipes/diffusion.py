@@ -6,6 +6,7 @@ from ..diffusion import (
     cosine_schedule,
     dynamically_clipped,
     geometric_levels,
+    rate_for,
     straight_levels,
 )
 from ..models.diffusion import (
@@ -87,8 +88,8 @@ def ncsn(data, rng):
         return one_stage(model, adam(cosine_decay(5e-3)), steps=4000, batch_size=256, ema=(model.network, 0.99))
     # sigma_1 is about the largest distance between two images (Song & Ermon 2020, technique 1), not 1
     levels = geometric_levels(20, 0.03, 8.0 if small(space) else 20.0)
-    model = NCSN(unet(space, rng), levels, space,
-                 steps=5)  # 100 passes through the network, where the paper's 100 of each level are 2,000
+    steps = 5  # 100 passes through the network, where the paper's 100 of each level are 2,000
+    model = NCSN(unet(space, rng), levels, space, steps=steps, rate=rate_for(levels, steps))
     return one_stage(model, adam(linear_warmup(cosine_decay(2e-3), 0.05)), steps=2500 if small(space) else 7000,
                      batch_size=32,  # each with two draws of the noise
                      ema=(model.network, 0.995), clip=0.5 * space.size)  # the loss is a sum over pixels

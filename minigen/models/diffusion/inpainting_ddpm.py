@@ -22,6 +22,7 @@ import numpy as np
 
 from autograd import Tensor, concatenate
 from autograd.backend import asarray, default_dtype, normal, xp
+from autograd.batch import denominator
 
 from ...diffusion import clipped, denoiser, random_masks, repaint, seam, take_over
 from ...metrics import Measure, ratio_interval
@@ -55,7 +56,7 @@ class InpaintingDDPM(Module):
         t, eps = rng.integers(1, self.schedule.T + 1, size=N), normal(rng, x_0.shape)
         guess = self.told(x_0, m)(Tensor(self.schedule.q_sample(x_0, t, eps)), t)
         weight = ~m / np.maximum(self.schedule.alpha_bar[t], LEAST)[:, None, None, None]  # (N, 1, H, W)
-        weight = asarray(weight / (weight.sum() * x_0.shape[1]), default_dtype)
+        weight = asarray(weight / (denominator(weight.sum()) * x_0.shape[1]), default_dtype)
         return {"L_v": (weight * (guess - Tensor(eps)) ** 2).sum()}
 
     def told(self, known, m):

@@ -39,7 +39,8 @@ CHUNK = 250  # examples that are drawn at a time
 
 class NCSN(Module):
     """network: (Tensor (N, *shape), t (N,)) -> Tensor (N, *shape). levels: geometric_levels(L, ...). space: of images,
-    or of points. steps, rate: of the walk at each level, as in annealed_langevin."""
+    or of points. steps, rate: of the walk at each level, as in annealed_langevin; if steps are few, the rate is to be
+    rate_for(levels, steps)."""
 
     judged = 500  # samples for the judges: each takes L T passes through the network
 

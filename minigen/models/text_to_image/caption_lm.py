@@ -23,7 +23,7 @@ import numpy as np
 
 from autograd import broadcast_to, concatenate, cross_entropy, no_grad, parameter
 from autograd.backend import asarray, to_numpy
-from autograd.batch import batch_mean
+from autograd.batch import denominator
 
 from ...autoregressive.chain import categorical
 from ...metrics import Measure, mean_interval
@@ -66,7 +66,7 @@ class CaptionLM(Module):
 
     def loss(self, batch, rng):
         text = batch["text"]
-        return {"nats/word": self.word_nats(text).sum(axis=1).mean() / float(batch_mean(words(text)))}
+        return {"nats/word": self.word_nats(text).sum() / denominator(words(text).sum())}
 
     def log_prob(self, text):
         """log p(s) in nats of captions (N, T), a NumPy array (N,)."""

@@ -6,7 +6,7 @@ import pytest
 
 from autograd import backend
 from autograd.backend import asarray, normal, to_numpy
-from minigen.diffusion import Mixture, annealed, annealed_langevin, geometric_levels, karras_levels
+from minigen.diffusion import Mixture, annealed, annealed_langevin, geometric_levels, karras_levels, rate_for
 from minigen.energy.langevin import langevin
 
 FAR = Mixture([0.8, 0.2], [[5.0, 5.0], [-5.0, -5.0]], 1.0)  # that of the paper's figure 3
@@ -94,3 +94,22 @@ def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError) as error:
         call(asarray(np.ones((3, 2))), backend.rng(0))
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_few_steps_leave_more_noise_than_there_is():
+    """Technique 4 of "Improved techniques": of data in one point the variance is as predicted, and at rate_for's rate
+    nearest to the level's. At 0.2 five steps a level leave a third more, which adds up."""
+    levels, at_0, rng = geometric_levels(20, 0.03, 8.0), Mixture([1.0], [[0.0, 0.0]], 1e-6), backend.rng(11)
+    gamma, best, left = levels[0].s / levels[1].s, rate_for(levels, 5), {}
+    for rate in (0.2, best - 0.1, best, best + 0.1):
+        x = annealed_langevin(at_0.denoise, levels[3].s * normal(rng, (5000, 2), np.float64), [levels[4], levels[5]],
+                              rng=rng, steps=5, rate=rate)  # ends with a walk at level 5, after that at level 4
+        expected = gamma**2 * annealed.variance_left(gamma, rate, 5)
+        for _ in range(5):
+            expected = (1 - rate / 2) ** 2 * expected + rate
+        left[rate] = to_numpy(x).var() / levels[5].s ** 2
+        assert left[rate] == pytest.approx(expected, rel=0.05)
+    predicted = {rate: annealed.variance_left(gamma, rate, 5) for rate in left}
+    assert min(predicted, key=predicted.get) == best
+    assert left[best] < 1.3 < 1.4 < left[0.2]
+    assert rate_for(levels, 100) < 0.1  # many steps may be short

@@ -1,4 +1,4 @@
-"""Progressive distillation: students without errors would do in one step exactly what the teacher does in all of its."""
+"""Progressive distillation: students without errors do in one step exactly what the teacher does in all of its."""
 import functools
 
 import numpy as np
@@ -112,7 +112,8 @@ def test_noise_alone_is_enough():
 
 
 def test_training_halves_the_steps():
-    """A student of the mixture's own denoiser draws in two steps nearer to the teacher's four than the teacher in two."""
+    """A student of the mixture's own denoiser is nearer to its teacher's four steps in two than the teacher itself."""
+
     class OfTheMixture(Teacher):
         def denoise(self, x_t, level):
             if np.ndim(level.t) == 0:
@@ -125,7 +126,8 @@ def test_training_halves_the_steps():
             return asarray(out)
 
     rng, levels = backend.rng(5), cosine_schedule(1000).levels(4)
-    model = Progressive(*(TimedMLP(1, (32, 32), rng=backend.rng(0)) for _ in range(2)), Frozen(OfTheMixture()), levels, 1)
+    networks = (TimedMLP(1, (32, 32), rng=backend.rng(0)) for _ in range(2))
+    model = Progressive(*networks, Frozen(OfTheMixture()), levels, 1)
     model.halve()
     data, optimizer = np.float32(P.draw(4000, rng)[0]), Adam(model.network.parameters(), cosine_decay(1e-2))
     for step in range(300):

@@ -47,7 +47,8 @@ def test_gradients_reach_the_modulation_first():
     network = build()
     y = network(X, T, one_hot(1, 2, 3))
     names, parameters = zip(*network.named_parameters())
-    moved = {name for name, g in zip(names, grad((y * normal(backend.rng(5), y.shape)).sum(), parameters)) if g.numpy().any()}
+    gradients = grad((y * normal(backend.rng(5), y.shape)).sum(), parameters)
+    moved = {name for name, g in zip(names, gradients) if g.numpy().any()}
     assert moved == {"head.weight", "head.bias"}
     network.head.weight.assign(1.0 + normal(backend.rng(6), network.head.weight.shape))
     y = network(X, T, one_hot(1, 2, 3))
@@ -138,10 +139,10 @@ def test_any_model_takes_it():
 
 @pytest.mark.parametrize("call, message", [
     (lambda: build(width=18), "DiT: width is 18, expected a multiple of 4"),
-    (lambda: build()(X[:, :, :7], T), "DiT: input has shape (3, 1, 7, 6), expected (N, 1, H, W), both multiples of"),
+    (lambda: build()(X[:, :, :7], T), "DiT: input has shape (3, 1, 7, 6), expected (N, 1, H, W), H and W multiples of"),
     (lambda: build()(X, T[:2]), "DiT: t has shape (2,), expected one number per image of (3, 1, 8, 6): (3,)"),
     (lambda: build()(X, T, one_hot(1)), "DiT: condition has shape (1, 10), expected (3, 10)"),
-    (lambda: build(condition=None)(X, T, one_hot(1, 2, 3)), "expected none: build the network with condition=its width"),
+    (lambda: build(condition=None)(X, T, one_hot(1, 2, 3)), "expected none: build the network with condition="),
 ])
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError) as error:

@@ -196,6 +196,7 @@ FUNCTIONS = {
     "batch_sum": lambda x: batch.batch_sum((x**3).sum(axis=0)),
     "batch_mean": lambda x: batch.batch_mean(x**3),
     "mean_of_means": lambda x: batch.mean_of_means((x**3).mean(axis=0)),
+    "denominator": lambda x: batch.mean_of_means((x**3).sum(axis=0) / batch.denominator((x * x).sum())),
     "whole": lambda x: (batch.whole(x)[1:] * batch.whole(x)[:-1] ** 2).sum(axis=0),
 }
 

@@ -7,7 +7,7 @@ learned from the names of the training split, and a name that was never seen is 
 one picture to a name, and nothing to say what the withheld ones look like but the pieces.
 
 The sheet: for eight withheld names the eight people, of all 1,350, that CLIP finds most like them. Writes
-127_emoji_names.png. Course: 10.1.
+128_emoji_names.png. Course: 10.1.
 Course: 9.12.
 """
 import numpy as np
@@ -42,10 +42,10 @@ def main():
             pictures, _ = people()
             nearest = np.argsort(-clip.similarity(pictures, test["text"][ASKED]), axis=0)[:SHOWN].T
             shown = test.spaces["x"].drawn(pictures[nearest.ravel()])
-            plot.captioned(shown, decode(test["text"][ASKED], space), "127_emoji_names.png")
+            plot.captioned(shown, decode(test["text"][ASKED], space), "128_emoji_names.png")
     for text in decode(test["text"][:4], space):
         print(f"'{text}' is read as {' | '.join(pieces_of(text, space.names))}")
-    print("wrote 127_emoji_names.png")
+    print("wrote 128_emoji_names.png")
 
 
 if __name__ == "__main__":
