@@ -18,7 +18,14 @@ from pathlib import Path
 
 import pytest
 
+if __name__ == "__main__":  # tests/ itself, which is first on the path then, has a folder minigen too
+    sys.path[0] = str(Path(__file__).parents[1])
+
+import autograd  # noqa: E402
+import minigen  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {module.__name__: Path(module.__file__).resolve().parents[1] for module in (autograd, minigen)}  # installed
 TOPICS = {row[0]: row[1:] for row in json.loads((ROOT / "docs/course.json").read_text(encoding="utf-8"))}
 MAP = ROOT / "docs/course.md"
 CHAPTERS = {"1": "Distributions and learning", "2": "From images to codes and back", "3": "Autoencoders", "4": "VAE",
@@ -32,11 +39,17 @@ HOW = "# course ID at the end of the line that computes it, or above it; see tes
 
 
 def files(*patterns):
-    return sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.name != "__init__.py")
+    return sorted(path for pattern in patterns for path in root_of(pattern).glob(pattern) if path.name != "__init__.py")
+
+
+def root_of(name):
+    """Where autograd/, minigen/ and examples/ are."""
+    return PACKAGES.get(name.partition("/")[0], ROOT)
 
 
 def shown(path):
-    return path.relative_to(ROOT).as_posix()
+    root = next(root for root in (*PACKAGES.values(), ROOT) if path.is_relative_to(root))
+    return path.relative_to(root).as_posix()
 
 
 MODELS = files("minigen/models/*/*.py")
@@ -105,7 +118,7 @@ def recipes():
 @functools.cache
 def defined_in(package, name):
     """The model file of a name that a recipe imports from models.<family>, or from the file itself."""
-    path = ROOT / "minigen" / (package.replace(".", "/") + ".py")
+    path = root_of("minigen") / "minigen" / (package.replace(".", "/") + ".py")
     return path if path.exists() else next(
         path for path in files(f"minigen/{package.replace('.', '/')}/*.py")
         if any(getattr(node, "name", "") == name for node in tree(path).body))

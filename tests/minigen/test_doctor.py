@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from autograd import Tensor, parameter
 from autograd.backend import normal, rng
-from minigen import cli, data, recipes
+from minigen import cli, data, doctor, recipes
 from minigen.autoregressive import masks
 from minigen.data import Dataset, Space
 from minigen.diffusion import Schedule, ancestral, cosine_schedule, linear_schedule
@@ -401,7 +401,7 @@ def test_a_model_that_sees_nothing():
 
 
 def test_every_fault_is_broken_here_and_explained():
-    faults = {fault for path in (ROOT / "minigen/doctor").glob("*.py")
+    faults = {fault for path in Path(doctor.__file__).parent.glob("*.py")
               for fault in re.findall(r'Finding\("([^"]+)"', path.read_text())}
     tests, page = Path(__file__).read_text(), (ROOT / "docs/doctor.md").read_text()
     assert len(faults) >= 30
