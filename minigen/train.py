@@ -245,6 +245,14 @@ class Run:
         self._tell_the_model()
         return evaluating(self.model, self.ema)
 
+    def settled(self) -> Module:
+        """The model as samples are drawn with it, for good: the averages are its weights, and the run is over."""
+        if self.ema:
+            self.ema.settle()
+            self.ema = None
+        self._tell_the_model()
+        return self.model.eval()
+
     def _tell_the_model(self):
         """How much of the stage is over: before every step, and before every look, as a step may just have passed."""
         self.model.done = self.done if self.stage else 1.0

@@ -15,7 +15,6 @@ from minigen.data.shapes.captions import encode
 from minigen.nn import Frozen
 from minigen.recipes import find
 from minigen.shapes_judge import shape_measures
-from minigen.train import Run, train
 
 STEPS, SAMPLES = 2000, 300  # half as many for DALL-E
 CANDIDATES, SHOWN = 8, 8
@@ -24,12 +23,7 @@ CAPTIONS = ("a red circle", "a large blue cross at the top", "a small green tria
 
 
 def trained(name, data, steps=STEPS, **parts):
-    """The recipe's model after so many steps, with the averages as its weights."""
-    noise = rng(0)
-    run = train(Run(find(name).plan(data, noise, **parts), data, rng=noise, steps=steps))
-    if run.ema:
-        run.ema.settle()
-    return Frozen(run.model)
+    return Frozen(find(name).trained(data, steps, **parts))
 
 
 def main():

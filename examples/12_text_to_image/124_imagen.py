@@ -17,7 +17,6 @@ from minigen.diffusion import clipped
 from minigen.nn import Frozen
 from minigen.recipes import find
 from minigen.shapes_judge import shape_measures
-from minigen.train import Run, train
 
 STEPS, SAMPLES = 6000, 300
 SCALES = 0, 1, 3, 5  # w
@@ -29,18 +28,9 @@ shapes, test = data.load("shapes16"), data.load("shapes16", "test").first(SAMPLE
 pictures = test.spaces["x"].drawn(test["x"])
 asked = np.concatenate([encode(PROMPTS).repeat(SHOWN, axis=0), test["text"]])
 
-
-def trained(name, steps, **parts):
-    noise = rng(0)
-    run = train(Run(find(name).plan(shapes, noise, **parts), shapes, rng=noise, steps=steps))
-    if run.ema:
-        run.ema.settle()
-    return run.model.eval()
-
-
-reader = trained("caption_lm", STEPS // 6)
+reader = find("caption_lm").trained(shapes, STEPS // 6)
 print(*reader.measure(data.load("shapes16", "valid").columns, rng(1)))
-imagen = trained("imagen", STEPS, encoder=Frozen(reader))
+imagen = find("imagen").trained(shapes, STEPS, encoder=Frozen(reader))
 figure, axes = plt.subplots(2, len(SCALES), figsize=(11, 9), layout="constrained")
 for row, (name, limited) in zip(axes, {"static": clipped, "dynamic": imagen.limited}.items()):
     imagen.limited = limited

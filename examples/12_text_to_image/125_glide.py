@@ -16,7 +16,6 @@ from minigen.data.shapes.reader import read
 from minigen.nn import Frozen
 from minigen.recipes import find
 from minigen.shapes_judge import diversity, edit_tasks, redrawn_measures, shape_measures
-from minigen.train import Run, train
 
 STEPS, SAMPLES = 6000, 300
 OPEN = "a circle", "a blue shape", "a yellow shape at the left"
@@ -26,15 +25,8 @@ pictures, text = test.spaces["x"].drawn(test["x"]), test["text"]
 asked = np.concatenate([text, encode(OPEN).repeat(SAMPLES // 15, axis=0)])
 
 
-def trained(name, steps, **parts):
-    noise = rng(0)
-    run = train(Run(find(name).plan(shapes, noise, **parts), shapes, rng=noise, steps=steps))
-    if run.ema:
-        run.ema.settle()
-    return run.model.eval()
-
-
-glide, noised, clean = trained("glide", STEPS), trained("noised_clip", STEPS // 3), trained("clip", STEPS // 3)
+glide = find("glide").trained(shapes, STEPS)
+noised, clean = (find(name).trained(shapes, STEPS // 3) for name in ("noised_clip", "clip"))
 print(*noised.measure(test.columns, rng(1)), sep="\n")
 ways = {"classifier-free": ([0, 1, 2, 4], lambda w: glide.sample(len(asked), rng(1), text=asked, w=w)),
         "by CLIP": ([1, 4, 16], lambda w: glide.sample_by_clip(noised, rng(1), asked, w)),
@@ -57,7 +49,7 @@ for (name, (scales, sample)), marker in zip(ways.items(), "os^"):  # scales: of 
 for axes, title in zip(panels, ("diversity of what the caption leaves open", "flagged: no clean scene")):
     axes.set(title=title, xlabel="caption accuracy")
 axes.legend()
-editor = trained("glide_editor", STEPS // 3, glide=Frozen(glide))
+editor = find("glide_editor").trained(shapes, STEPS // 3, glide=Frozen(glide))
 print(*redrawn_measures(lambda x, m, words: editor.redraw(x, m, words, rng(2)), test["x"], pictures, text), sep="\n")
 rows, m, new = (each[:6] for each in edit_tasks(pictures, text))
 redrawn = [editor.redraw(test["x"][rows], m, new, rng(seed)) for seed in range(3)]

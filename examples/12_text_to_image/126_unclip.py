@@ -18,7 +18,6 @@ from minigen.data.shapes.reader import read
 from minigen.nn import Frozen
 from minigen.recipes import find
 from minigen.shapes_judge import shape_measures
-from minigen.train import Run, train
 
 STEPS, SAMPLES = 4000, 300  # half as many for CLIP and the prior
 SHOWN = 8
@@ -28,12 +27,7 @@ BEFORE, AFTER = "a red circle", "a blue circle"
 
 
 def trained(name, data, steps=STEPS, **parts):
-    """The recipe's model after so many steps, with the averages as its weights."""
-    noise = rng(0)
-    run = train(Run(find(name).plan(data, noise, **parts), data, rng=noise, steps=steps))
-    if run.ema:
-        run.ema.settle()
-    return Frozen(run.model)
+    return Frozen(find(name).trained(data, steps, **parts))
 
 
 def main():

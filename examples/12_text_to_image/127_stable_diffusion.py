@@ -36,9 +36,7 @@ def trained(name, seconds, **parts):
     run = train(Run(find(name).plan(shapes, noise, **parts), shapes, rng=noise, budget=seconds),
                 clock=time.process_time)
     print(f"{name}: {run.step:,} steps in {seconds:g} s, {run.model.num_parameters():,} parameters", flush=True)
-    if run.ema:
-        run.ema.settle()
-    return run.model.eval()
+    return run.settled()
 
 
 autoencoder, clip = Frozen(trained("kl_ae", SECONDS / 3)), Frozen(trained("clip", SECONDS / 3))

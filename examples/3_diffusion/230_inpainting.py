@@ -30,8 +30,7 @@ known = np.arange(8)[:, None].repeat(8, axis=1) < 4  # the upper half
 def trained(name, steps, **parts):
     noise = rng(0)
     run = train(Run(recipes.find(name).plan(digits, noise, **parts), digits, rng=noise, steps=steps))
-    run.ema.settle()
-    return run.model.eval()
+    return run.settled()
 
 
 ddpm = trained("ddpm", STEPS)

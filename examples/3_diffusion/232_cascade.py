@@ -32,9 +32,8 @@ def trained(name, share):
     noise = rng(0)
     plan = recipes.find(name).plan(critters, noise)
     run = train(Run(plan, critters, rng=noise, budget=share * SECONDS), clock=time.process_time)
-    run.ema.settle()
     print(f"{name}: {run.step} steps in {run.seconds:.0f} s, {run.model.num_parameters():,} parameters", flush=True)
-    return run.model.eval()
+    return run.settled()
 
 
 base, to_half, to_whole, direct = (trained(name, share) for name, share in SHARES.items())

@@ -32,9 +32,8 @@ def trained(name, share):
     noise = rng(0)
     run = train(Run(recipes.find(name).plan(critters, noise), critters, rng=noise, budget=share * SECONDS),
                 clock=time.process_time)
-    run.ema.settle()
     print(f"{name}: {run.step} steps in {run.seconds:.0f} s", flush=True)
-    return run.model.eval()
+    return run.settled()
 
 
 def unlimited(denoise):

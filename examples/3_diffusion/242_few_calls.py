@@ -35,8 +35,7 @@ print(f"Frechet distance in the classifier's features to the {test.note}: of tra
 def trained(recipe, steps, **parts):
     plan = recipes.find(recipe).plan(train_split, noise := rng(0), **parts)
     run = train(Run(plan, train_split, rng=noise, steps=steps if name == "digits" else 4 * steps))
-    run.ema.settle()
-    return run.model.eval()
+    return run.settled()
 
 
 teacher = trained("ddpm", STEPS)

@@ -30,9 +30,8 @@ def trained(name):
     noise = rng(0)
     run = Run(recipes.find(name).plan(digits, noise), digits, rng=noise, budget=SECONDS)
     train(run, clock=time.process_time)
-    run.ema.settle()
     print(f"{name}: {run.model.network.num_parameters():,} parameters, {run.step:,} steps", flush=True)
-    return run.model.eval()
+    return run.settled()
 
 
 def gates(network, t):

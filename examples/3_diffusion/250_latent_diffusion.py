@@ -34,9 +34,8 @@ def trained(name, seconds, **parts):
     noise = rng(0)
     run = train(Run(find(name).plan(critters, noise, **parts), critters, rng=noise, budget=seconds),
                 clock=time.process_time)
-    run.ema.settle()
     print(f"{name}: {run.step:,} steps in {seconds:g} s, {run.model.num_parameters():,} parameters", flush=True)
-    return run.model.eval()
+    return run.settled()
 
 
 autoencoder = trained("kl_ae", SECONDS / 4)

@@ -35,8 +35,7 @@ floor = frechet_distance(judge(space.drawn(digits["x"][:SAMPLES]))[0], features)
 def trained(name, steps=STEPS):
     noise = rng(0)
     run = train(Run(recipes.find(name).plan(digits, noise), digits, rng=noise, steps=steps))
-    run.ema.settle()
-    return run.model
+    return run.settled()
 
 
 free, begun = trained("classifier_free"), trained("classifier_free", STEPS * 7 // 18)

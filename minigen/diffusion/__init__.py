@@ -9,6 +9,7 @@ from .bound import prior_term as prior_term
 from .bound import step_term as step_term
 from .distilled import Distilled as Distilled
 from .first_stage import FirstStage as FirstStage
+from .first_stage import v_error as v_error
 from .guidance import by_classifier as by_classifier
 from .guidance import classifier_free as classifier_free
 from .guided import Guided as Guided

@@ -20,10 +20,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autograd import backend
+
 from ..data.catalog import CAPTIONED, TEXT_SETS
 from ..data.images import IMAGE_SETS
 from ..data.toys import TOYS
 from ..data.translations import TRANSLATION_SETS
+from ..train import Run, train
 
 IMAGES, POINTS, TEXTS = (*IMAGE_SETS, *CAPTIONED), tuple(TOYS), TEXT_SETS  # what a recipe may accept
 TRANSLATIONS = tuple(TRANSLATION_SETS)
@@ -51,6 +54,11 @@ class Recipe:
     data: str = "digits"
     accepts: tuple = IMAGES
     needs: dict = field(default_factory=dict)
+
+    def trained(self, dataset, steps=None, seed=0, **parts):
+        """The model after so many steps on a Dataset, as samples are drawn with it. parts: each Frozen."""
+        rng = backend.rng(seed)
+        return train(Run(self.plan(dataset, rng, **parts), dataset, rng=rng, steps=steps)).settled()
 
 
 def recipe(summary, paper, data="digits", accepts=IMAGES, needs=None):

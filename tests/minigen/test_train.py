@@ -175,6 +175,22 @@ def test_average_follows_once_a_step_and_is_what_samples_are_drawn_with(tmp_path
     assert seen == [(False, average)] and average != model.w.item() == -21 and model.training
 
 
+def test_a_settled_model_is_what_samples_are_drawn_with():
+    """And what a recipe's trained() returns."""
+    digits = data.load("digits")
+    run = Run(find("ddpm").plan(digits, rng := backend.rng(0)), digits, rng=rng, steps=3)
+    train(run)
+    with run.evaluating():
+        averaged = {name: array.copy() for name, array in run.model.state_dict().items()}
+    raw = run.model.state_dict()
+    assert any(not np.array_equal(raw[name], averaged[name]) for name in raw)
+    trained = find("ddpm").trained(digits, steps=3)
+    for model in run.settled(), trained:
+        assert not model.training and model.done == 1.0
+        for name, array in model.state_dict().items():
+            np.testing.assert_array_equal(array, averaged[name])
+
+
 def test_an_average_is_of_what_it_is_told_and_of_nothing_else():
     model = Line("w")
     model.other = Line("v")

@@ -21,10 +21,10 @@ guidance. Read before this: diffusion/first_stage.py, classifier_free.py. Read n
 ../text_to_image/stable_diffusion.py, which is told a caption.
 Course: 9.10, 9.12.
 """
-from autograd import Tensor, backend, mse_loss, no_grad, one_hot
+from autograd import backend, no_grad, one_hot
 from autograd.backend import asarray, normal
 
-from ...diffusion import FirstStage, Guided, classifier_free, ddim, denoiser, noised, training_target
+from ...diffusion import FirstStage, Guided, classifier_free, ddim, denoiser, v_error
 from ...metrics import Measure, mean_interval
 from ...player import Player
 
@@ -58,13 +58,8 @@ class LatentDiffusion(Guided):
         dropped = rng.random(len(z_0)) < self.p_uncond  # of each image on its own
         return {"L_LDM": self.error(z_0, rng, condition=c, dropped=dropped).mean()}  # course 9.12
 
-    def error(self, z_0, rng, **condition):
-        """|v - v_theta|^2 at a random level of each of the latents z_0 (N, c, h, w): a Tensor (N,)."""
-        level = self.schedule.level(rng.integers(1, self.schedule.T + 1, size=len(z_0)))
-        eps = normal(rng, z_0.shape)
-        v = training_target("v", z_0, eps, level)
-        said = self.network(Tensor(noised(z_0, eps, level)), level.t, **condition)
-        return mse_loss(said, Tensor(v), reduction="none").mean(axis=(1, 2, 3))
+    def error(self, z_0, rng, **told):
+        return v_error(self.network, self.schedule, z_0, rng, **told)
 
     def one_hot(self, y):
         """c (N, K), a Tensor. ValueError for what is no class."""

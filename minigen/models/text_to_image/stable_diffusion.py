@@ -27,11 +27,11 @@ Course: 9.10, 9.12.
 """
 import numpy as np
 
-from autograd import Tensor, backend, mse_loss, no_grad
+from autograd import backend, no_grad
 from autograd.backend import asarray, normal, to_numpy
 from autograd.resample import interpolate
 
-from ...diffusion import FirstStage, classifier_free, ddim, denoiser, noised, training_target
+from ...diffusion import FirstStage, classifier_free, ddim, denoiser, noised, v_error
 from ...metrics import Measure, mean_interval
 from ...nn import Frozen, Module
 from ...nn.blocks import watching
@@ -74,12 +74,7 @@ class StableDiffusion(Module):
         return {"L_LDM": self.error(z_0, rng, **self.told(batch["text"]), dropped=dropped).mean()}  # course 9.12
 
     def error(self, z_0, rng, **told):
-        """|v - v_theta|^2 at a random level of each of the latents z_0 (N, c, h, w): a Tensor (N,)."""
-        level = self.schedule.level(rng.integers(1, self.schedule.T + 1, size=len(z_0)))
-        eps = normal(rng, z_0.shape)
-        v = training_target("v", z_0, eps, level)
-        said = self.network(Tensor(noised(z_0, eps, level)), level.t, **told)
-        return mse_loss(said, Tensor(v), reduction="none").mean(axis=(1, 2, 3))
+        return v_error(self.network, self.schedule, z_0, rng, **told)
 
     def told(self, text):
         """What the network is told of captions, tokens (N, T): tau of each word, and which tokens are none."""
