@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_info
 from .. import checkpoint, runs
 from .fingerprint import ROOTS
 
+DIGITS = 7
 FLOOR = re.compile(r"the training set: ([-\d.e+]+(?: ± [\d.e+-]+)?)\s*(?:$|[;,)])")
 
 
@@ -65,8 +66,13 @@ def current(entries, command, fingerprint) -> bool:
 
 
 def measures(figures) -> list:
-    """The measures of a figures.json; beside each, where its detail tells it, what real data have."""
-    return [{**figure, "floor": found[1] if (found := FLOOR.search(figure["detail"])) else None} for figure in figures]
+    """The measures of a figures.json, to DIGITS digits; beside each, where its detail tells it, what real data have."""
+    return [{**figure, "value": _short(figure["value"]), "half_width": _short(figure["half_width"]),
+             "floor": found[1] if (found := FLOOR.search(figure["detail"])) else None} for figure in figures]
+
+
+def _short(number):
+    return float(f"{number:.{DIGITS}g}") if isinstance(number, float) else number
 
 
 def about_here() -> dict:

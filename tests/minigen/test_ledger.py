@@ -227,7 +227,9 @@ def test_floors_are_read_from_details():
     detail = {"N = 447 against the test split; the training set: 4.351": "4.351",
               "share, N = 5; the training set: 6.8 ± 14": "6.8 ± 14", "counts 1 2; the training set: 47 45 46": None,
               "exact": None}
-    assert [m["floor"] for m in book.measures([{"detail": text} for text in detail])] == list(detail.values())
+    figures = [{"value": 106.36517158775379, "half_width": None, "detail": text} for text in detail]
+    assert [m["floor"] for m in book.measures(figures)] == list(detail.values())
+    assert book.measures(figures)[0]["value"] == 106.3652 and book.measures(figures)[0]["half_width"] is None
 
 
 def test_an_entry_replaces_the_earlier_one_of_its_command(tmp_path):
