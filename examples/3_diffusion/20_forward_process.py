@@ -13,7 +13,7 @@ from minigen import data, plot
 from minigen.diffusion import cosine_schedule, linear_schedule
 
 T, IMAGE = 1000, 7
-SHOWN = [1, *(T * share // 20 for share in (1, 2, 4, 6, 8, 10, 12, 16, 20))]
+SHOWN = [1, 50, 100, 200, 300, 400, 500, 600, 800, 1000]
 
 noise = rng(0)
 digits = data.load("mnist10k")

@@ -20,7 +20,7 @@ from minigen.optim import Adam
 from minigen.train import Run, train
 
 STEPS, SAMPLES, T = 1800, 36, 1000
-SHOWN = [T, *(t for t in (700, 500, 400, 300, 200, 100, 50, 20, 1) if t < T)]
+SHOWN = [1000, 700, 500, 400, 300, 200, 100, 50, 20, 1]  # t
 
 digits, test = data.load("digits"), data.load("digits", "test").first(10 * SAMPLES)
 space, noise = digits.spaces["x"], rng(0)

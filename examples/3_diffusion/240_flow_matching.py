@@ -3,8 +3,8 @@
 Eight Gaussians, whose best denoiser is a formula, so that the two upper rows are without a network. A diffusion's x_t
 goes round a circle of a and s; flow matching's is on a straight line from data to noise. But lines cross, and points of
 a flow do not: both flows bend. A network is then trained on the pairs that the second makes of noise and data: a
-rectified flow. S is 0 for straight paths that are passed at one speed. On the right, samples by few steps of Euler's
-method; below, their distance to data, and that of other examples as the floor. Writes 240_flow_matching.png.
+rectified flow. S is 0 for straight paths passed at one speed. Below: the distance to data of samples by few steps of
+Euler's method, the floor that of other examples. Writes 240_flow_matching.png.
 Course: 12.10.
 """
 import math
@@ -12,7 +12,7 @@ import math
 import matplotlib.pyplot as plt
 import numpy as np
 
-from autograd.backend import asarray, rng, to_numpy
+from autograd.backend import normal, rng, to_numpy
 from minigen import data
 from minigen.data import Space
 from minigen.diffusion import CLEAN, Level, Mixture, euler, recorded, straight_levels
@@ -41,8 +41,7 @@ model = Rectified(TimedMLP(2, (64, 64, 64), rng=noise), Frozen(Exact()), straigh
 plan = one_stage(model, adam(cosine_decay(5e-3)), STEPS, batch_size=256, ema=(model.network, 0.99))
 run = train(Run(plan, data.load("eight_gaussians"), rng=noise))  # its player draws its own pairs: no data are used
 
-x_T = asarray(rng(1).standard_normal((SAMPLES, 2)), np.float32)
-truth, others = (p.draw(SAMPLES, rng(seed))[0] for seed in (2, 3))
+x_T, truth, others = normal(rng(1), (SAMPLES, 2)), *(p.draw(SAMPLES, rng(seed))[0] for seed in (2, 3))
 distance = lambda x: sliced_wasserstein(np.float64(x), truth, rng(4))
 print(f"sliced Wasserstein distance of other examples, N = {SAMPLES}: {(floor := distance(others)):.3f}")
 WAYS = {"diffusion": (p.denoise, circle), "flow matching": (p.denoise, straight_levels),

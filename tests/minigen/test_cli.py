@@ -338,7 +338,7 @@ def test_a_loss_that_is_not_finite(tmp_path):
 
 CASES = [("tiny", 60, 3), ("grows", 60, 3)] + [
     pytest.param(name, steps, kills, marks=pytest.mark.slow)
-    for name, steps, kills in [("tiny", 150, 6), ("linear_ae", 3000, 4), ("vae", 100, 4)]]
+    for name, steps, kills in [("tiny", 300, 12), ("linear_ae", 3000, 5), ("ae", 600, 5), ("vae", 100, 5)]]
 
 
 @pytest.mark.parametrize("name, steps, kills", CASES)

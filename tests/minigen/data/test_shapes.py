@@ -71,9 +71,10 @@ def test_a_picture_is_the_sum_of_what_its_objects_cover_in_their_colours(n):
 def test_objects_lie_within_the_picture_and_do_not_touch(n):
     for _, scene in pairs(n, 60):
         covers = [coverage(o.shape, RADII[n][o.size], o.x, o.y, n) > 0 for o in scene]
-        for o in scene:
+        for o, cover in zip(scene, covers):
             assert coverage(o.shape, RADII[n][o.size], o.x, o.y, n).sum() == pytest.approx(
                 np.pi * RADII[n][o.size]**2, rel=0.015)  # nothing is cut off
+            assert cover.any()
         for a, b in combinations(covers, 2):
             assert not (a & b).any()
 

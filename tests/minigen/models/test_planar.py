@@ -137,14 +137,14 @@ def test_reverse_kl_falls_below_that_of_the_best_gaussian():
 
 
 @pytest.mark.slow
-def test_32_layers_come_within_a_fifth_of_a_nat_in_a_quarter_of_the_steps():
+def test_32_layers_come_within_a_tenth_of_a_nat():
     """On u4, where the Gaussian that matches its moments is 0.97 nats away: the hardest of the four, all of which are
     in examples/4_flows/31_planar_flow.py."""
     u4, rng = load("u4"), generator(0)
     plan = find("planar_energy").plan(u4, rng)
-    run = train(Run(plan, u4, rng=rng, steps=plan.steps // 4))
+    run = train(Run(plan, u4, rng=rng, steps=plan.steps // 2))  # half of the way is enough
     drawn, summed, _ = run.model.eval().measure(load("u4", "test").columns, generator(0))
-    assert summed.value < 0.20 and drawn.value < 0.21
+    assert summed.value < 0.10 and drawn.value < 0.11
 
 
 def test_beta_rises_with_the_clock_of_the_training():
