@@ -71,7 +71,9 @@ def gated(data, conditions, rng):
         model = GatedPixelCNN(space, conditions=conditions, width=24, blocks=4, dropout=0.5, rng=rng)
         return of_few(model, 8e-3, decay=0.5, steps=300)
     levels, embedded = bits_or_colours(space)
-    model = GatedPixelCNN(space, levels, conditions, width=24, blocks=4, embedded=embedded, rng=rng)
+    # 15 layers for MNIST, as published; five wider ones were worse after as many minutes
+    width, blocks = (16, 14) if levels == 2 else (24, 4)
+    model = GatedPixelCNN(space, levels, conditions, width, blocks, embedded=embedded, rng=rng)
     return one_stage(model, adamw(cosine_decay(4e-3)), steps=1500, batch_size=32, ema=0.99, clip=1.0)
 
 
