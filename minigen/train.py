@@ -246,7 +246,8 @@ class Run:
         return evaluating(self.model, self.ema)
 
     def settled(self) -> Module:
-        """The model as samples are drawn with it, for good: the averages are its weights, and the run is over."""
+        """The model as samples are drawn with it, for good: the averages are its weights. Training does not go
+        on from here."""
         if self.ema:
             self.ema.settle()
             self.ema = None

@@ -238,6 +238,20 @@ def test_the_rules_can_fail(monkeypatch):
     monkeypatch.setitem(TOPICS, "4.3", [*TOPICS["4.3"][:3], "no code yet"])
     with pytest.raises(AssertionError, match="topic 4.3 is marked in minigen/densities.py: take 'no code yet' out"):
         test_every_topic_has_its_line()
+    with monkeypatch.context() as patch:
+        path = MODELS[0]
+        patch.setitem(globals(), "markers", lambda: {"4.3": [(path, 1, "def f(x):")]})
+        with pytest.raises(AssertionError, match="the mark stands at no line that computes: 'def f"):
+            test_marked_lines_compute_something_and_say_by_which_equation()
+        patch.setitem(globals(), "markers", lambda: {"4.3": [(path, 1, "y = x")]})
+        patch.setitem(globals(), "docstrings_around", lambda path, number: ["Nothing is said of where it is from."])
+        with pytest.raises(AssertionError, match="has an equation's number, or a source: add it"):
+            test_marked_lines_compute_something_and_say_by_which_equation()
+        patch.setitem(globals(), "answers", lambda path: [])
+        with pytest.raises(AssertionError, match="its header names no topics"):
+            test_every_header_names_its_topics("model", MODELS)
+        with pytest.raises(AssertionError, match="uses no file of minigen/models/ that names topics"):
+            test_every_recipe_is_in_the_map()
 
 
 if __name__ == "__main__":

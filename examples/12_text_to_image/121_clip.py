@@ -1,4 +1,4 @@
-"""CLIP: which caption belongs to which picture, and that it reads a caption as a bag of words.
+"""CLIP: which caption belongs to which picture, and whether it reads one as more than a bag of words.
 
 Two networks learn to give a picture and its caption vectors that agree, and those of 127 others vectors that do not.
 How often is the nearest of 100 captions then a true one, and how often that of two which differ in one word? And if the

@@ -1,4 +1,4 @@
-"""A GAN that draws captions: it learns to, because its discriminator is shown true pictures with wrong captions.
+"""A GAN that is to draw captions: so its discriminator must read, and is shown true pictures with wrong captions.
 
 First CLIP learns to match pictures and captions; its text encoder is then frozen, and tells both players what is asked
 for. Every picture that is drawn is read back, without a learned part: is the caption true of it? Beside it stands

@@ -1,4 +1,4 @@
-"""GLIDE: led by captions in two ways, which do not lead to the same pictures; and edits by mask and caption.
+"""GLIDE: led by captions in two ways; and edits by mask and caption.
 
 Classifier-free guidance goes beyond what the caption changes; CLIP's climbs what a CLIP of noisy images, told how much
 noise there is, thinks of the picture; a third climbs a CLIP that knows clean images only. Every picture is read back,

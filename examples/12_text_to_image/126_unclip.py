@@ -2,8 +2,8 @@
 
 The prior draws the vector; does it read? Its draws should be nearer to the vector of the caption's own picture than to
 that of another. Then pictures are drawn three ways and read back: from vectors of the prior; from the caption's own
-vector, as if it were a picture's; and from the true picture's, which is the most that a prior could give. Two objects
-fail first: CLIP hardly tells which shape has which colour, so the vector hardly says.
+vector, as if it were a picture's; and from the true picture's, which is the most that a prior could give. CLIP
+hardly tells which shape has which colour, so the vector hardly says: is it pictures of two objects that fail first?
 
 The sheet: pictures of captions, the last of a pair that was never trained on; variations of a test picture, of the same
 vector from other noise, which keep what CLIP reads; the way from one picture to another around the sphere; and a

@@ -8,7 +8,6 @@ one picture to a name, and nothing to say what the withheld ones look like but t
 
 The sheet: for eight withheld names the eight people, of all 1,350, that CLIP finds most like them. Writes
 128_emoji_names.png. Course: 10.1.
-Course: 9.12.
 """
 import numpy as np
 

@@ -59,7 +59,7 @@ for seed in range(SEEDS):
         distance.plot(far, name, "o", color=f"C{seed}", label=None if i else f"seed {seed}")
 print(f"the training digits: Frechet distance {floor:.2f}")
 distance.axvline(floor, color="k", linestyle=":", label="training digits")
-distance.legend()
+figure.legend(loc="outside lower center", ncols=3)
 for axes, title in ((loss, "error of eps below the plain network's"), (distance, "Frechet distance of samples")):
     axes.set_title(f"{title}\n{EACH:.0f} s of computing each")
     axes.grid(alpha=0.3)

@@ -1,10 +1,10 @@
 """Guidance in colour, and what keeps it within the range of images: critters of 14 bodies, a column each.
 
-They are drawn by a cascade. On the left w = 0, 1 and 3: bodies become more like their class. On the right w = 5, which
-leads x_0 out of [-1, 1]: kept by nothing, only the finished image is cut off; clipped in every step; and by dynamic
-thresholds, which pull each image in as a whole, so that least of it is at the ends of the range, at the price of its
-colours. Printed are how often the shipped classifier sees the body that was asked for, and the share of saturated
-numbers, within a thousandth of the ends. Writes 233_colour_guidance.png.
+They are drawn by a cascade. On the left w = 0, 1 and 3: do bodies become more like their class? On the right w = 5,
+which leads x_0 out of [-1, 1]: kept by nothing, only the finished image is cut off; clipped in every step; and by
+dynamic thresholds, which pull each image in as a whole, so that least of it is at the ends of the range, at the price
+of its colours. Printed are how often the shipped classifier sees the body that was asked for, and the share of
+saturated numbers, within a thousandth of the ends. Writes 233_colour_guidance.png.
 Course: 9.10, 10.5.
 """
 import time

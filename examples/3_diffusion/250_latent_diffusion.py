@@ -1,8 +1,8 @@
 """Pixels against latents: two diffusions of critters, told their kind, after as many seconds of computing.
 
 One works on 3 x 32 x 32 pixels. Of the time of the other, a quarter goes to an autoencoder that makes 4 x 8 x 8 numbers
-of an image, and the rest to the same kind of network on these: a quarter of its places, so a step costs less, and so
-does each of the steps in which an image is drawn. The latents are divided by their deviation, which is printed, as the
+of an image, and the rest to the same kind of network on these: a quarter of its places, so a step should cost less, and
+so should each of those in which an image is drawn. The latents are divided by their deviation, which is printed, as the
 schedule is made for data of size one. What the autoencoder loses no diffusion brings back: its reconstructions are the
 floor, and other critters, those of the training set, the floor under that. The Frechet distance sees shapes and kinds,
 by a classifier; the sliced Wasserstein distance sees patches, on each scale. Writes 250_latent_diffusion.png.

@@ -8,12 +8,10 @@ same noise, both beside the valid split.
 """
 import numpy as np
 
-from autograd import Tensor, mse_loss
 from autograd.backend import normal, rng
 
-from ..diffusion import clipped, cosine_schedule, ddim, denoiser
+from ..diffusion import clipped, cosine_schedule, ddim, denoiser, prediction_error
 from ..diffusion.levels import noised
-from ..diffusion.predict import training_target
 from ..models.diffusion import DDPM
 from ..optim import adam
 from ..plot import new_figure, save_figure, sheet
@@ -31,10 +29,7 @@ class Predicting(DDPM):
 
     def loss(self, batch, rng):
         x_0 = self.space.signed(batch["x"])
-        level = self.schedule.level(rng.integers(1, self.schedule.T + 1, size=len(x_0)))
-        eps = normal(rng, x_0.shape)
-        target = training_target(self.kind, x_0, eps, level)
-        return {"loss": mse_loss(self.network(noised(x_0, eps, level), level.t), Tensor(target))}
+        return {"loss": prediction_error(self.network, self.kind, self.schedule, x_0, rng).mean()}
 
     @property
     def denoise(self):

@@ -9,8 +9,8 @@ from .bound import prior_term as prior_term
 from .bound import step_term as step_term
 from .distilled import Distilled as Distilled
 from .first_stage import FirstStage as FirstStage
-from .first_stage import v_error as v_error
 from .guidance import by_classifier as by_classifier
+from .guidance import check_guidance as check_guidance
 from .guidance import classifier_free as classifier_free
 from .guided import Guided as Guided
 from .inpainting import fill_in as fill_in
@@ -26,6 +26,7 @@ from .levels import karras_levels as karras_levels
 from .levels import noised as noised
 from .levels import straight_levels as straight_levels
 from .mixture import Mixture as Mixture
+from .ode_likelihood import directions as directions
 from .ode_likelihood import ode_log_likelihood as ode_log_likelihood
 from .predict import PREDICTIONS as PREDICTIONS
 from .predict import clipped as clipped
@@ -33,6 +34,7 @@ from .predict import convert as convert
 from .predict import denoiser as denoiser
 from .predict import differentiable as differentiable
 from .predict import dynamically_clipped as dynamically_clipped
+from .predict import prediction_error as prediction_error
 from .predict import recorded as recorded
 from .predict import training_target as training_target
 from .samplers import ancestral as ancestral

@@ -17,13 +17,10 @@ models/diffusion/latent_diffusion.py, models/text_to_image/stable_diffusion.py.
 """
 import numpy as np
 
-from autograd import Tensor, mse_loss
-from autograd.backend import asarray, default_dtype, normal, xp
+from autograd.backend import asarray, default_dtype, xp
 
 from ..nn import Frozen, Module
 from ..nn.chunks import in_chunks
-from .levels import noised
-from .predict import training_target
 
 FIRST = 500  # images by which sd is measured, and that are encoded at a time
 
@@ -59,13 +56,3 @@ class FirstStage(Module):
     def all_latents(self, x, rng) -> np.ndarray:
         """`latents` of any number of images."""
         return in_chunks(lambda some: self.latents(some, rng), x, FIRST)
-
-
-def v_error(network, schedule, z_0, rng, **told):
-    """|v - v_theta|^2 at a random level of each of the latents z_0 (N, c, h, w): a Tensor (N,). told: what the network
-    (z_t, t, **told) -> v is told beside them."""
-    level = schedule.level(rng.integers(1, schedule.T + 1, size=len(z_0)))
-    eps = normal(rng, z_0.shape)
-    v = training_target("v", z_0, eps, level)
-    said = network(Tensor(noised(z_0, eps, level)), level.t, **told)
-    return mse_loss(said, Tensor(v), reduction="none").mean(axis=(1, 2, 3))

@@ -24,6 +24,13 @@ def classifier_free(conditional, unconditional, w):
     return lambda x_t, level: (1.0 + w) * conditional(x_t, level) - w * unconditional(x_t, level)  # course 9.10
 
 
+def check_guidance(caller, p_uncond, w):
+    """ValueError unless p_uncond, the share that training tells nothing, is one, and w, of sampling, at least 0."""
+    if not 0.0 < p_uncond < 1.0 or w < 0.0:
+        raise ValueError(f"{caller}: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected at least 0, "
+                         "which is the plain conditional model")
+
+
 def by_classifier(denoise, log_p, w):
     """denoise, led uphill on a classifier's log_p(x_t Tensor, level) -> Tensor (N,), the log-probability of what is
     wanted for each image. ValueError where x_t is noise alone, a = 0, of which a classifier knows nothing."""

@@ -18,7 +18,9 @@ from autograd.backend import asarray, to_numpy
 
 from ..densities import log_normal_fixed
 from .samplers import descent
-from .score_matching import exact_trace, projected_trace
+from .score_matching import exact_trace, projected_trace, signs
+
+FEW = 3  # numbers of an example whose trace is taken exactly
 
 
 def ode_log_likelihood(guess, x, levels, v=None):
@@ -26,7 +28,7 @@ def ode_log_likelihood(guess, x, levels, v=None):
 
     guess: (Tensor x_t, level) -> Tensor x_0, with a graph, as from predict.differentiable. x: examples, real numbers.
     levels: as a sampler takes them, from the noisiest, whose x_t is taken to be N(0, s^2 I), down to the one at which
-    x is taken for x_t; a last one without noise is left out. v: directions of x's shape, e.g. signs; left out, the
+    x is taken for x_t; a last one without noise is left out. v: directions of x's shape, see below; left out, the
     trace is exact.
     """
     way = [level for level in levels if level.s > 0][::-1]
@@ -44,6 +46,11 @@ def ode_log_likelihood(guess, x, levels, v=None):
         x_0, J = _slope(guess, x, s, v)
     log_prior = log_normal_fixed(x, 0.0, way[-1].s).data.reshape(len(x), -1).sum(axis=1)
     return to_numpy(log_prior + gained), x
+
+
+def directions(x, rng):
+    """v for examples x (N, ...): a random direction for each, or None where they have few numbers."""
+    return None if x[0].size <= FEW else signs(rng, x.shape, x.dtype)
 
 
 def _slope(guess, x, level, v):

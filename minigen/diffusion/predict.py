@@ -25,10 +25,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autograd import Tensor, no_grad
-from autograd.backend import xp
+from autograd import Tensor, mse_loss, no_grad
+from autograd.backend import normal, xp
 
-from .levels import signal_and_noise
+from .levels import noised, signal_and_noise
 
 
 class Prediction(NamedTuple):
@@ -67,6 +67,16 @@ def convert(quantity, source, target, x_t, level):
 def training_target(kind, x_0, eps, level):
     """What a network that predicts this kind should say about the x_t made of x_0 and eps."""
     return prediction(kind, "kind").target(x_0, eps, *signal_and_noise(level, x_0))
+
+
+def prediction_error(network, kind, schedule, x_0, rng, **told):
+    """The squared error of a prediction of this kind, a mean over the numbers of each of x_0 (N, ...), at a random t of
+    a schedule: a Tensor (N,). network: (Tensor x_t, t (N,), **told) -> Tensor."""
+    t = rng.integers(1, schedule.T + 1, size=len(x_0))
+    eps, level = normal(rng, x_0.shape), schedule.level(t)
+    said = network(Tensor(noised(x_0, eps, level)), t, **told)
+    error = mse_loss(said, Tensor(training_target(kind, x_0, eps, level)), reduction="none")
+    return error.reshape(len(x_0), -1).mean(axis=1)
 
 
 def prediction(name, argument) -> Prediction:

@@ -1,5 +1,7 @@
-"""Films, where motion teaches: noise that becomes digits, a plane that a flow bends, faces of one code on the way to
-another. Each is drawn from a trained run of its recipe. Used by: pictures.py, for the commands of FILMS.
+"""Films, where motion teaches.
+
+Noise becomes digits, a flow bends a plane, faces of one code are on the way to another. Each is drawn from a trained
+run of its recipe. Used by: pictures.py, for the commands of FILMS.
 """
 from itertools import pairwise
 

@@ -17,11 +17,11 @@ from .. import checkpoint, latents, plot, runs
 from ..data.molecules import decode
 from ..evaluate import columns, output_space, spread, structure
 from . import films
+from .settings import NOTHING
 
 COLOURS = 24
 SIDE = 200  # pixels, about
 SHOWN, MOLECULES = 36, 8
-NOTHING = 3  # the status of the process if there is nothing to be seen: reproduce.py knows it
 
 
 def draw(run, path) -> bool:

@@ -124,12 +124,13 @@ def _hour() -> str:
 def gallery(entries, docs) -> str:
     """The text of gallery.md: a picture and a sentence for each reproduced entry that has one."""
     parts = ["# Gallery\n", "Each picture is drawn by `minigen reproduce` from the run that it has measured, without "
-             "choosing: the first samples of seed 0. The numbers are in [results.md](results.md).\n"]
+             "choosing: the first samples of seed 0; films of examples are below. The numbers are in "
+             "[results.md](results.md).\n"]
     known = {recipe.name: recipe for recipe in recipes.catalogue()}
     for family in FAMILIES:
         shown = [(entry, path) for entry in entries if entry["kind"] == "reproduced" and entry["family"] == family
                  and entry["recipe"] in known
-                 and (docs / (path := f"gallery/{slug(entry)}.png")).is_file()]
+                 and (docs / (path := f"gallery/{setting(entry).slug}.png")).is_file()]
         if shown:
             title = TITLES.get(family, family)
             parts += [f"## {title[0].upper()}{title[1:]}\n"]
@@ -160,17 +161,16 @@ def with_rows(readme, entries) -> str:
     return "\n".join([before + MARKS[0], "", HEAD, *rows, "", MARKS[1] + after])
 
 
-def slug(entry) -> str:
-    """The name of an entry's picture: as that of its run."""
+def setting(entry) -> Setting:
+    """What an entry was trained as."""
     steps = entry["command"].partition(" --steps ")[2]
-    return "-".join(filter(None, [entry["recipe"], entry["data"], steps]))
+    return Setting(entry["recipe"], entry["data"], int(steps) if steps else None)
 
 
 def commit(entry) -> str:
     """The commit of an entry, and whether it is stale."""
     try:
-        steps = int(entry["command"].partition(" --steps ")[2] or 0) or None
-        stale = entry["fingerprint"] != fingerprint(Setting(entry["recipe"], entry["data"], steps))
+        stale = entry["fingerprint"] != fingerprint(setting(entry))
     except ValueError:  # the recipe is gone
         stale = True
     return f"{entry['commit'] or 'unknown'}{', *stale*' if stale else ''}"

@@ -25,10 +25,9 @@ from ..journal import CHECKPOINT, format_duration, say
 from . import book, render
 from . import fingerprint as sources
 from .fingerprint import ROOTS, fingerprint
-from .settings import settings
+from .settings import NOTHING, settings
 
 SPLIT, MEASURED = "test", 10_000  # and the first examples of it, at most
-NOTHING = 3  # the status of pictures.py where there is nothing to be seen
 NUMBERS = 3  # of an entry that are said
 
 
@@ -93,7 +92,7 @@ class Work:
         for entry in entries:
             if (entry["kind"], entry["command"]) == ("reproduced", setting.command) and entry["machine"]["cpu"] == here:
                 return {"seconds": entry["seconds_in_all"], "parameters": entry["parameters"]}
-        kept = self.folder / f"logs/{_slug(setting)}.json"  # of an earlier call
+        kept = self.folder / f"logs/{setting.slug}.json"  # of an earlier call
         words = [] if setting.steps is None else [str(setting.steps)]
         if kept.is_file() and (known := json.loads(kept.read_text()))["fingerprint"] == fingerprint(setting):
             return known
@@ -147,7 +146,7 @@ class Work:
     # One setting
 
     def run_folder(self, setting) -> Path:
-        return self.folder / f"{_slug(setting)}-{fingerprint(setting)[:8]}"
+        return self.folder / f"{setting.slug}-{fingerprint(setting)[:8]}"
 
     def _trained(self, setting) -> bool:
         path = self.run_folder(setting) / CHECKPOINT
@@ -157,7 +156,7 @@ class Work:
         """Trains what is not trained yet, measures, draws, and writes down. Returns the first of the numbers."""
         sources.forget()
         began_as = fingerprint(setting)
-        run, log = self.run_folder(setting), self.folder / "logs" / f"{_slug(setting)}.txt"
+        run, log = self.run_folder(setting), self.folder / "logs" / f"{setting.slug}.txt"
         log.write_text("")
         before = runs.read(run / CHECKPOINT)[1] if (run / CHECKPOINT).is_file() else {}
         parts = [word for name, part in setting.parts.items()
@@ -193,7 +192,7 @@ class Work:
         return {"seconds": time.perf_counter() - began, **used}
 
     def _draw(self, setting, run, log):
-        path = self.ledger.parent / "gallery" / f"{_slug(setting)}.png"
+        path = self.ledger.parent / "gallery" / f"{setting.slug}.png"
         path.parent.mkdir(exist_ok=True)
         try:
             self._process(log, "minigen.ledger.pictures", str(run), setting.command, str(path))
@@ -215,10 +214,6 @@ class Work:
                 "peak_memory_mb": max(trained["peak_memory_mb"], measured["peak_memory_mb"]),
                 "parameters": self.estimates[setting]["parameters"], **book.about_here(),
                 "fingerprint": fingerprint(setting)}
-
-
-def _slug(setting) -> str:
-    return "-".join(filter(None, [setting.recipe, setting.data, setting.steps and str(setting.steps)]))
 
 
 def _environment() -> dict:

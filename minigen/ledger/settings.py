@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from .. import recipes
 
+NOTHING = 3  # the status of the process of pictures.py where a run has nothing that can be seen
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -31,6 +33,11 @@ class Setting:
     @property
     def command(self) -> str:
         return " ".join(["minigen", "train", self.recipe, *self.options])
+
+    @property
+    def slug(self) -> str:
+        """The name of its run, its log and its picture."""
+        return "-".join(filter(None, [self.recipe, self.data, self.steps and str(self.steps)]))
 
     @property
     def parts(self) -> dict:

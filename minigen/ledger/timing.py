@@ -14,9 +14,7 @@ from ..train import expected_seconds
 
 def main(recipe, on, steps=None):
     dataset, rng = data.load(on), backend.rng(0)
-    plan = runs.untrained_plan(recipes.find(recipe), dataset, rng)
-    for stage in plan.stages:
-        stage.batch_size = min(stage.batch_size, len(dataset))
+    plan = runs.fitted(runs.untrained_plan(recipes.find(recipe), dataset, rng), dataset)
     parameters = plan.model.num_parameters()
     seconds = expected_seconds(plan, dataset, rng, int(steps) if steps else None)
     print(json.dumps({"parameters": parameters, "seconds": seconds}))

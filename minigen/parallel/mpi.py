@@ -1,4 +1,4 @@
-"""Workers that MPI has started, on one machine or on many: mpiexec -n 8 minigen train ddpm
+"""Workers that MPI has started, on one machine or on many: mpiexec -n 8 minigen train ddpm.
 
 Sums, messages and the end of all when one dies are the MPI library's. Read before this: world.py.
 """

@@ -207,7 +207,7 @@ def kl_ae(data, rng):
     model = KLAutoencoder(space, channels=4 if twice or space.shape[0] == 3 else 2, width=32,  # fewer than pixels
                           halvings=2 if twice else 1,
                           weight=2e-3, rng=rng)  # the paper's 1e-6 leaves the scale of z to chance
-    # many small batches at a high rate: in as much time, 32 images at a time at 2e-3 leave twice the error
+    # many small batches at a high rate: in as much time, larger ones make fewer steps
     return one_stage(model, adam(linear_warmup(cosine_decay(1e-2), 0.05)), steps=3600, batch_size=8,
                      view=fresh if data.name in CAPTIONED else None, ema=0.99, clip=1.0)
 

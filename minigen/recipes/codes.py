@@ -91,7 +91,7 @@ def dvae(data, rng):
 def conv_dvae(data, rng):
     """A grid of 7 x 7 codes for 28 x 28 pixels, of half the sides for images of up to 16. tau, beta's way and the
     uniform prior are DALL-E's, but not the value that beta ends with, 6.6 there: 1 is the bound. Of captioned shapes
-    it is a tenth, and there are twice the codes: outlines are worth few nats, and at 1 all objects become discs."""
+    it is a tenth, and there are twice the codes: outlines are worth few nats."""
     space = data.spaces["x"]
     small = few_levels(space)
     grid = halved(space.shape[1:], 1 if min(space.shape[1:]) <= 16 else 2)[-1]

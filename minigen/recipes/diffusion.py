@@ -260,7 +260,7 @@ def latent_diffusion(data, rng, autoencoder):
     return latents(data, rng, autoencoder)
 
 
-@recipe("the same on what a VQ-VAE's encoder says before it is rounded", "Rombach et al. 2022", data="critters",
+@recipe("diffusion on what a VQ-VAE's encoder says before it is rounded", "Rombach et al. 2022", data="critters",
         accepts=("critters", "kinds"), needs={"autoencoder": "vqvae"})
 def vq_latent_diffusion(data, rng, autoencoder):
     return latents(data, rng, autoencoder)

@@ -76,7 +76,7 @@ def imagen(data, rng, encoder):
     model = Imagen(prompted_unet(space, encoder.width, rng), encoder, cosine_schedule(1000), space,
                    percentile=95.0)  # the paper's 99.5 leaves out four numbers of 768: a few edges would decide for all
     return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=6000,
-                     batch_size=32,  # 64 take 1.7 times as long
+                     batch_size=32,  # larger ones take longer: fewer steps in the same time
                      ema=(model.network, 0.998), clip=1.0, view=fresh)
 
 

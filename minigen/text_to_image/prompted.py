@@ -1,27 +1,28 @@
-"""Prompted: a diffusion of images that is told a caption, and led by what the caption changes. Who reads the caption,
-and how far x_0 may go, is the model's own.
+"""Prompted: a diffusion of images that is told a caption, and led by what the caption changes.
+
+Who reads the caption, and how far x_0 may go, is the model's own.
 
     h = read(s)                                       a vector for each word of the caption s
     L = E |v - v_theta(x_t, t, h)|^2                  v = a eps - s x_0, the prediction of Salimans & Ho 2022
     D(x_t | s; w) = (1 + w) D(x_t | s) - w D(x_t)     Ho & Salimans 2021, eq. 6: D is x_0 by v; w = 0: as it was told
 
 The network looks at the words by cross-attention, at all up to the end and at nothing behind it, and is told with the
-time one vector for all of them. With probability p_uncond, drawn for each image on its own, it
-is told nothing. `told` is the one way by which training and sampling say either: a network that had learned one
-"nothing" and is guided by another is led anywhere.
+time one vector for all of them. With probability p_uncond, drawn for each image on its own, it is told nothing. `told`
+is the one way by which training and sampling say either: a network that had learned one "nothing" and is guided by
+another is led anywhere.
 
 v, not eps: x_0 = (x_t - s eps) / a multiplies the error of eps by s / a, without end at t = T, where the caption
 decides what there will be; guidance would multiply it once more. DPM-Solver++ works on x_0, as limits do.
 
-Symbols: N images, T tokens, D width, w how much. Read before this: text_encoder.py, diffusion/guidance.py. Read next:
-models/text_to_image/imagen.py.
+Symbols: N images, T tokens, D width, w how much guidance. Read before this: text_encoder.py, diffusion/guidance.py.
+Read next: models/text_to_image/imagen.py.
 """
 import numpy as np
 
-from autograd import Tensor, no_grad
+from autograd import no_grad
 from autograd.backend import asarray, normal, to_numpy, xp
 
-from ..diffusion import classifier_free, denoiser, dpm_pp, training_target
+from ..diffusion import check_guidance, classifier_free, denoiser, dpm_pp, prediction_error
 from ..metrics import Measure, mean_interval
 from ..nn import Module
 from ..player import Player
@@ -47,9 +48,7 @@ class Prompted(Module):
         if not space.is_image or not text.is_text:
             raise ValueError(f"{name}: x has shape {space.shape}, text {text.shape}; expected images (C, H, W) and "
                              "tokens (T,)")
-        if not 0.0 < p_uncond < 1.0 or w < 0.0:
-            raise ValueError(f"{name}: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected at least "
-                             "0, which is the conditional model as it is")
+        check_guidance(name, p_uncond, w)
         self.network, self.schedule, self.space, self.text = network, schedule, space, text
         self.p_uncond, self.w, self.sampler, self.levels = p_uncond, w, sampler, schedule.levels(steps)
 
@@ -85,11 +84,7 @@ class Prompted(Module):
 
     def errors(self, x_0, told, rng):
         """|v - v_theta|^2, a mean over the numbers of each image: (N,), at random t."""
-        t = rng.integers(1, self.schedule.T + 1, size=len(x_0))
-        eps = normal(rng, x_0.shape)
-        v = training_target("v", x_0, eps, self.schedule.level(t))
-        error = self.network(Tensor(self.schedule.q_sample(x_0, t, eps)), t, **told) - v
-        return (error * error).reshape(len(x_0), -1).mean(axis=1)
+        return prediction_error(self.network, "v", self.schedule, x_0, rng, **told)
 
     # Drawing
 

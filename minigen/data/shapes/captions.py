@@ -27,6 +27,9 @@ WITHHELD = frozenset((SHAPES.index(shape), COLOURS.index(colour)) for colour, sh
     ("red", "square"), ("magenta", "square"), ("green", "circle"), ("cyan", "circle"), ("blue", "triangle"),
     ("yellow", "cross")))
 NUMBERS = {2: "two", 3: "three", 4: "four"}
+FORMS = {"one": 0.4, "many": 0.2, "two": 0.4}  # how often each is drawn
+SAID = (0.9, 0.9, 0.3)  # how often shape, colour and size are
+SPOKEN = {"one": 0.5, "two": 0.75}  # how often a place is, a relation other than "and", where one is clear
 SLACK = 0.6  # pixels, either way
 PLACES = {  # name -> how far, in pixels, an object is beyond where the name begins to be true
     "left": lambda thing, n: n * 5 / 12 - thing.x, "right": lambda thing, n: thing.x - n * 7 / 12,
@@ -185,7 +188,7 @@ def exchanged(caption) -> Caption | None:
 def draw_pair(n, rng, withheld=False, form=None) -> tuple:
     """(Caption, scene) at random. withheld: the caption names a pair that is never trained on; else the scene shows
     none."""
-    form = form or ("one", "many", "two")[np.searchsorted((0.4, 0.6), rng.random())]
+    form = form or tuple(FORMS)[np.searchsorted(np.cumsum([*FORMS.values()])[:2], rng.random())]
     while True:
         u = rng.random(16).tolist()
         kinds = [Kind(int(4 * u[i]), int(6 * u[i + 1]), int(2 * u[i + 2])) for i in (0, 3)]
@@ -195,8 +198,10 @@ def draw_pair(n, rng, withheld=False, form=None) -> tuple:
         shown = kinds if form == "two" else kinds[:1] * number
         if any(kind[:2] in WITHHELD for kind in shown) != withheld:
             continue
-        said = tuple(Kind(kind.shape if withheld or a < 0.9 else None, kind.colour if withheld or b < 0.9 else None,
-                          kind.size if c < 0.3 else None) for kind, a, b, c in zip(kinds, u[8:10], u[10:12], u[12:14]))
+        shape, colour, size = SAID
+        said = tuple(Kind(kind.shape if withheld or a < shape else None,
+                          kind.colour if withheld or b < colour else None,
+                          kind.size if c < size else None) for kind, a, b, c in zip(kinds, u[8:10], u[10:12], u[12:14]))
         scene = place(shown, n, rng)
         if scene is not None:
             return _written(form, said, number, scene, n, u[14:16]), scene
@@ -208,6 +213,6 @@ def _written(form, said, number, scene, n, u):
         return Caption(said[:1], number)
     if form == "one":
         clear = [name for name, beyond in PLACES.items() if beyond(scene[0], n) > SLACK]
-        return Caption(said[:1], place=clear[int(u[1] * len(clear))] if clear and u[0] < 0.5 else None)
+        return Caption(said[:1], place=clear[int(u[1] * len(clear))] if clear and u[0] < SPOKEN[form] else None)
     clear = [name for name, beyond in RELATIONS.items() if name != "and" and beyond(*scene) > SLACK]
-    return Caption(said, relation=clear[int(u[1] * len(clear))] if clear and u[0] < 0.75 else "and")
+    return Caption(said, relation=clear[int(u[1] * len(clear))] if clear and u[0] < SPOKEN[form] else "and")

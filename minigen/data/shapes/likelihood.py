@@ -1,5 +1,6 @@
-"""How likely each caption is, by the rules by which captions are drawn: so their entropy is known, which no language
-model of them gets below.
+"""How likely each caption is, by the rules by which captions are drawn.
+
+So their entropy is known, which no language model of them gets below.
 
     p(caption) = p(form) * p(what is left out) * sum over what it may stand for of p(kinds, number, place or relation)
 
@@ -15,11 +16,9 @@ import math
 
 import numpy as np
 
-from .captions import PLACES, RELATIONS, SLACK, WITHHELD
+from .captions import FORMS, PLACES, RELATIONS, SAID, SLACK, SPOKEN, WITHHELD
 from .drawing import CANDIDATES, COLOURS, MOST, SHAPES, SIZES, TRIES, Object, scattered
 
-FORMS = {"one": 0.4, "many": 0.2, "two": 0.4}
-SPOKEN = {"one": 0.5, "two": 0.75}  # how often a place is said, a relation other than "and", where one is clear
 KINDS = [(shape, colour, size) for shape in range(len(SHAPES)) for colour in range(len(COLOURS))
          for size in range(len(SIZES)) if (shape, colour) not in WITHHELD]
 SCENES = 4000  # that are counted, of each pair of a shape and a size with another
@@ -37,7 +36,7 @@ def log_probability(caption, n) -> float:
 
 def _left_out(kind):
     """The chance that just this is said of a kind, and the rest left out."""
-    return math.prod(share if said is None else 1 - share for said, share in zip(kind, (0.1, 0.1, 0.7)))
+    return math.prod(1 - share if said is None else share for said, share in zip(kind, SAID))
 
 
 def _meant(kind):

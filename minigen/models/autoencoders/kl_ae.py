@@ -15,8 +15,8 @@ exact a pixel is: L times 1 / (2 s^2) is -ELBO of a Gaussian decoder with s^2 = 
 of few pixels goes first. Of linear networks the best shrink an object of variance V, summed over its pixels, by
 1 - weight / 2 V, and to nothing below weight / 2.
 
-The networks are the paper's at a small scale: residual blocks with group norms, without which (nn/grid.py) they learn
-more slowly. The first halving makes channels of squares of 2 x 2 pixels, which costs nothing.
+The networks are the paper's at a small scale: residual blocks with group norms, which nn/grid.py has not. The first
+halving makes channels of squares of 2 x 2 pixels, which costs nothing.
 
 Deviations: L_rec is the squared error, without the perceptual and the adversarial loss, which ../codes/vqgan.py has;
 L is a mean over pixels, so a weight of 1e-6 here is that of the paper, where both terms are sums; its use on images

@@ -23,7 +23,7 @@ import numpy as np
 from autograd import Tensor, mse_loss, one_hot
 from autograd.backend import normal
 
-from ...diffusion import Guided, ancestral_tilde, bits_per_dim, classifier_free, clipped, denoiser
+from ...diffusion import Guided, ancestral_tilde, bits_per_dim, check_guidance, classifier_free, clipped, denoiser
 from ...metrics import Measure, mean_interval
 from ...player import Player
 
@@ -42,9 +42,7 @@ class ClassifierFree(Guided):
                  limit=clipped):
         if not space.is_image or space.levels is None:
             raise ValueError(f"ClassifierFree: shape {space.shape} is that of points; this model takes images")
-        if not 0.0 < p_uncond < 1.0 or w < 0.0:
-            raise ValueError(f"ClassifierFree: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected at "
-                             "least 0, which is the plain conditional model")
+        check_guidance("ClassifierFree", p_uncond, w)
         self.network, self.schedule, self.space, self.labels = network, schedule, space, labels
         self.p_uncond, self.w, self.limit = p_uncond, w, limit
         self.sampler, self.levels = sampler, schedule.levels(steps)

@@ -26,14 +26,12 @@ elsewhere. Symbols: N examples, sd is their sigma_data, F the network, D the den
 diffusion/levels.py. Read next: consistency.py.
 Course: 12.13.
 """
-
 import numpy as np
 
 from autograd import Tensor, no_grad
 from autograd.backend import normal, to_numpy, xp
 
-from ...diffusion import denoiser, differentiable, heun, karras_levels, ode_log_likelihood
-from ...diffusion.score_matching import signs
+from ...diffusion import denoiser, differentiable, directions, heun, karras_levels, ode_log_likelihood
 from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.chunks import in_chunks
@@ -113,9 +111,8 @@ class EDM(Module):
 
     def log_likelihood(self, x, rng, steps=100):
         """log p of points, or of images on [-1, 1], NumPy (N,), nats; in many dimensions by a random direction each."""
-        v = None if self.space.size <= 3 else signs(rng, x.shape, x.dtype)
         levels = karras_levels(steps, self.levels[-2].s, self.levels[0].s)
-        return ode_log_likelihood(differentiable(self, "x0"), x, levels, v)[0]
+        return ode_log_likelihood(differentiable(self, "x0"), x, levels, directions(x, rng))[0]
 
     def measure(self, batch, rng):
         """Of points the likelihood; of images, which would have to be dequantized for one, the loss at some sigmas."""

@@ -26,9 +26,18 @@ import numpy as np
 from autograd import Tensor, mse_loss, no_grad
 from autograd.backend import normal, to_numpy
 
-from ...diffusion import denoiser, differentiable, dpm_pp, euler, heun, ode_log_likelihood, recorded, straight_levels
+from ...diffusion import (
+    denoiser,
+    differentiable,
+    directions,
+    dpm_pp,
+    euler,
+    heun,
+    ode_log_likelihood,
+    recorded,
+    straight_levels,
+)
 from ...diffusion.levels import Level, noised
-from ...diffusion.score_matching import signs
 from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.chunks import in_chunks
@@ -78,9 +87,8 @@ class FlowMatching(Module):
 
     def log_likelihood(self, x, rng, steps=100):
         """log p of points, or of images on [-1, 1], NumPy (N,), nats; in many dimensions by a random direction each."""
-        v = None if self.space.size <= 3 else signs(rng, x.shape, x.dtype)
         levels = [*straight_levels(steps)[:-1], Level(1 - EARLIEST, EARLIEST, EARLIEST)]
-        return ode_log_likelihood(differentiable(self, "velocity"), x, levels, v)[0]
+        return ode_log_likelihood(differentiable(self, "velocity"), x, levels, directions(x, rng))[0]
 
     def measure(self, batch, rng):
         """Of points the likelihood; of images, which would have to be dequantized for one, the loss."""

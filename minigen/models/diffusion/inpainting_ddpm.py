@@ -7,8 +7,8 @@ A diffusion that was not trained for it sees known pixels only as they are at t,
 diffusion/inpainting.py): while what is drawn is being decided, they can hardly be told apart. Here they are seen as
 they are, from the first step on.
 
-The paper's loss is that of DDPM. In minutes it teaches little but the noise of known pixels, which is no question, as
-they are put back anyway: so only hidden ones count here. And that the known half is a 7's shows at large t, where an
+The paper's loss is that of DDPM, of all pixels. The noise of known ones is no question, as they are seen without it and
+are put back anyway: so only hidden ones count here. And that the known half is a 7's shows at large t, where an
 error in x_0 is hardly one in eps; over alpha_bar it is an error in v (diffusion/predict.py), which counts it in full.
 
 The weights of the new channels begin as 0. So training begins at the pretrained network, exactly, whatever the mask,

@@ -24,7 +24,7 @@ Course: 9.10, 9.12.
 from autograd import backend, no_grad, one_hot
 from autograd.backend import asarray, normal
 
-from ...diffusion import FirstStage, Guided, classifier_free, ddim, denoiser, v_error
+from ...diffusion import FirstStage, Guided, check_guidance, classifier_free, ddim, denoiser, prediction_error
 from ...metrics import Measure, mean_interval
 from ...player import Player
 
@@ -42,9 +42,7 @@ class LatentDiffusion(Guided):
         if not isinstance(first_stage, FirstStage):
             raise ValueError(f"LatentDiffusion: first_stage is a {type(first_stage).__name__}; pass FirstStage(Frozen("
                              "autoencoder)).scaled_by(images, rng)")
-        if not 0.0 < p_uncond < 1.0 or w < 0.0:
-            raise ValueError(f"LatentDiffusion: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected "
-                             "at least 0, which is the plain conditional model")
+        check_guidance("LatentDiffusion", p_uncond, w)
         self.first_stage, self.network, self.schedule = first_stage, network, schedule
         self.space, self.labels, self.p_uncond = first_stage.space, labels, p_uncond
         self.w, self.sampler, self.levels = w, sampler, schedule.levels(steps)
@@ -59,7 +57,8 @@ class LatentDiffusion(Guided):
         return {"L_LDM": self.error(z_0, rng, condition=c, dropped=dropped).mean()}  # course 9.12
 
     def error(self, z_0, rng, **told):
-        return v_error(self.network, self.schedule, z_0, rng, **told)
+        """|v - v_theta|^2 at a random t of each of the latents z_0 (N, c, h, w): a Tensor (N,)."""
+        return prediction_error(self.network, "v", self.schedule, z_0, rng, **told)
 
     def one_hot(self, y):
         """c (N, K), a Tensor. ValueError for what is no class."""

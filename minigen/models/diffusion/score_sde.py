@@ -23,8 +23,8 @@ from functools import partial
 from autograd.backend import asarray, default_dtype, normal, xp
 
 from ...data import dequantize
-from ...diffusion import denoiser, differentiable, euler_maruyama, ode_log_likelihood
-from ...diffusion.score_matching import denoising, signs
+from ...diffusion import denoiser, differentiable, directions, euler_maruyama, ode_log_likelihood
+from ...diffusion.score_matching import denoising
 from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.chunks import in_chunks
@@ -32,7 +32,6 @@ from ...player import Player
 
 CHUNK = 250  # examples that are drawn or measured at a time
 EARLIEST = 1e-5  # t: at 0 there is no noise, and no score of it
-FEW = 3  # dimensions whose trace is taken exactly
 
 
 class ScoreSDE(Module):
@@ -98,9 +97,8 @@ class ScoreSDE(Module):
     def log_likelihood(self, x, rng, steps=100):
         """log p of what `observe` returns, NumPy (N,), nats: in so many of Heun's steps, with one random direction for
         the trace of each example, or exact in few dimensions."""
-        v = None if self.space.size <= FEW else signs(rng, x.shape, x.dtype)
         levels = self.sde.levels(steps, EARLIEST, power=2.0)
-        return ode_log_likelihood(differentiable(self, "score"), x, levels, v)[0]
+        return ode_log_likelihood(differentiable(self, "score"), x, levels, directions(x, rng))[0]
 
     def measure(self, batch, rng):
         """-log p, by the equation without noise; of images, where x stands for its cell, a bound of -log P."""

@@ -96,4 +96,3 @@ class CaptionLM(Module):
 def words(text):
     """How many words each caption has, the end among them: (N,)."""
     return to_numpy((~padding(text)).sum(axis=1))
-

@@ -30,7 +30,7 @@ import numpy as np
 from autograd import Tensor, broadcast_to, concatenate, mse_loss, no_grad, parameter, silu, where
 from autograd.backend import asarray, normal, to_numpy, xp
 
-from ...diffusion import classifier_free, ddim, denoiser
+from ...diffusion import check_guidance, classifier_free, ddim, denoiser
 from ...metrics import Measure, mean_interval
 from ...nn import Embedding, Linear, Module, Sequential, Transformer, init
 from ...nn.attention import sinusoidal_code
@@ -74,9 +74,7 @@ class ClipPrior(Module):
     none. steps: of DDIM, in which a vector is drawn."""
 
     def __init__(self, clip, schedule, width=96, blocks=3, heads=4, p_uncond=0.1, w=0.0, steps=25, *, rng):
-        if not 0.0 < p_uncond < 1.0 or w < 0.0:
-            raise ValueError(f"ClipPrior: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected at "
-                             "least 0, which is no guidance")
+        check_guidance("ClipPrior", p_uncond, w)
         self.clip, self.space, self.text, self.d = clip, clip.space, clip.text, len(clip.W_t.weight)
         self.scale = math.sqrt(self.d)  # of CLIP's vectors, which are of length 1
         self.schedule, self.p_uncond, self.w, self.levels = schedule, p_uncond, w, schedule.levels(steps)

@@ -11,8 +11,8 @@ The text encoder is trained along with the diffusion: it need not know any langu
 caption is dropped, the network is told the empty one, read as all others are: the same in training and in sampling.
 
 CLIP's guidance climbs what CLIP thinks of x_t. So f must know images with noise, and be told t (NoisedCLIP of clip.py):
-a CLIP of clean images is asked for things that it never saw, and its gradient leads to specks that please it and nobody
-else. Even so it is CLIP that is pleased, and CLIP reads a caption as a bag of words; people prefer the first way.
+a CLIP of clean images would be asked for things that it never saw (section 2.4 of the paper). Even so it is CLIP that
+is pleased, and CLIP reads a caption as a bag of words; people prefer the first way.
 
 To edit, the network sees four channels more: what is known of the picture, and where. Their weights start at 0, so that
 it begins as the network that it was, and is trained on with boxes hidden at random; now and then all is, so that it

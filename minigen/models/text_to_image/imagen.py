@@ -17,7 +17,7 @@ The text encoder stays what it was. It is a part, trained by a recipe of its own
 
 Deviations: one network for 16 x 16 pixels, where the paper's draws 64 x 64 and two more enlarge what it drew.
 
-Symbols: N images, T tokens, D width, s a caption, and in eq. 2.3 a threshold. Read before this: caption_lm.py,
+Symbols: N images, T tokens, D width, s a caption, and in section 2.3 a threshold. Read before this: caption_lm.py,
 text_to_image/prompted.py. Read next: glide.py, which trains its encoder along.
 Course: 10.5.
 """

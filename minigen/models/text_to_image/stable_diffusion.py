@@ -31,7 +31,7 @@ from autograd import backend, no_grad
 from autograd.backend import asarray, normal, to_numpy
 from autograd.resample import interpolate
 
-from ...diffusion import FirstStage, classifier_free, ddim, denoiser, noised, v_error
+from ...diffusion import FirstStage, check_guidance, classifier_free, ddim, denoiser, noised, prediction_error
 from ...metrics import Measure, mean_interval
 from ...nn import Frozen, Module
 from ...nn.blocks import watching
@@ -56,9 +56,7 @@ class StableDiffusion(Module):
             raise ValueError(f"StableDiffusion: first_stage is a {type(first_stage).__name__} and encoder a "
                              f"{type(encoder).__name__}; pass FirstStage(Frozen(autoencoder)).scaled_by(images, rng) "
                              "and Frozen(text encoder)")
-        if not 0.0 < p_uncond < 1.0 or w < 0.0:
-            raise ValueError(f"StableDiffusion: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected "
-                             "at least 0, which is the plain conditional model")
+        check_guidance("StableDiffusion", p_uncond, w)
         self.first_stage, self.encoder, self.network, self.schedule = first_stage, encoder, network, schedule
         self.space, self.text, self.p_uncond = first_stage.space, encoder.space, p_uncond
         self.w, self.sampler, self.levels = w, sampler, schedule.levels(steps)
@@ -74,7 +72,8 @@ class StableDiffusion(Module):
         return {"L_LDM": self.error(z_0, rng, **self.told(batch["text"]), dropped=dropped).mean()}  # course 9.12
 
     def error(self, z_0, rng, **told):
-        return v_error(self.network, self.schedule, z_0, rng, **told)
+        """|v - v_theta|^2 at a random t of each of the latents z_0 (N, c, h, w): a Tensor (N,)."""
+        return prediction_error(self.network, "v", self.schedule, z_0, rng, **told)
 
     def told(self, text):
         """What the network is told of captions, tokens (N, T): tau of each word, and which tokens are none."""

@@ -24,10 +24,10 @@ models/diffusion/classifier_free.py, diffusion/inversion.py, latents.py (slerp).
 """
 import numpy as np
 
-from autograd import Tensor, mse_loss
+from autograd import Tensor
 from autograd.backend import asarray, normal, to_numpy
 
-from ...diffusion import classifier_free, clipped, ddim, denoiser, inverted, training_target
+from ...diffusion import check_guidance, classifier_free, clipped, ddim, denoiser, inverted, prediction_error
 from ...latents import slerp
 from ...metrics import Measure, mean_interval
 from ...nn import Module
@@ -48,9 +48,7 @@ class UnCLIP(Module):
     judged = 300  # samples for the judges: each takes 2 x `steps` passes through the network
 
     def __init__(self, network, schedule, prior, p_uncond=0.1, w=1.0, steps=25):
-        if not 0.0 < p_uncond < 1.0 or w < 0.0:
-            raise ValueError(f"UnCLIP: p_uncond is {p_uncond}, expected between 0 and 1; w is {w}, expected at least "
-                             "0, which is no guidance")
+        check_guidance("UnCLIP", p_uncond, w)
         self.network, self.schedule, self.prior, self.space = network, schedule, prior, prior.space
         self.p_uncond, self.w, self.levels = p_uncond, w, schedule.levels(steps)
         self.fine = schedule.levels(min(schedule.T, FINER * steps))
@@ -62,11 +60,8 @@ class UnCLIP(Module):
         x_0 = self.space.signed(batch["x"])
         z_i = Tensor(self.prior.of_images(x_0))
         dropped = rng.random(len(x_0)) < self.p_uncond
-        t = rng.integers(1, self.schedule.T + 1, size=len(x_0))
-        eps = normal(rng, x_0.shape)
-        x_t = self.schedule.q_sample(x_0, t, eps)
-        v = training_target("v", x_0, eps, self.schedule.level(t))
-        return {"L": mse_loss(self.network(Tensor(x_t), t, condition=z_i, dropped=dropped), Tensor(v))}
+        error = prediction_error(self.network, "v", self.schedule, x_0, rng, condition=z_i, dropped=dropped)
+        return {"L": error.mean()}
 
     def denoise(self, z, w):
         """The denoiser that is told vectors z (N, d)."""

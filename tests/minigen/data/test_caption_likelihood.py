@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from minigen.data.shapes import likelihood
 from minigen.data.shapes.captions import NUMBERS, PLACES, RELATIONS, Caption, Kind, draw_pair
 from minigen.data.shapes.drawing import MOST
 from minigen.data.shapes.likelihood import log_probability
@@ -38,10 +39,13 @@ def test_it_sums_to_one():
 
 
 def test_it_is_that_of_the_captions_that_are_drawn(drawn):
-    """What is said of place, number and relation, and of sizes, which geometry changes: within sampling error. As if
-    there were no geometry, it is not."""
+    """What is said of place, number and relation, of sizes, which geometry changes, and what is left out: within
+    sampling error. As if there were no geometry, it is not."""
     N, z = len(drawn), []
     groups = {"many, two": lambda c: c.number == 2, "many, large": lambda c: c.number > 1 and c.kinds[0].size == 1,
+              "no shape": lambda c: c.form != "two" and c.kinds[0].shape is None,
+              "no colour": lambda c: c.form != "two" and c.kinds[0].colour is None,
+              "no size": lambda c: c.form != "two" and c.kinds[0].size is None,
               **{place: lambda c, place=place: c.place == place for place in PLACES}}
     for name, belongs in groups.items():
         p = sum(math.exp(log_probability(c, 16)) for c in all_captions(16) if belongs(c))
@@ -58,9 +62,13 @@ def test_it_is_that_of_the_captions_that_are_drawn(drawn):
     assert abs(shares["left of"] / len(two) - said["left of"]) < abs(shares["left of"] / len(two) - even)
 
 
-def test_their_entropy_is_that_of_the_rules(drawn):
+def test_their_entropy_is_that_of_the_rules(drawn, monkeypatch):
     """-log p of what is drawn; under the likelihood of larger images, or of what was left out otherwise, it is more."""
     own, other = ([-log_probability(caption, n) for caption in drawn[:600]] for n in (16, 32))
     assert np.mean(other) > np.mean(own) + 0.01
+    with monkeypatch.context() as patch:
+        patch.setattr(likelihood, "_left_out", lambda kind: math.prod(
+            share if said is None else 1 - share for said, share in zip(kind, (0.2, 0.2, 0.7))))
+        assert np.mean([-log_probability(caption, 16) for caption in drawn[:600]]) > np.mean(own) + 0.01
     assert log_probability(Caption((Kind(0, 0),)), 16) == -math.inf  # a red square
     assert log_probability(Caption((Kind(2, 1, 1), Kind(2, 2, 1)), relation="and"), 16) < -11  # large triangles: no room

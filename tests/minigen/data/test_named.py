@@ -61,7 +61,7 @@ def test_the_nearest_picture_is_the_one_under_noise_and_its_parts_are_told_apart
         assert all(other[rest] == 1 for rest in {"role", "gender", "tone"} - {name})
     gray = values(people_measures(np.full_like(x, 0.5), x, test.spaces["text"], None))
     assert list(gray) == ["distance to the nearest"] and gray["distance to the nearest"] > 0.2
-    assert {"exact", "sliced distance, 16 pixels"} & set(values(judge(x, sets["train"], test, {"text": told})))
+    assert {"exact", "sliced distance, 24 pixels"} <= set(values(judge(x, sets["train"], test, {"text": told})))
 
 
 def test_finding_by_name_counts_what_is_right(sets):

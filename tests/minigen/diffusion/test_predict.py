@@ -174,7 +174,7 @@ def pictures():
 
 
 def check_dynamic_thresholds(wrap):
-    """Everything that the wrapper promises; the broken ones below each fail in a line of their own."""
+    """Everything that the wrapper promises; the broken ones below fail in the lines that are named beside them."""
     x_0 = pictures()
     x = thresholded(x_0, wrap)
     assert np.array_equal(x[0], x_0[0]), "a picture within [-1, 1] is changed"

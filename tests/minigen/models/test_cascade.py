@@ -119,6 +119,26 @@ class Recorder(Module):
         return x_t * 0.0 + self.says
 
 
+class KnowsGray(Module):
+    """F of data that are the gray 0.5, with an error."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def forward(self, x_t, t, low, level, condition, dropped):
+        expected, width = SuperResolution(None, SCHEDULE, FOUR, CLASSES).without_network(
+            to_numpy(x_t.data), SCHEDULE.level(t), to_numpy(low), level)
+        return Tensor(asarray((0.5 - expected) / width + self.error, np.float32))
+
+
+@pytest.mark.parametrize("error", [0.0, 0.3])
+def test_the_loss_is_the_squared_error_of_F(error):
+    """0 for who knows the image, in units of what is missing without a network."""
+    batch = {"x": np.full((200, 1, 2, 2), 12, np.uint8), "y": np.zeros(200, int)}
+    model = SuperResolution(KnowsGray(error), SCHEDULE, FOUR, CLASSES)
+    assert model.loss(batch, backend.rng(1))["L_F"].item() == pytest.approx(error**2, abs=1e-3)
+
+
 class OnCleanOnes(SuperResolution):
     def seen(self, z_0, s, rng):
         return enlarged(z_0, self.space.shape[1:])

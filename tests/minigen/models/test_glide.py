@@ -9,6 +9,7 @@ from autograd.backend import normal, to_numpy
 from minigen import data
 from minigen.data import Space
 from minigen.data.shapes.captions import decode, encode, parse
+from minigen.data.shapes.drawing import render
 from minigen.data.shapes.pairs import TEXT
 from minigen.data.shapes.reader import read
 from minigen.diffusion import ancestral_tilde, by_classifier, clipped, cosine_schedule
@@ -167,6 +168,7 @@ def test_clip_leads_by_the_equation():
     assert np.abs(moved).max() > 1e-3
     plain = clipped(model.conditional(CAPTIONS))
     np.testing.assert_array_equal(model.led(CAPTIONS, clip, 0.0)(x_t, t), plain(x_t, t))
+    np.testing.assert_array_equal(model.led(CAPTIONS, clip, 3.0)(x_t, t), clipped(led)(x_t, t))
     assert model.sample_by_clip(clip, backend.rng(9), CAPTIONS, 2.0).shape == (4, 3, 8, 8)
 
 
@@ -233,6 +235,14 @@ def test_now_and_then_nothing_is_known():
     assert abs(blank - 0.25 - 0.75 / 49) < 0.12, blank
 
 
+def pasted(picture, mask, text):
+    """The picture whose hidden object is of the shape and colour that the caption gives the second one, where it was."""
+    kept = read(np.where(mask, picture, 0)).scene
+    old, = (thing for thing in read(picture).scene if thing not in kept)
+    kind = parse(text).kinds[1]
+    return np.where(mask, picture, render([*kept, old._replace(shape=kind.shape, colour=kind.colour)], 16))
+
+
 def test_edits_are_judged_by_what_is_read(shapes):
     """One who pastes what was asked for makes them all; one who draws nothing makes none; one who changes the rest is
     seen."""
@@ -245,6 +255,9 @@ def test_edits_are_judged_by_what_is_read(shapes):
         assert parse(decode([new])[0]).kinds[0] == first and not parse(decode([new])[0]).withheld
         left = read(np.where(mask, picture, 0))
         assert not left.complaints and [first.fits(thing) for thing in left.scene] == [True]
+    made = redrawn_measures(lambda x, m, text: np.stack(list(map(pasted, pictures[rows], m, decode(text)))), some["x"],
+                            pictures, some["text"])
+    assert [measure.value for measure in made] == [1, 0, 0]
     nothing = redrawn_measures(lambda x, m, text: np.where(m, pictures[rows], 0), some["x"], pictures, some["text"])
     assert [measure.value for measure in nothing] == [0, 0, 0]
     other = redrawn_measures(lambda x, m, text: 0 * pictures[rows], some["x"], pictures, some["text"])

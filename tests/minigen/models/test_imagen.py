@@ -109,6 +109,28 @@ def test_each_word_is_looked_at():
     assert by_words(build()) and not by_words(build(WholeCaptionOnly))
 
 
+def test_a_caption_as_a_whole_is_the_mean_of_its_words():
+    model = build()
+    h = normal(backend.rng(4), (len(CAPTIONS), CAPTIONS.shape[1], 3))
+    lengths = [len(text.split()) + 1 for text in ("a red circle", "a small green cross at the top", "two blue squares",
+                                                  "a red shape left of a circle")]  # with the end
+    expected = [row[:length].mean(axis=0) for row, length in zip(to_numpy(h), lengths)]
+    np.testing.assert_allclose(model.pooled(Tensor(h), CAPTIONS).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("error", [0.0, 0.3])
+def test_the_loss_is_the_squared_error_of_v(error):
+    """0 for who knows the image, which is gray."""
+    model, b = build(), {**batch(), "x": np.full((8, 3, 8, 8), 200, np.uint8)}
+
+    def knows(x_t, t, **told):
+        a, s = (np.reshape(number, (-1, 1, 1, 1)) for number in model.schedule.level(t)[:2])
+        return Tensor(np.float32((a * to_numpy(x_t.data) - SPACE.signed(b["x"])) / s + error))
+
+    model.network = knows
+    assert model.loss(b, backend.rng(0))["|v - v_theta|^2"].item() == pytest.approx(error**2, abs=1e-3)
+
+
 # What "nothing" is
 
 
@@ -212,9 +234,20 @@ def test_samples_and_measures():
     assert own.value > 0 and other.half_width > 0 and abs(nothing.value) < own.value
 
 
+def test_a_caption_is_worth_what_the_error_is_larger_without_it():
+    """Under the same noise: of errors of 1 on average, 2 more for another's caption and 4 more for none."""
+    model, b = build(), batch(12)
+    own_text = b["text"]
+    model.told = lambda text, dropped: 2.0 * (text != own_text).any(axis=1) + 4.0 * dropped
+    model.errors = lambda x_0, more, rng: Tensor(2.0 * rng.random(len(x_0)) + more)
+    own, other, nothing = model.measure(b, backend.rng(9))
+    assert abs(own.value - 1) < 0.5 and own.half_width > 0
+    assert (other.value, nothing.value) == (pytest.approx(2), pytest.approx(4))
+
+
 @pytest.mark.parametrize("call, message", [
     (lambda: build(p_uncond=0.0), "Imagen: p_uncond is 0.0, expected between 0 and 1"),
-    (lambda: build(w=-1.0), "w is -1.0, expected at least 0, which is the conditional model as it is"),
+    (lambda: build(w=-1.0), "w is -1.0, expected at least 0, which is the plain conditional model"),
     (lambda: build().sample(3, backend.rng(0), text=CAPTIONS), "Imagen: 4 captions for 3 samples; give one for each"),
     (lambda: build().sample(1, backend.rng(0), text=np.full((1, 11), 99)), "text holds values from 99 to 99"),
     (lambda: Imagen(None, Frozen(language_model()), cosine_schedule(20), Space((2,))), "expected images (C, H, W)"),

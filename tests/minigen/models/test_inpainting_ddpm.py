@@ -6,7 +6,7 @@ import pytest
 from autograd import Tensor, backend, grad, mse_loss, parameter
 from autograd.backend import asarray, normal, to_numpy
 from minigen.data import Space
-from minigen.diffusion import cosine_schedule, fill_in
+from minigen.diffusion import cosine_schedule, fill_in, seam
 from minigen.models.diffusion import DDPM, InpaintingDDPM, inpainting_ddpm
 from minigen.models.diffusion.inpainting_ddpm import random_masks, upper_half
 from minigen.nn import Frozen, Module, UNet
@@ -123,6 +123,21 @@ def test_hidden_pixels_count_and_as_errors_in_v():
     assert known.max() > 0 and rms.max() / rms.min() < 10
 
 
+@pytest.mark.parametrize("error", [0.0, 0.5])
+def test_the_loss_is_a_mean_of_squared_errors_of_eps(error):
+    """Over hidden pixels: 0 for who knows the image, the gray 0.5 here."""
+    model, _ = build()
+
+    def knows(x, t):
+        level = SCHEDULE.level(t)
+        a, s = (np.reshape(number, (-1, 1, 1, 1)) for number in (level.a, level.s))
+        return Tensor(asarray((to_numpy(x.data)[:, :1] - 0.5 * a) / s + error, np.float32))
+
+    model.network = knows
+    loss = model.loss({"x": np.full((50, 1, 8, 8), 12, np.uint8)}, backend.rng(5))["L_v"].item()
+    assert loss == pytest.approx(error**2, abs=1e-3)
+
+
 def test_masks_are_boxes_of_all_sizes_one_for_each_image():
     masks = random_masks(400, 8, 8, backend.rng(7))[:, 0]
     hidden = ~masks
@@ -173,7 +188,9 @@ def test_known_pixels_stay_bit_for_bit_and_the_seam_is_measured():
     x = model.sample(5, backend.rng(9), b["x"])
     assert x.shape == (5, 1, 8, 8) and (x[:, :, known] == SPACE.drawn(b["x"])[:5][:, :, known]).all()
     assert not (x[:, :, ~known] == SPACE.drawn(b["x"])[:5][:, :, ~known]).all()
-    assert model.measure(b, backend.rng(9))[0].half_width > 0
+    drawn, real = model.sample(6, backend.rng(9), b["x"]), SPACE.drawn(b["x"])
+    (measure,) = model.measure(b, backend.rng(9))
+    assert measure.value == pytest.approx(seam(drawn, known).mean() / seam(real, known).mean()) and measure.half_width > 0
 
 
 @pytest.mark.parametrize("call, message", [

@@ -241,6 +241,32 @@ def test_without_guidance_it_is_the_conditional_sampler(autoencoder):
     assert np.abs(model.sample(4, backend.rng(3), y=y, w=3.0) - stage.images(z)).max() > 1e-3
 
 
+class TellsItsClass(Module):
+    """Knows one latent, and twice that of who is told a class; notes who is dropped."""
+
+    def __init__(self, z_0, schedule):
+        self.one, self.other, self.dropped = Knows(z_0, schedule), Knows(2.0 * z_0, schedule), []
+
+    def forward(self, z_t, t, condition=None, dropped=None):
+        self.dropped.append(dropped)
+        return (self.one if condition is None else self.other)(z_t, t)
+
+
+def test_guidance_goes_w_beyond_the_class_and_each_is_dropped_on_its_own(autoencoder):
+    """(1 + w) 2 z_0 - w z_0 = (2 + w) z_0."""
+    stage = FirstStage(autoencoder).scaled_by(images(300), backend.rng(0))
+    z_0 = stage.latents(images(1, 9), backend.rng(1))
+    model = build(stage, TellsItsClass(z_0, cosine_schedule(100)), p_uncond=0.2)
+    for w in (0.0, 1.5):
+        drawn = model.sampler(model.guided(np.array([3]), w), normal(backend.rng(2), z_0.shape), model.levels, rng=None)
+        np.testing.assert_allclose(to_numpy(drawn), (2.0 + w) * to_numpy(z_0), atol=5e-3)
+    model.network.dropped.clear()
+    for seed in range(10):
+        model.loss({"x": images(50, seed), "y": np.arange(50) % 10}, backend.rng(seed))
+    shares = np.mean(model.network.dropped, axis=1)
+    assert abs(shares.mean() - 0.2) < 0.08 and 0 < shares.std() < 0.15
+
+
 def test_the_autoencoder_is_no_child_and_the_scale_is_kept(autoencoder, tmp_path):
     stage = FirstStage(autoencoder).scaled_by(images(300), backend.rng(0))
     model = build(stage)
@@ -259,8 +285,12 @@ def test_the_autoencoder_is_no_child_and_the_scale_is_kept(autoencoder, tmp_path
 
 def test_measures(autoencoder):
     stage = FirstStage(autoencoder).scaled_by(images(300), backend.rng(0))
-    deviation, loss, worth = build(stage).measure({"x": images(40), "y": np.arange(40) % 10}, backend.rng(0))
+    model, batch = build(stage), {"x": images(40), "y": np.arange(40) % 10}
+    deviation, loss, worth = model.measure(batch, backend.rng(0))
     assert 0.8 < deviation.value < 1.2 and loss.value > 0 and worth.half_width is not None
+    model.error = lambda z_0, rng, condition=None: Tensor(2.0 * rng.random(len(z_0)) + 3.0 * (condition is None))
+    _, loss, worth = model.measure(batch, backend.rng(0))  # with the same noise 3 more without a class
+    assert abs(loss.value - 1) < 0.5 and worth.value == pytest.approx(3)
 
 
 @pytest.mark.parametrize("call, message", [

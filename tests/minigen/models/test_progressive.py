@@ -88,6 +88,10 @@ def test_the_loss_is_0_for_a_student_without_errors():
         model.f = f
         batch = {"x": np.float32(0.5 * backend.rng(2).standard_normal((200, 1)))}
         assert model.loss(batch, backend.rng(3))["loss"].item() < 1e-6
+        # an error of v by 0.3, which is one of x_0 by 0.3 s, costs 0.3^2 at each level
+        model.f = lambda network, x, level: f(network, x, level) + 0.3 * level.s * (network is model.network)
+        assert model.loss(batch, backend.rng(3))["loss"].item() == pytest.approx(0.09, rel=1e-3)
+        model.f = f
         model.step = functools.partial(by_the_first, model)
         assert (model.loss(batch, backend.rng(3))["loss"].item() > 1e-3) == (round == 2)
 

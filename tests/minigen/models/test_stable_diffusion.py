@@ -75,7 +75,7 @@ class BagOfWords(Module):
     which is about what CLIP makes of one."""
 
     def __init__(self, space, width, *, rng):
-        self.space, self.width, self.token, self.place = space, width, Embedding(space.levels, width, rng=rng), 0
+        self.space, self.width, self.token = space, width, Embedding(space.levels, width, rng=rng)
         self.place = Embedding(space.size, width, rng=rng)
 
     def forward(self, text):
@@ -168,6 +168,11 @@ def test_an_edit_of_strength_0_gives_the_picture_back_and_of_1_forgets_it(shapes
     distance = lambda strength: np.abs(model.edit(x, CAPTIONS, strength, backend.rng(0), w=0.0)
                                        - model.edit(other, CAPTIONS, strength, backend.rng(0), w=0.0)).max()
     assert distance(1.0) < 0.01 < distance(0.0)
+    for strength, steps in ((0.4, 2), (0.6, 3), (1.0, 5)):  # of five
+        begun = []
+        model.sampler = lambda denoise, z, levels, rng, begun=begun: begun.append(levels) or z
+        model.edit(x, CAPTIONS, strength, backend.rng(0))
+        assert begun == [model.levels[-1 - steps:]]
 
 
 def test_where_it_looked_sums_to_one_over_the_words(shapes):
@@ -218,6 +223,11 @@ def test_samples_and_measures(shapes):
     assert x.shape == (3, 3, 16, 16) and 0 <= x.min() < x.max() <= 1
     deviation, own, more = model.measure(shapes.columns, backend.rng(0))
     assert 0.95 < deviation.value < 1.05 and own.value > 0 and more.half_width is not None
+    text = shapes["text"]
+    model.told = lambda told: {"others": (told != text).any(axis=1)}
+    model.error = lambda z_0, rng, others: Tensor(2.0 * rng.random(len(z_0)) + 3.0 * others)
+    _, own, more = model.measure(shapes.columns, backend.rng(0))  # with the same noise 3 more under another's caption
+    assert abs(own.value - 1) < 0.5 and more.value == pytest.approx(3 * (np.roll(text, 1, axis=0) != text).any(axis=1).mean())
 
 
 @pytest.mark.parametrize("call, message", [

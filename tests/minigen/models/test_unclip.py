@@ -103,6 +103,20 @@ def test_each_image_is_dropped_on_its_own_and_guidance_goes_beyond():
     np.testing.assert_allclose(model.decode(z, backend.rng(5), w=0.0), model.space.from_signed(plain), atol=1e-5)
 
 
+@pytest.mark.parametrize("error", [0.0, 0.3])
+def test_the_loss_is_the_squared_error_of_v(error):
+    """0 for who knows the image, which is gray."""
+    model, gray = build(), IMAGE.signed(np.full((40, 3, 8, 8), 200, np.uint8))
+
+    def knows(x_t, t, condition, dropped):
+        a, s = (np.reshape(number, (-1, 1, 1, 1)) for number in SCHEDULE.level(t)[:2])
+        return Tensor(np.float32((a * x_t.data - gray) / s + error))
+
+    model.network = knows
+    loss = model.loss({"x": np.full((40, 3, 8, 8), 200, np.uint8)}, backend.rng(0))["L"].item()
+    assert loss == pytest.approx(error**2, abs=1e-3)
+
+
 class ByFormula(Module):
     """v of the best guess of images that are N(colour, 0.2^2) around the colours that z says."""
 

@@ -67,6 +67,13 @@ def test_with_open_gates_a_block_is_a_transformer_s():
     block.modulation.bias.assign(bias.ravel())
     h = normal(backend.rng(2), (3, 5, 16))
     np.testing.assert_allclose(block(Tensor(h), Tensor(np.ones((3, 16)))).numpy(), like(Tensor(h)).numpy(), atol=1e-4)
+    for closed, other in ((2, "linear2"), (5, "self_attn.out_proj")):  # a gate at 0 leaves the other branch
+        one = bias.copy()
+        one[7 - closed] = 0.0
+        block.modulation.bias.assign(one.ravel())
+        like.load_state_dict({**like.state_dict(), **own, **{
+            name: 0.0 * array for name, array in own.items() if name.startswith(other)}})
+        np.testing.assert_allclose(block(Tensor(h), Tensor(np.ones((3, 16)))).numpy(), like(Tensor(h)).numpy(), atol=1e-4)
 
 
 def pixels_that_count(network, i, j):

@@ -40,15 +40,23 @@ def test_samples_are_drawn_by_all(folder):
     assert samples.shape == (10, 1, 8, 8) and len(np.unique(samples.reshape(10, -1), axis=0)) == 10
     np.testing.assert_array_equal(samples, drawn(folder, 3, 10))
     assert not np.array_equal(samples, drawn(folder, 3, 10, seed=1))
+    assert_are_of(folder, samples, (0, 1, 2), (slice(0, 3), slice(3, 6), slice(6, 10)))
+
+
+def assert_are_of(folder, samples, ranks, parts):
+    """Each of these workers has drawn its rows, with noise of its own."""
     trained, seed = runs.load(folder), int(backend.rng(0).integers(2**63))
     with trained.evaluating():
-        for rank, rows in enumerate((slice(0, 3), slice(3, 6), slice(6, 10))):
+        for rank, rows in zip(ranks, parts, strict=True):
             part = trained.model.sample(rows.stop - rows.start, backend.rng([seed, rank]))
             np.testing.assert_array_equal(samples[rows], part)
 
 
 def test_fewer_samples_than_workers(folder):
-    assert drawn(folder, 3, 2).shape == (2, 1, 8, 8)
+    """Worker 0 draws none of two."""
+    samples = drawn(folder, 3, 2)
+    assert samples.shape == (2, 1, 8, 8)
+    assert_are_of(folder, samples, (1, 2), (slice(0, 1), slice(1, 2)))
 
 
 def test_one_worker_draws_as_ever(folder):
