@@ -58,7 +58,7 @@ HOUR = (  # recipe, data, steps; the recipe's own steps for None
     ("nade", "binarized_mnist", 20_000),
     ("made", "binarized_mnist", None),
     ("pixelcnn", "binarized_mnist", 4000),
-    ("gated_pixelcnn", "binarized_mnist", 7700),
+    ("gated_pixelcnn", "binarized_mnist", 2800),
     ("realnvp", "mnist", None),
     ("dcgan", "mnist", 10_000),
     ("ddpm", "mnist", None),

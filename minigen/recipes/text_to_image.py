@@ -133,8 +133,8 @@ def clip_prior(data, rng, clip):
         accepts=(*CAPTIONED, "emoji_people"), needs={"prior": "clip_prior"})
 def unclip(data, rng, prior):
     """CLIP comes with the prior: the decoder learns to invert the very one whose vectors the prior draws."""
-    network = UNet(prior.space.shape[0], width=24, multipliers=(1, 2, 3), blocks=1, attention=(1,), patch=2,
+    network = UNet(prior.space.shape[0], width=24, multipliers=(1, 2, 3), blocks=1, attention=(1, 2),
                    condition=prior.d, rng=rng)
     model = UnCLIP(network, cosine_schedule(1000), prior)
-    return one_stage(model, adam(linear_warmup(cosine_decay(1.5e-3, final=5e-5), 0.02)), steps=4000, batch_size=64,
+    return one_stage(model, adam(linear_warmup(cosine_decay(1.5e-3, final=5e-5), 0.02)), steps=2000, batch_size=64,
                      ema=(network, 0.998), clip=1.0, view=fresh)
