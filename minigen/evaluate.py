@@ -111,8 +111,9 @@ def _row_texts(condition, data, n) -> list:
     """What each row of pictures was told, where that is a text."""
     for name, entries in condition.items():
         each = columns(condition, n)
-        if data.spaces[name].is_text and each:
-            return text.decode(entries[::each], data.spaces[name])
+        space = data.spaces[name]
+        if space.is_text and space.names and each:  # attributes, as face_edits has them, are numbers without names
+            return text.decode(entries[::each], space)
     return []
 
 

@@ -12,6 +12,7 @@ from .first_stage import FirstStage as FirstStage
 from .guidance import by_classifier as by_classifier
 from .guidance import check_guidance as check_guidance
 from .guidance import classifier_free as classifier_free
+from .guided import Classes as Classes
 from .guided import Guided as Guided
 from .inpainting import fill_in as fill_in
 from .inpainting import random_masks as random_masks

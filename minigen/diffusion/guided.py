@@ -5,11 +5,26 @@ models/diffusion/classifier_guided.py.
 """
 import numpy as np
 
+from autograd import one_hot
 from autograd.backend import normal
 
 from ..nn import Module
 
 CHUNK = 250  # images that are drawn at a time
+
+
+class Classes:
+    """What a network is told of classes. labels: their Space; column: of a batch, where they are."""
+
+    column = "y"
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def __call__(self, y):
+        """Its keyword arguments, of classes (N,). ValueError for what is none."""
+        self.labels.check(y, self.column)
+        return {"condition": one_hot(y, self.labels.levels)}
 
 
 class Guided(Module):

@@ -1,6 +1,7 @@
 """Recipes of diffusion models."""
 from ..diffusion import (
     VE,
+    Classes,
     FirstStage,
     ancestral_tilde,
     cosine_schedule,
@@ -211,7 +212,7 @@ def upsampler(space, labels, patch, rng):
     network = SuperResolutionUNet(space.shape[0], width=24, multipliers=(1, 2), blocks=1, patch=patch,
                                   condition=labels.levels, rng=rng)
     rate = linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05)
-    return (SuperResolution(network, cosine_schedule(1000), space, labels, steps=10),  # much is known already
+    return (SuperResolution(network, cosine_schedule(1000), space, Classes(labels), steps=10),  # much is known already
             lambda model: one_stage(model, adam(rate), steps=4000, batch_size=16, ema=(network, 0.998), clip=1.0))
 
 

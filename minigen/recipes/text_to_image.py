@@ -3,6 +3,8 @@ from ..data.catalog import NAMED
 from ..data.shapes.pairs import contrasted, fresh
 from ..diffusion import FirstStage, cosine_schedule
 from ..models.adversarial import ConvDiscriminator, ConvGenerator
+from ..models.diffusion import Small, SuperResolution, SuperResolutionUNet
+from ..models.diffusion.cascade import halved_space
 from ..models.text_to_image import (
     CLIP,
     DALLE,
@@ -11,6 +13,7 @@ from ..models.text_to_image import (
     ClipPrior,
     GLIDEEditor,
     Imagen,
+    ImagenCascade,
     MatchingDiscriminator,
     NoisedCLIP,
     StableDiffusion,
@@ -19,8 +22,8 @@ from ..models.text_to_image import (
 )
 from ..nn import Frozen, UNet
 from ..optim import adam, adamw, cosine_decay, linear_warmup
-from ..text_to_image import TextEncoder
-from ..train import one_stage
+from ..text_to_image import Captions, TextEncoder
+from ..train import Plan, one_stage
 from .registry import CAPTIONED, recipe
 
 
@@ -61,23 +64,52 @@ def caption_lm(data, rng):
     return one_stage(model, adam(linear_warmup(cosine_decay(3e-3), 0.05)), steps=1000, batch_size=128, view=fresh)
 
 
-def prompted_unet(space, width, rng, beside=0):
-    """The network of text-conditional diffusions: 0.8 M parameters, on squares of 2 x 2 pixels, attention everywhere.
-    width: of the words' vectors; beside: channels that it is given with x_t's."""
-    C, multipliers = space.shape[0], (1, 2) if space.shape[1] <= 16 else (1, 2, 2)
-    return UNet(C + beside, C, width=32, multipliers=multipliers, attention=(0, 1, 2)[:len(multipliers)], heads=4,
-                blocks=1, patch=2, condition=width, context=width, rng=rng)
+def prompted_unet(space, words, rng, beside=0, width=24):
+    """The network of text-conditional diffusions: 1.2 M parameters, attention at the two coarser of three resolutions.
+    words: the width of their vectors; beside: channels that it is given with x_t's."""
+    C = space.shape[0]
+    return UNet(C + beside, C, width=width, multipliers=(1, 2, 3), blocks=1, attention=(1, 2), heads=4,
+                patch=1 if space.shape[1] <= 16 else 2,  # squares of 2 x 2 make ragged edges of so few
+                condition=words, context=words, rng=rng)
 
 
 @recipe("a diffusion that is told captions by a frozen language model", "Saharia et al. 2022", data="shapes16",
         accepts=CAPTIONED, needs={"encoder": "caption_lm"})
 def imagen(data, rng, encoder):
+    model, plan = imagen_of(data.spaces["x"], encoder, rng)
+    return plan(model)
+
+
+def imagen_of(space, encoder, rng, width=24):
+    """(an Imagen of images of this space, and how the model that it is, or is in, is trained). width: the U-Net's."""
+    network = prompted_unet(space, encoder.width, rng, width=width)
+    return Imagen(network, encoder, cosine_schedule(1000), space), lambda model: one_stage(
+        model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=2800, batch_size=64,
+        ema=(network, 0.998), clip=1.0, view=fresh)
+
+
+@recipe("the first of Imagen's cascade: pictures at half the resolution", "Saharia et al. 2022", data="shapes32",
+        accepts=("shapes32",), needs={"encoder": "caption_lm"})
+def imagen_base(data, rng, encoder):
+    model, plan = imagen_of(halved_space(data.spaces["x"]), encoder, rng)
+    return plan(Small(model, 1))
+
+
+@recipe("the second of Imagen's cascade: told the caption, from half the resolution to the whole",
+        "Saharia et al. 2022", data="shapes32", accepts=("shapes32",), needs={"encoder": "caption_lm"})
+def imagen_upsampler(data, rng, encoder):
     space = data.spaces["x"]
-    model = Imagen(prompted_unet(space, encoder.width, rng), encoder, cosine_schedule(1000), space,
-                   percentile=95.0)  # the paper's 99.5 leaves out four numbers of 768: a few edges would decide for all
-    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=6000,
-                     batch_size=32,  # larger ones take longer: fewer steps in the same time
-                     ema=(model.network, 0.998), clip=1.0, view=fresh)
+    network = SuperResolutionUNet(space.shape[0], width=24, multipliers=(1, 2), blocks=1, attention=(1,), heads=4,
+                                  patch=2, condition=encoder.width, context=encoder.width, rng=rng)
+    model = SuperResolution(network, cosine_schedule(1000), space, Captions(encoder), steps=10)  # much is known already
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=1e-4), 0.05)), steps=3000, batch_size=16,
+                     ema=(network, 0.998), clip=1.0, view=fresh)
+
+
+@recipe("Imagen at 32 x 32 pixels: one network draws small pictures, another enlarges them", "Saharia et al. 2022",
+        data="shapes32", accepts=("shapes32",), needs={"base": "imagen_base", "upsampler": "imagen_upsampler"})
+def imagen_cascade(data, rng, base, upsampler):
+    return Plan(ImagenCascade(base, [upsampler]))  # both were trained: nothing is left to be
 
 
 @recipe("a diffusion that is told captions by an encoder of its own", "Nichol et al. 2022", data="shapes16",

@@ -108,22 +108,22 @@ class Prompted(Module):
     def sample(self, n, rng, text=None, w=None):
         """Images (n, C, H, W) on [0, 1]. text: tokens (n, T) of the caption of each; if left out, the network is told
         nothing, which is w = -1. w: the model's, if left out."""
-        w = -1.0 if text is None else self.w if w is None else w
-        text = np.zeros((n, *self.text.shape), np.int64) if text is None else np.asarray(text)
-        self.text.check(text, "text")
-        if len(text) != n:
-            raise ValueError(f"{type(self).__name__}: {len(text)} captions for {n} samples; give one for each")
+        text, w = asked(self, n, text, w)
         return self.draw_all(lambda some: self.guided(some, w), text, rng)
+
+    def draw(self, text, w, rng):
+        """x_0 (n, *shape) for captions (n, T)."""
+        return self.from_noise(self.guided(text, w), len(text), rng)
 
     def draw_all(self, led, text, rng):
         """Images on [0, 1] for captions (n, T), by the denoisers led(captions)."""
         drawn = [np.zeros((0, *self.space.shape), np.float32)]
         for i in range(0, len(text), CHUNK):
             some = text[i : i + CHUNK]
-            drawn.append(self.decode(self.draw(led(some), len(some), rng)))
+            drawn.append(self.decode(self.from_noise(led(some), len(some), rng)))
         return np.concatenate(drawn)
 
-    def draw(self, denoise, n, rng):
+    def from_noise(self, denoise, n, rng):
         """x_0 (n, *shape) by this denoiser, from noise."""
         return self.sampler(denoise, normal(rng, (n, *self.shape)), self.levels, rng=rng)
 
@@ -143,3 +143,15 @@ class Prompted(Module):
         return [Measure("|v - v_theta|^2", *mean_interval(own), "", detail),
                 Measure("what another's caption adds", *mean_interval(other - own)),
                 Measure("what no caption adds", *mean_interval(nothing - own))]
+
+
+def asked(model, n, text, w):
+    """(captions (n, T), w) that `sample` of a model with `text` and a default `w` is asked for. ValueError for captions
+    that are not n."""
+    if text is None:
+        return np.zeros((n, *model.text.shape), np.int64), -1.0
+    text = np.asarray(text)
+    model.text.check(text, "text")
+    if len(text) != n:
+        raise ValueError(f"{type(model).__name__}: {len(text)} captions for {n} samples; give one for each")
+    return text, model.w if w is None else w

@@ -150,6 +150,15 @@ def test_a_picture_without_conditions_is_a_square_or_lies_over_the_data(shown):
     np.testing.assert_array_equal(shown["data"], data.load("ring")["x"][:2000])
 
 
+def test_attributes_are_no_text(shown):
+    """Five numbers, 0 or 1, for a face that is to be edited: they have no words to be written beside a row."""
+    faces = data.load("face_edits")
+    assert faces["edit"].any()
+    model = Draws(("source", "edit"), (3, 16, 16))
+    draw_samples(model, 16, rng(), "unused.png", faces)
+    assert shown["images"].shape == (16, 3, 16, 16) and model.told["edit"].any()
+
+
 def test_texts_are_drawn_as_molecules_and_returned_as_lines(tmp_path):
     molecules = data.load("qm9", "valid")
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from ...data import Space
 from ...diffusion import Guided
+from ...diffusion.chain import check_sizes, drawn
 from ...nn import Module
 
 
@@ -32,20 +33,11 @@ class Cascade(Guided):
 
     def __init__(self, base, upsamplers, w=1.0):
         self.base, self.upsamplers, self.w = base, tuple(upsamplers), w
-        shape = base.space.shape
-        for upsampler in self.upsamplers:
-            C, H, W = shape
-            if upsampler.space.shape != (C, 2 * H, 2 * W):
-                raise ValueError(f"Cascade: after images of {shape} comes an upsampler to {upsampler.space.shape}, "
-                                 f"expected {(C, 2 * H, 2 * W)}")
-            shape = upsampler.space.shape
+        check_sizes("Cascade", base, upsamplers)
         self.space, self.labels = self.upsamplers[-1].space, base.labels
 
     def draw(self, y, w, rng):
-        x = self.base.draw(y, w, rng)
-        for upsampler in self.upsamplers:
-            x = upsampler.draw(x, y, w, rng)
-        return x
+        return drawn(self.base, self.upsamplers, y, w, rng)
 
     def measure(self, batch, rng):
         """The last upsampler's own."""
@@ -58,7 +50,11 @@ class Small(Module):
 
     def __init__(self, model, times):
         self.model, self.times = model, times
-        self.space, self.labels, self.conditions, self.judged = model.space, model.labels, model.conditions, 400
+        self.space, self.conditions, self.judged = model.space, model.conditions, 400
+
+    @property
+    def labels(self):
+        return self.model.labels
 
     def players(self):
         return [replace(player, loss=self.on_small(player.loss)) for player in self.model.players()]

@@ -24,7 +24,7 @@ Course: 9.10, 10.5.
 """
 import numpy as np
 
-from autograd import Tensor, as_tensor, concatenate, mse_loss, no_grad, one_hot, silu
+from autograd import Tensor, as_tensor, concatenate, mse_loss, no_grad, silu
 from autograd.backend import asarray, normal, to_numpy
 from autograd.resample import avg_pool2d, interpolate
 
@@ -48,21 +48,22 @@ class SuperResolutionUNet(UNet):
         D = 4 * self.width
         self.level = Sequential(Linear(self.width, D, rng=rng), silu, Linear(D, D, rng=rng))
 
-    def forward(self, x_t, t, low, level, condition=None, dropped=None):
+    def forward(self, x_t, t, low, level, condition=None, **told):
         beside = concatenate([as_tensor(x_t), as_tensor(low)], axis=1)  # (N, 2 C, H, W)
         code = self.level(Tensor(sinusoidal_code(np.asarray(level), self.width)))  # (N, D)
-        return super().forward(beside, t, condition, dropped=dropped, code=code)
+        return super().forward(beside, t, condition, code=code, **told)
 
 
 class SuperResolution(Module):
-    """network(x_t, t, low=(N, C, H, W), level=(N,), condition=(N, K), dropped=(N,) booleans) -> F, on images of this
-    space. labels: Space of the classes. most: S, the step that z is noised to at most in training; augmentation: s when
-    images are drawn. limit: what keeps x_0 where images are, however strongly it is led to a class."""
+    """network(x_t, t, low=(N, C, H, W), level=(N,), dropped=(N,) booleans, ...) -> F, on images of this space. told:
+    Classes, or what else makes the network's other arguments of a column of a batch. most: S, the step that z is noised
+    to at most in training; augmentation: s when images are drawn. limit: what keeps x_0 where images are, however
+    strongly it is led to a class."""
 
     conditions = ("x",)
     judged = 400  # samples for the judges, and images that are enlarged for `measure`
 
-    def __init__(self, network, schedule, space, labels, most=None, augmentation=None, p_uncond=0.15,
+    def __init__(self, network, schedule, space, told, most=None, augmentation=None, p_uncond=0.15,
                  sampler=ancestral_tilde, steps=50, limit=dynamically_clipped):
         if not space.is_image or space.levels is None or space.shape[1] % 2 or space.shape[2] % 2:
             raise ValueError(f"SuperResolution: shape is {space.shape}, expected images (C, H, W) of even H and W")
@@ -71,7 +72,7 @@ class SuperResolution(Module):
         if not 1 <= self.augmentation <= self.most <= schedule.T or not 0.0 < p_uncond < 1.0:
             raise ValueError(f"SuperResolution: augmentation is {self.augmentation}, most {self.most}, expected 1 <= "
                              f"augmentation <= most <= T = {schedule.T}; p_uncond is {p_uncond}, between 0 and 1")
-        self.network, self.schedule, self.space, self.labels = network, schedule, space, labels
+        self.network, self.schedule, self.space, self.told = network, schedule, space, told
         self.p_uncond, self.limit = p_uncond, limit
         self.sampler, self.levels = sampler, schedule.levels(steps)
 
@@ -79,7 +80,7 @@ class SuperResolution(Module):
         return [Player("super-resolution", self.network.parameters(), self.loss)]
 
     def loss(self, batch, rng):
-        x_0, c = self.space.signed(batch["x"]), one_hot(batch["y"], self.labels.levels)
+        x_0, told = self.space.signed(batch["x"]), self.told(batch[self.told.column])
         N, T = len(x_0), self.schedule.T
         dropped = rng.random(N) < self.p_uncond
         s = rng.integers(1, self.most + 1, size=N)  # of each image on its own
@@ -87,7 +88,7 @@ class SuperResolution(Module):
         t, eps = rng.integers(1, T + 1, size=N), normal(rng, x_0.shape)
         x_t = self.schedule.q_sample(x_0, t, eps)
         expected, error = self.without_network(x_t, self.schedule.level(t), low, s)
-        missing = self.network(Tensor(x_t), t, low=low, level=s, condition=c, dropped=dropped)
+        missing = self.network(Tensor(x_t), t, low=low, level=s, dropped=dropped, **told)
         return {"L_F": mse_loss(missing, Tensor((x_0 - expected) / error))}  # course 10.5
 
     def seen(self, z_0, s, rng):
@@ -120,8 +121,7 @@ class SuperResolution(Module):
         unconditional = self.denoiser(low, s)
         if y is None:
             return self.limit(unconditional)
-        self.labels.check(y, "y")
-        conditional = self.denoiser(low, s, condition=one_hot(y, self.labels.levels))
+        conditional = self.denoiser(low, s, **self.told(y))
         return self.limit(classifier_free(conditional, unconditional, w) if w else conditional)
 
     def denoiser(self, low, s, **condition):

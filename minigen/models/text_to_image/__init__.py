@@ -7,6 +7,7 @@ from .dalle import DALLE as DALLE
 from .glide import GLIDE as GLIDE
 from .glide import GLIDEEditor as GLIDEEditor
 from .imagen import Imagen as Imagen
+from .imagen_cascade import ImagenCascade as ImagenCascade
 from .stable_diffusion import StableDiffusion as StableDiffusion
 from .text_gan import MatchingDiscriminator as MatchingDiscriminator
 from .text_gan import TextGAN as TextGAN

@@ -7,9 +7,6 @@ Saharia et al., "Photorealistic Text-to-Image Diffusion Models with Deep Languag
     eps~ = w' eps_theta(x_t, h) + (1 - w') eps_theta(x_t)          eq. 2; w' = 1 + w
     x_0 <- clip(x_0, -s, s) / s,  s = percentile_p |x_0| >= 1      dynamic thresholding, section 2.3
 
-Words are looked at by cross-attention at every resolution, and their mean is added to the code of the time
-(section 2.4).
-
 The larger w, the better picture and caption agree; and the farther x_0 leaves [-1, 1], where no image that the network
 was trained on ever was, step by step. To clip it saturates every colour; to divide by s pulls all of it in.
 
@@ -21,36 +18,17 @@ Symbols: N images, T tokens, D width, s a caption, and in section 2.3 a threshol
 text_to_image/prompted.py. Read next: glide.py, which trains its encoder along.
 Course: 10.5.
 """
-import numpy as np
-
-from autograd import no_grad
-from autograd.backend import asarray
-
 from ...diffusion import dynamically_clipped
-from ...nn import Frozen
-from ...text_to_image import Prompted
-from ...text_to_image.text_encoder import padding
+from ...text_to_image import Prompted, Reads
 
 
-class Imagen(Prompted):
+class Imagen(Reads, Prompted):
     """encoder: a Frozen language model, tokens (N, T) -> h (N, T, D), with its Space `text`. percentile: p. The other
     arguments are Prompted's."""
 
     def __init__(self, network, encoder, schedule, space, p_uncond=0.1, w=3.0, percentile=99.5, **drawing):
-        if not isinstance(encoder, Frozen):
-            raise ValueError(f"Imagen: the encoder is a {type(encoder).__name__} that could be trained along; pass "
-                             "Frozen(encoder)")
+        self.encoder, self.percentile = self.frozen("Imagen", encoder), percentile
         super().__init__(network, schedule, space, encoder.text, p_uncond, w, **drawing)
-        self.encoder, self.percentile = encoder, percentile
-
-    def read(self, text):
-        with no_grad():
-            return self.encoder(text).detach()
-
-    def pooled(self, h, text):
-        """The mean of the words up to the end: (N, D)."""
-        inside = asarray(~padding(text), np.float32)[:, :, None]  # (N, T, 1)
-        return (h * inside).sum(axis=1) / inside.sum(axis=1)
 
     def limited(self, denoise):
         return dynamically_clipped(denoise, self.percentile)  # course 10.5

@@ -7,13 +7,14 @@ import pytest
 from autograd import Tensor, backend
 from autograd.backend import asarray, normal, to_numpy
 from minigen.data import Space
-from minigen.diffusion import ancestral_tilde, classifier_free, cosine_schedule, dynamically_clipped
+from minigen.diffusion import Classes, ancestral_tilde, classifier_free, cosine_schedule, dynamically_clipped
 from minigen.models.diffusion import Cascade, ClassifierFree, Small, SuperResolution, SuperResolutionUNet
 from minigen.models.diffusion.cascade import halved, halved_space
 from minigen.models.diffusion.super_resolution import DETAIL, enlarged, half
 from minigen.nn import Frozen, Module, UNet
 
 FOUR, CLASSES, SCHEDULE = Space((1, 2, 2), 17), Space((), 3), cosine_schedule(100)
+TOLD = Classes(CLASSES)
 h = np.full(4, 0.25)  # the small image is the mean of the pixels
 C = 0.3 * np.eye(4) + 0.5 * np.outer([1, 0.8, 1.2, 0.6], [1, 0.8, 1.2, 0.6])
 N = 8000
@@ -23,7 +24,7 @@ class Exact(Module):
     """What x_0 is expected to be given x_t and z_s, for x ~ N(0, C): all is Gaussian. Sees 2 x 2 pixels, all of them
     z_s. As F: less what is expected without a network, in units of its error."""
 
-    known = SuperResolution(None, SCHEDULE, FOUR, CLASSES)
+    known = SuperResolution(None, SCHEDULE, FOUR, TOLD)
 
     def forward(self, x_t, t, low, level, condition=None, dropped=None):
         x_t = to_numpy(getattr(x_t, "data", x_t))
@@ -63,7 +64,7 @@ class Base(Module):
 
 def drawn(augmentation, network=Exact, model=SuperResolution, error=0.0):
     """Images of a cascade of two parts, as rows (N, 4)."""
-    upsampler = model(network(), SCHEDULE, FOUR, CLASSES, augmentation=augmentation, steps=60, limit=lambda d: d)
+    upsampler = model(network(), SCHEDULE, FOUR, TOLD, augmentation=augmentation, steps=60, limit=lambda d: d)
     return Cascade(Frozen(Base(error)), [Frozen(upsampler)]).draw(np.zeros(N, int), 0.0, backend.rng(0)).reshape(N, 4)
 
 
@@ -99,7 +100,7 @@ def test_without_a_network_it_is_bayes_rule_with_noise_for_details(t, s):
     p = np.exp(log_p - log_p.max())
     mean = (p * grid).sum() / p.sum()
     deviation = np.sqrt((p * (grid - mean) ** 2).sum() / p.sum())
-    expected, error = SuperResolution(None, SCHEDULE, FOUR, CLASSES).without_network(
+    expected, error = SuperResolution(None, SCHEDULE, FOUR, TOLD).without_network(
         np.full((3, 1, 2, 2), x_t), level, np.full((3, 1, 2, 2), low), np.full(3, s))
     np.testing.assert_allclose(to_numpy(expected), mean, rtol=1e-4)
     np.testing.assert_allclose(to_numpy(error), deviation, rtol=1e-4)
@@ -126,7 +127,7 @@ class KnowsGray(Module):
         self.error = error
 
     def forward(self, x_t, t, low, level, condition, dropped):
-        expected, width = SuperResolution(None, SCHEDULE, FOUR, CLASSES).without_network(
+        expected, width = SuperResolution(None, SCHEDULE, FOUR, TOLD).without_network(
             to_numpy(x_t.data), SCHEDULE.level(t), to_numpy(low), level)
         return Tensor(asarray((0.5 - expected) / width + self.error, np.float32))
 
@@ -135,7 +136,7 @@ class KnowsGray(Module):
 def test_the_loss_is_the_squared_error_of_F(error):
     """0 for who knows the image, in units of what is missing without a network."""
     batch = {"x": np.full((200, 1, 2, 2), 12, np.uint8), "y": np.zeros(200, int)}
-    model = SuperResolution(KnowsGray(error), SCHEDULE, FOUR, CLASSES)
+    model = SuperResolution(KnowsGray(error), SCHEDULE, FOUR, TOLD)
     assert model.loss(batch, backend.rng(1))["L_F"].item() == pytest.approx(error**2, abs=1e-3)
 
 
@@ -171,7 +172,7 @@ def check_training(model):
     """Of a thousand images, z has as much noise as the network is told, each its own; a share is told no class."""
     rng, network = backend.rng(1), Recorder()
     x = rng.integers(0, 17, (1000, 1, 2, 2)).astype(np.uint8)
-    upsampler = model(network, SCHEDULE, FOUR, CLASSES, p_uncond=0.2)
+    upsampler = model(network, SCHEDULE, FOUR, TOLD, p_uncond=0.2)
     upsampler.loss({"x": x, "y": rng.integers(0, 3, 1000)}, rng)
     told = network.calls[0]
     low, s = to_numpy(told["low"])[:, 0], told["level"]
@@ -202,7 +203,7 @@ def test_broken_augmentation_is_noticed(broken, noticed):
 def test_drawing_has_one_level_and_one_draw_of_its_noise():
     """The same s and the same noisy z in every step and for every image; the class that was asked for."""
     network = Recorder()
-    model = SuperResolution(network, SCHEDULE, FOUR, CLASSES, augmentation=7, steps=5)
+    model = SuperResolution(network, SCHEDULE, FOUR, TOLD, augmentation=7, steps=5)
     y = np.array([0, 2, 2])
     model.draw(np.zeros((3, 1, 1, 1), np.float32), y, 0, backend.rng(0))
     assert len(network.calls) == 5
@@ -222,10 +223,10 @@ class Far(Module):
 def test_guidance_is_thresholded_after_the_two_are_put_together():
     """With the thresholds on each before, w takes x_0 out of [-1, 1] again."""
     x_t, low = (normal(backend.rng(i), (6, 1, 2, 2)) for i in (2, 3))
-    model, s, level = SuperResolution(Far(), SCHEDULE, FOUR, CLASSES), np.full(6, 10), SCHEDULE.level(60)
+    model, s, level = SuperResolution(Far(), SCHEDULE, FOUR, TOLD), np.full(6, 10), SCHEDULE.level(60)
     y = np.arange(6) % 3
     guided = to_numpy(model.guided(low, s, y, 3.0)(x_t, level))
-    parts = [SuperResolution(Far(), SCHEDULE, FOUR, CLASSES, limit=lambda d: d).guided(low, s, told, 0.0)
+    parts = [SuperResolution(Far(), SCHEDULE, FOUR, TOLD, limit=lambda d: d).guided(low, s, told, 0.0)
              for told in (y, None)]
     expected = dynamically_clipped(classifier_free(*parts, 3.0))(x_t, level)
     np.testing.assert_allclose(guided, to_numpy(expected), atol=1e-6)
@@ -293,7 +294,7 @@ def test_small_shows_a_model_the_images_halved():
 
 def test_samples_and_measures():
     space = Space((1, 8, 8), 17)
-    model = SuperResolution(filled(network()), SCHEDULE, space, CLASSES, steps=3, sampler=ancestral_tilde)
+    model = SuperResolution(filled(network()), SCHEDULE, space, TOLD, steps=3, sampler=ancestral_tilde)
     x = backend.rng(8).integers(0, 17, (5, 1, 8, 8)).astype(np.uint8)
     drawn = model.sample(5, backend.rng(9), x)
     assert drawn.shape == x.shape and 0 <= drawn.min() < drawn.max() <= 1
@@ -307,14 +308,14 @@ def chained(upsampler):
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: SuperResolution(None, SCHEDULE, Space((1, 7, 8), 17), CLASSES), "shape is (1, 7, 8), expected images"),
-    (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES, augmentation=60), "augmentation is 60, most 50, expected"),
-    (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES, p_uncond=1.0), "p_uncond is 1.0, between 0 and 1"),
-    (lambda: SuperResolution(None, SCHEDULE, FOUR, CLASSES).draw(np.zeros((3, 1, 2, 2)), None, 0, None),
+    (lambda: SuperResolution(None, SCHEDULE, Space((1, 7, 8), 17), TOLD), "shape is (1, 7, 8), expected images"),
+    (lambda: SuperResolution(None, SCHEDULE, FOUR, TOLD, augmentation=60), "augmentation is 60, most 50, expected"),
+    (lambda: SuperResolution(None, SCHEDULE, FOUR, TOLD, p_uncond=1.0), "p_uncond is 1.0, between 0 and 1"),
+    (lambda: SuperResolution(None, SCHEDULE, FOUR, TOLD).draw(np.zeros((3, 1, 2, 2)), None, 0, None),
      "small images have shape (3, 1, 2, 2), expected (N, 1, 1, 1), half of (1, 2, 2)"),
-    (lambda: chained(SuperResolution(None, SCHEDULE, Space((1, 4, 4), 17), CLASSES)),
+    (lambda: chained(SuperResolution(None, SCHEDULE, Space((1, 4, 4), 17), TOLD)),
      "after images of (1, 1, 1) comes an upsampler to (1, 4, 4), expected (1, 2, 2)"),
-    (lambda: chained(SuperResolution(Exact(), SCHEDULE, FOUR, CLASSES)).sample(2, None, y=[0, 5]),
+    (lambda: chained(SuperResolution(Exact(), SCHEDULE, FOUR, TOLD)).sample(2, None, y=[0, 5]),
      "y holds values from 0 to 5, expected 0 to 2"),
     (lambda: halved_space(Space((1, 6, 6), 17), 2), "expected images (C, H, W) that can be halved 2 times"),
 ])

@@ -187,7 +187,7 @@ class NotPutBack(GLIDEEditor):
     def redraw(self, x, m, text, rng, w=None):
         x_0 = self.encode(x)
         denoise = self.guided(text, 1.0, beside=self.beside(x_0, m))
-        return self.decode(self.draw(denoise, len(x), rng))
+        return self.decode(self.from_noise(denoise, len(x), rng))
 
 
 def test_an_edit_leaves_the_rest_bit_for_bit():

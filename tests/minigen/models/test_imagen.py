@@ -211,7 +211,7 @@ def test_guidance_keeps_x_0_where_images_are():
     """In every step, at w = 5; without thresholds it runs away."""
     def farthest(model):
         frames, model = [], build(model)
-        model.draw(recorded(model.guided(CAPTIONS, 5.0), frames), 4, backend.rng(7))
+        model.from_noise(recorded(model.guided(CAPTIONS, 5.0), frames), 4, backend.rng(7))
         return max(np.abs(to_numpy(x_0)).max() for _, _, x_0 in frames)
 
     assert farthest(Imagen) <= 1 and farthest(Unlimited) > 1.5
