@@ -30,11 +30,11 @@ EACH = 4  # pictures of each prompt
 SHOWN = "one object", "two", "flagged"
 
 
-def compare(path, steps=2800, samples=300) -> list:
+def compare(path, steps=5000, samples=300) -> list:
     shapes, held = load("shapes16"), load("shapes16", "valid").first(samples)
     rows, drawn = [], {}
     for width in WIDTHS:
-        reader = language_model(shapes, width, max(1, steps // 3))
+        reader = language_model(shapes, width, max(1, steps // 5))
         nats = reader.measure(held.columns, rng(1))[0].value
         for channels in CHANNELS:
             model = imagen(shapes, Frozen(reader), channels, steps)

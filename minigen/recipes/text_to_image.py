@@ -86,7 +86,7 @@ def imagen_of(space, encoder, rng, width=24):
     model = Imagen(network, encoder, cosine_schedule(1000), space,
                    percentile=95.0)  # the paper's 99.5: of 768 numbers four are left out, and backgrounds turn gray
     return model, lambda model: one_stage(
-        model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=2800, batch_size=64,
+        model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=5000, batch_size=32,
         ema=(network, 0.998), clip=1.0, view=fresh)
 
 
@@ -119,9 +119,9 @@ def imagen_cascade(data, rng, base, upsampler):
 def glide(data, rng):
     """As imagen."""
     space = data.spaces["x"]
-    encoder = TextEncoder(data.spaces["text"], rng=rng)
+    encoder = TextEncoder(data.spaces["text"], std=1.0, rng=rng)
     model = GLIDE(prompted_unet(space, encoder.width, rng), encoder, cosine_schedule(1000), space)
-    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=6000, batch_size=32,
+    return one_stage(model, adam(linear_warmup(cosine_decay(2e-3, final=5e-5), 0.02)), steps=5000, batch_size=32,
                      ema=0.998, clip=1.0, view=fresh)
 
 
@@ -137,7 +137,7 @@ def noised_clip(data, rng):
 @recipe("GLIDE that draws anew what a mask hides, as a caption says", "Nichol et al. 2022", data="shapes16",
         accepts=CAPTIONED, needs={"glide": "glide"})
 def glide_editor(data, rng, glide):
-    space, encoder = data.spaces["x"], TextEncoder(data.spaces["text"], rng=rng)
+    space, encoder = data.spaces["x"], TextEncoder(data.spaces["text"], std=1.0, rng=rng)
     network = prompted_unet(space, encoder.width, rng, beside=space.shape[0] + 1)
     model = GLIDEEditor(network, encoder, glide)
     return one_stage(model, adam(linear_warmup(cosine_decay(1e-3, final=5e-5), 0.02)), steps=2000, batch_size=32,

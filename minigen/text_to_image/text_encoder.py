@@ -12,14 +12,16 @@ Symbols: N captions, T tokens, D width. Read before this: nn/transformer.py, dat
 """
 from autograd.backend import asarray, xp
 
-from ..nn import Embedding, Module, Transformer
-from ..nn.transformer import initialize
+from ..nn import Embedding, Module, Transformer, init
+from ..nn.transformer import STD
 
 
 class TextEncoder(Module):
-    """space: Space of the tokens, (T,). width: D. The other arguments are Transformer's."""
+    """space: Space of the tokens, (T,). width: D. std: of the vectors of words and places, to begin with; 1 where it is
+    trained along with a network that draws, which asks for words only when they can be told apart. The other arguments
+    are Transformer's."""
 
-    def __init__(self, space, width=64, blocks=2, heads=4, dropout=0.0, *, rng):
+    def __init__(self, space, width=64, blocks=2, heads=4, dropout=0.0, std=STD, *, rng):
         if not space.is_text:
             raise ValueError(f"TextEncoder: the space has shape {space.shape} and {space.levels or 'no'} levels, "
                              "expected tokens (T,)")
@@ -28,7 +30,7 @@ class TextEncoder(Module):
         self.place = Embedding(space.size, width, rng=rng)
         self.transformer = Transformer(width, blocks, heads, causal=True, dropout=dropout, rng=rng)
         for layer in (self.token, self.place):
-            initialize(layer, rng)
+            layer.weight.assign(init.normal(layer.weight.shape, std=std, rng=rng))
 
     def forward(self, text):
         """Tokens (N, T) -> Tensor (N, T, D)."""

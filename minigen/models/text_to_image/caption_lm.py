@@ -38,9 +38,7 @@ class CaptionLM(Module):
     """text: Space of the captions' tokens. width: D. The other arguments are TextEncoder's."""
 
     def __init__(self, text, width=64, blocks=2, heads=4, dropout=0.0, *, rng):
-        self.encoder = TextEncoder(text, width, blocks, heads, dropout, rng=rng)
-        for layer in (self.encoder.token, self.encoder.place):
-            layer.weight.assign(init.normal(layer.weight.shape, std=1.0, rng=rng))
+        self.encoder = TextEncoder(text, width, blocks, heads, dropout, std=1.0, rng=rng)
         self.text, self.width = text, 2 * width  # of what it returns
         self.h_0 = parameter(init.normal((1, 1, width), std=1.0, rng=rng))  # as large as the others
         self.next = Linear(width, text.levels, rng=rng)
