@@ -17,7 +17,7 @@ from minigen.nn import Frozen
 from minigen.recipes import find
 from minigen.shapes_judge import diversity, edit_tasks, redrawn_measures, shape_measures
 
-STEPS, SAMPLES = 6000, 300
+STEPS, SAMPLES = 5000, 300
 OPEN = "a circle", "a blue shape", "a yellow shape at the left"
 
 shapes, test = data.load("shapes16"), data.load("shapes16", "test").first(SAMPLES)

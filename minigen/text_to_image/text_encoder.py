@@ -17,9 +17,9 @@ from ..nn.transformer import STD
 
 
 class TextEncoder(Module):
-    """space: Space of the tokens, (T,). width: D. std: of the vectors of words and places, to begin with; 1 where it is
-    trained along with a network that draws, which asks for words only when they can be told apart. The other arguments
-    are Transformer's."""
+    """space: Space of the tokens, (T,). width: D. std: of the vectors of words and places, to begin with; 1 where rates
+    are high, as of who is trained along with a network that draws: Adam moves each number by about the rate, at first
+    all words the same way, and small vectors are soon alike. The other arguments are Transformer's."""
 
     def __init__(self, space, width=64, blocks=2, heads=4, dropout=0.0, std=STD, *, rng):
         if not space.is_text:

@@ -20,7 +20,7 @@ def build(space=WORDS, model=CaptionLM, seed=0):
     lm = model(space, width=8, blocks=1, heads=2, rng=backend.rng(seed)).eval()
     rng = backend.rng(1)
     for p in lm.parameters():
-        p.assign(p.data + 0.5 * backend.normal(rng, p.shape))
+        p.assign(p.data + backend.normal(rng, p.shape))
     return lm
 
 

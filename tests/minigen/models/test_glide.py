@@ -16,8 +16,10 @@ from minigen.diffusion import ancestral_tilde, by_classifier, clipped, cosine_sc
 from minigen.models.text_to_image import CLIP, GLIDE, GLIDEEditor, NoisedCLIP
 from minigen.nn import Frozen, UNet
 from minigen.optim import adam
+from minigen.recipes import find
 from minigen.shapes_judge import edit_tasks, redrawn_measures
 from minigen.text_to_image import TextEncoder
+from minigen.train import Run, one_stage, train
 
 PAIRS = 24
 SPACE, SCHEDULE = Space((3, 8, 8), 256), cosine_schedule(20)
@@ -273,3 +275,28 @@ def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError) as error:
         call()
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+# An encoder that is trained along
+
+
+def alike(std, steps=80):
+    """The mean cosine of what the encoder makes of four captions, after a few steps at the rate of the recipe."""
+    shapes, rng = data.load("shapes16", "valid"), backend.rng(0)
+    encoder = TextEncoder(TEXT, width=16, blocks=1, heads=2, std=std, rng=rng)
+    network = UNet(3, width=8, multipliers=(1, 2), blocks=1, groups=4, attention=(1,), condition=16, context=16,
+                   patch=2, rng=rng)
+    model = GLIDE(network, encoder, SCHEDULE, shapes.spaces["x"])
+    train(Run(one_stage(model, adam(2e-3), steps=steps, batch_size=16), shapes, rng=rng))
+    with no_grad():
+        h = encoder.end(encode(["a red circle", "two blue squares", "a cross above a circle",
+                                "a small yellow triangle at the left"])).numpy()
+    h /= np.linalg.norm(h, axis=1, keepdims=True)
+    return (h @ h.T)[np.triu_indices(4, 1)].mean()
+
+
+def test_words_that_begin_small_run_to_one_point_at_the_rate_of_a_network_that_draws():
+    assert alike(0.02) > 0.9 and alike(1.0) < 0.75
+    shapes = data.load("shapes16", "valid")
+    encoder = find("glide").plan(shapes, backend.rng(0)).model.encoder
+    assert encoder.token.weight.numpy().std() == pytest.approx(1, abs=0.1)
