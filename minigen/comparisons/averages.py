@@ -12,10 +12,10 @@ from ..diffusion import cosine_schedule, ddim
 from ..ema import evaluating
 from ..models.diffusion import DDPM
 from ..optim import adam, cosine_decay, linear_warmup
-from ..plot import new_figure, save_figure, sheet
+from ..plot import save_figure
 from ..recipes.diffusion import unet
 from ..train import Run, one_stage
-from .drawn_digits import DrawnDigits
+from .drawn_digits import DrawnDigits, beside_sheets, floored
 
 RATE, DECAY = 2e-3, 0.99
 RATES = {"stays": RATE, "falls": cosine_decay(RATE)}
@@ -53,17 +53,10 @@ def draw(model, ema, judge):
 
 
 def picture(path, curves, drawn, floor):
-    figure = new_figure(13, 3.4)
-    axes, *grids = figure.subplots(1, 1 + len(drawn), width_ratios=[1.5] + [1] * len(drawn))
+    figure, axes = beside_sheets({f"rate {name}, {what}": images for (name, what), images in drawn.items()})
     for (name, what), points in curves.items():
         axes.semilogy(*zip(*points), "o-" if what == "average" else "o--", color="C0" if name == "stays" else "C1",
                       label=f"rate {name}, {what}")
-    axes.axhline(floor, color="k", linestyle=":", label="training digits")
-    axes.set(xlabel="step", title="Frechet distance to valid digits")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
-    axes.legend(frameon=False, fontsize=8)
-    for grid, ((name, what), images) in zip(grids, drawn.items()):
-        grid.imshow(sheet(images[:36]), interpolation="nearest")
-        grid.set(title=f"rate {name}, {what}", xticks=[], yticks=[])
+    axes.set(xlabel="step")
+    floored(axes, floor)
     save_figure(figure, path)

@@ -12,10 +12,10 @@ from functools import partial
 from autograd.backend import normal, rng
 
 from ..diffusion import ancestral, ddim
-from ..plot import new_figure, save_figure, sheet
+from ..plot import save_figure
 from ..recipes import find
 from ..train import Run, train
-from .drawn_digits import DrawnDigits
+from .drawn_digits import DrawnDigits, beside_sheets, floored
 
 SAMPLERS = {f"eta = {eta:g}": partial(ddim, eta=eta) for eta in (0.0, 0.5, 1.0)} | {"sigma hat": ancestral}
 CALLS = 5, 10, 20, 50, 100  # of the network
@@ -42,18 +42,11 @@ def compare(path, steps=600, samples=300) -> list:
 
 
 def picture(path, rows, drawn, floor):
-    figure = new_figure(13, 3.4)
-    axes, *grids = figure.subplots(1, 1 + len(drawn), width_ratios=[1.5] + [1] * len(drawn))
+    figure, axes = beside_sheets({f"{name}, {SHOWN} steps": images for name, images in drawn.items()})
     for row in rows:
         axes.loglog(CALLS, [row[f"{calls} steps"] for calls in CALLS], "o-", label=row["sampler"])
-    axes.axhline(floor, color="k", linestyle=":", label="training digits")
-    axes.set(xlabel="steps", title="Frechet distance to valid digits")
+    axes.set(xlabel="steps")
     axes.set_xticks(CALLS, map(str, CALLS))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
     axes.tick_params(axis="x", which="minor", bottom=False)
-    axes.legend(frameon=False, fontsize=8)
-    for grid, (name, images) in zip(grids, drawn.items()):
-        grid.imshow(sheet(images[:36]), interpolation="nearest")
-        grid.set(title=f"{name}, {SHOWN} steps", xticks=[], yticks=[])
+    floored(axes, floor)
     save_figure(figure, path)

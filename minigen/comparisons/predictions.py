@@ -14,10 +14,10 @@ from ..diffusion import clipped, cosine_schedule, ddim, denoiser, prediction_err
 from ..diffusion.levels import noised
 from ..models.diffusion import DDPM
 from ..optim import adam
-from ..plot import new_figure, save_figure, sheet
+from ..plot import save_figure
 from ..recipes.diffusion import pace, unet
 from ..train import Run, one_stage, train
-from .drawn_digits import DrawnDigits
+from .drawn_digits import DrawnDigits, beside_sheets
 
 KINDS = "eps", "x0", "v"
 LEVELS = 10  # at which the error is measured
@@ -77,14 +77,10 @@ def errors_by_level(model, x_0):
 
 
 def draw(path, errors, drawn):
-    figure = new_figure(13, 3.6)
-    axes, *grids = figure.subplots(1, 1 + len(drawn), width_ratios=[1.5] + [1] * len(drawn))
+    figure, axes = beside_sheets({f"{kind}, {CALLS} steps of DDIM": images for kind, images in drawn.items()})
     steps = np.linspace(0, 1, LEVELS + 1)[1:]
     for kind, values in errors.items():
         axes.semilogy(steps, values, "o-", label=kind)
     axes.set(xlabel="t / T", title="squared error in x_0, valid digits")
     axes.legend(frameon=False)
-    for grid, (kind, images) in zip(grids, drawn.items()):
-        grid.imshow(sheet(images[:36]), interpolation="nearest")
-        grid.set(title=f"{kind}, {CALLS} steps of DDIM", xticks=[], yticks=[])
     save_figure(figure, path)
