@@ -18,7 +18,7 @@ from minigen.nn import Frozen
 from minigen.recipes import find
 from minigen.shapes_judge import shape_measures
 
-STEPS, SAMPLES = 5000, 300
+STEPS, SAMPLES = 2800, 300
 SCALES = 0, 1, 3, 5  # w
 SHOWN = 3
 PROMPTS = ("a red circle", "a large cyan triangle at the top", "three small yellow squares",
@@ -28,7 +28,7 @@ shapes, test = data.load("shapes16"), data.load("shapes16", "test").first(SAMPLE
 pictures = test.spaces["x"].drawn(test["x"])
 asked = np.concatenate([encode(PROMPTS).repeat(SHOWN, axis=0), test["text"]])
 
-reader = find("caption_lm").trained(shapes, STEPS // 5)
+reader = find("caption_lm").trained(shapes, STEPS // 3)
 print(*reader.measure(data.load("shapes16", "valid").columns, rng(1)))
 imagen = find("imagen").trained(shapes, STEPS, encoder=Frozen(reader))
 figure, axes = plt.subplots(2, len(SCALES), figsize=(11, 9), layout="constrained")

@@ -2,7 +2,7 @@
 
 A language model reads the captions. One diffusion draws small pictures of them, another learned to enlarge true ones,
 with noise in them, so that it does not trust every pixel of what the first one drew. Each is led by w, its x_0 kept in
-range by dynamic thresholds. Above each enlarged picture stands the small one that it was made of. An exact reader says
+range by dynamic thresholds. Left of each enlarged picture is the small one that it was made of. An exact reader says
 how many captions are true, of the enlarged pictures, and of the small ones enlarged by a formula: what is gained by
 drawing the details. Writes 129_imagen_cascade.png.
 Course: 10.5.
@@ -18,7 +18,7 @@ from minigen.nn import Frozen
 from minigen.recipes import find
 from minigen.shapes_judge import shape_measures
 
-STEPS, SAMPLES = 5000, 200
+STEPS, SAMPLES = 2800, 200
 SCALES = 0, 1, 3  # w
 PROMPTS = ("a red circle", "three small yellow squares", "a blue square above a green cross",
            "a large cyan triangle left of a red circle", "four magenta circles", "a red square")  # the last is withheld
@@ -27,9 +27,9 @@ shapes, test = data.load("shapes32"), data.load("shapes32", "test").first(SAMPLE
 pictures = test.spaces["x"].drawn(test["x"])
 asked = np.concatenate([encode(PROMPTS), test["text"]])
 
-reader = Frozen(find("caption_lm").trained(shapes, STEPS // 5))
+reader = Frozen(find("caption_lm").trained(shapes, STEPS // 3))
 base = Frozen(find("imagen_base").trained(shapes, STEPS, encoder=reader))
-upsampler = Frozen(find("imagen_upsampler").trained(shapes, STEPS // 2, encoder=reader))
+upsampler = Frozen(find("imagen_upsampler").trained(shapes, STEPS, encoder=reader))
 cascade = find("imagen_cascade").plan(shapes, rng(0), base=base, upsampler=upsampler).model
 print(*upsampler.measure(data.load("shapes32", "valid").first(SAMPLES).columns, rng(1)), sep="\n")
 

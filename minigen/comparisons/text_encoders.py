@@ -12,13 +12,10 @@ from autograd.backend import rng
 
 from ..data import load
 from ..data.shapes.captions import decode, encode, parse
-from ..data.shapes.pairs import fresh
-from ..models.text_to_image import CaptionLM
 from ..nn import Frozen
-from ..optim import adam, cosine_decay, linear_warmup
 from ..plot import new_figure, save_figure, sheet
-from ..recipes.text_to_image import imagen_of
-from ..train import Run, one_stage, train
+from ..recipes.text_to_image import imagen_of, language_model
+from ..train import Run, train
 from .text_to_image import measures
 
 WIDTHS = 16, 64  # of the language model
@@ -30,14 +27,17 @@ EACH = 4  # pictures of each prompt
 SHOWN = "one object", "two", "flagged"
 
 
-def compare(path, steps=5000, samples=300) -> list:
+def compare(path, steps=2800, samples=300) -> list:
     shapes, held = load("shapes16"), load("shapes16", "valid").first(samples)
     rows, drawn = [], {}
     for width in WIDTHS:
-        reader = language_model(shapes, width, max(1, steps // 5))
+        noise = rng(0)
+        reader = trained(language_model(held.spaces["text"], width, noise), shapes, max(1, steps // 3), noise)
         nats = reader.measure(held.columns, rng(1))[0].value
         for channels in CHANNELS:
-            model = imagen(shapes, Frozen(reader), channels, steps)
+            noise = rng(0)
+            model, plan = imagen_of(held.spaces["x"], Frozen(reader), noise, width=channels)
+            model = trained(plan(model), shapes, steps, noise)
             model.levels = model.schedule.levels(CALLS)
             drawn[width, channels] = model.sample(len(PROMPTS) * EACH, rng(1), w=W,
                                                   text=encode(PROMPTS).repeat(EACH, axis=0))
@@ -49,19 +49,8 @@ def compare(path, steps=5000, samples=300) -> list:
     return rows
 
 
-def language_model(shapes, width, steps):
-    """A CaptionLM of this width, trained as the recipe caption_lm."""
-    noise = rng(0)
-    model = CaptionLM(shapes.spaces["text"], width, rng=noise)
-    plan = one_stage(model, adam(linear_warmup(cosine_decay(3e-3), 0.05)), steps, batch_size=128, view=fresh)
-    return train(Run(plan, shapes, rng=noise)).settled()
-
-
-def imagen(shapes, reader, channels, steps):
-    """An Imagen with a U-Net of so many channels, trained as the recipe imagen."""
-    noise = rng(0)
-    model, plan = imagen_of(shapes.spaces["x"], reader, noise, width=channels)
-    return train(Run(plan(model), shapes, rng=noise, steps=steps)).settled()
+def trained(plan, shapes, steps, noise):
+    return train(Run(plan, shapes, rng=noise, steps=steps)).settled()
 
 
 def draw(path, rows, drawn, counts):

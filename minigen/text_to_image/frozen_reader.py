@@ -11,22 +11,11 @@ from autograd import no_grad
 from autograd.backend import asarray
 
 from ..nn import Frozen
-from .text_encoder import padding
+from .text_encoder import Reader, padding
 
 
-class Reads:
-    """What Imagen's models have in common: `encoder`, a Frozen language model, tokens (N, T) -> h (N, T, D), with its
-    Space `text`."""
-
-    encoder: Frozen
-
-    @staticmethod
-    def frozen(name, encoder):
-        """The encoder of the model of this name. ValueError if its weights could still move."""
-        if not isinstance(encoder, Frozen):
-            raise ValueError(f"{name}: the encoder is a {type(encoder).__name__} that could be trained along; pass "
-                             "Frozen(encoder)")
-        return encoder
+class FrozenReader(Reader):
+    """A Reader by `encoder`, a Frozen language model, tokens (N, T) -> h (N, T, D), with its Space `text`."""
 
     def read(self, text):
         with no_grad():
@@ -38,17 +27,22 @@ class Reads:
         return (h * inside).sum(axis=1) / inside.sum(axis=1)
 
 
-class Captions(Reads):
-    """What a network is told of captions. encoder: see Reads; column: of a batch, where they are."""
+class Captions(FrozenReader):
+    """What a network is told of captions. encoder: see FrozenReader; column: of a batch, where they are."""
 
     column = "text"
 
     def __init__(self, encoder):
-        self.encoder = self.frozen("Captions", encoder)
-        self.space = encoder.text
+        self.encoder, self.text = frozen("Captions", encoder), encoder.text
 
     def __call__(self, text):
-        """Its keyword arguments, of captions (N, T). ValueError for what is none."""
-        self.space.check(text, self.column)
-        h = self.read(text)  # (N, T, D)
-        return {"condition": self.pooled(h, text), "context": h, "padding": padding(text)}
+        """The network's keyword arguments, of captions (N, T)."""
+        return self.words(text)
+
+
+def frozen(name, encoder):
+    """The encoder of the model of this name. ValueError if its weights could still move."""
+    if not isinstance(encoder, Frozen):
+        raise ValueError(f"{name}: the encoder is a {type(encoder).__name__} that could be trained along; pass "
+                         "Frozen(encoder)")
+    return encoder

@@ -20,18 +20,18 @@ Read next: models/text_to_image/imagen.py.
 import numpy as np
 
 from autograd import no_grad
-from autograd.backend import asarray, normal, to_numpy, xp
+from autograd.backend import normal, to_numpy
 
 from ..diffusion import check_guidance, classifier_free, denoiser, dpm_pp, prediction_error
 from ..metrics import Measure, mean_interval
 from ..nn import Module
 from ..player import Player
-from .text_encoder import end_of, padding
+from .text_encoder import Reader, check_captions
 
 CHUNK = 100  # images that are drawn, or measured, at a time
 
 
-class Prompted(Module):
+class Prompted(Reader, Module):
     """network: UNet(..., condition=D, context=D), or what else takes its arguments, of images like those of `space`.
     text: Space of the captions' tokens. p_uncond: the share of images that are told nothing in training. w, sampler,
     steps: how `sample` draws.
@@ -66,13 +66,7 @@ class Prompted(Module):
 
     def told(self, text, dropped):
         """What the network is told of captions (N, T), but for the dropped (N,): its keyword arguments."""
-        self.text.check(text, "text")
-        h = self.read(text)  # (N, T, D)
-        return {"condition": self.pooled(h, text), "context": h, "padding": padding(text), "dropped": dropped}
-
-    def pooled(self, h, text):
-        """One vector for each caption: that of its end, which has seen all of it. (N, D)"""
-        return h[xp.arange(len(text)), asarray(end_of(text))]
+        return {**self.words(text), "dropped": dropped}
 
     def players(self):
         return [Player("diffusion", self.parameters(), self.loss)]
@@ -151,7 +145,5 @@ def asked(model, n, text, w):
     if text is None:
         return np.zeros((n, *model.text.shape), np.int64), -1.0
     text = np.asarray(text)
-    model.text.check(text, "text")
-    if len(text) != n:
-        raise ValueError(f"{type(model).__name__}: {len(text)} captions for {n} samples; give one for each")
+    check_captions(type(model).__name__, model.text, text, n)
     return text, model.w if w is None else w

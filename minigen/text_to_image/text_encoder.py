@@ -46,6 +46,28 @@ class TextEncoder(Module):
         return self(text)[xp.arange(len(text)), asarray(end_of(text))]
 
 
+class Reader:
+    """Whoever has `text`, the Space of captions, and read(text) -> h (N, T, D), a vector for each word: what it tells a
+    network that looks at words by cross-attention, and is told one vector for all of them with the time."""
+
+    def words(self, text):
+        """The network's keyword arguments, of captions (N, T). ValueError for what is none."""
+        self.text.check(text, "text")
+        h = self.read(text)  # (N, T, D)
+        return {"condition": self.pooled(h, text), "context": h, "padding": padding(text)}
+
+    def pooled(self, h, text):
+        """One vector for each caption: that of its end, which has seen all of it. (N, D)"""
+        return h[xp.arange(len(text)), asarray(end_of(text))]
+
+
+def check_captions(name, space, text, n, of="samples"):
+    """ValueError, of the model of this name, unless these are captions (n, T) of this space, one for each of n."""
+    space.check(text, "text")
+    if len(text) != n:
+        raise ValueError(f"{name}: {len(text)} captions for {n} {of}; give one for each")
+
+
 def end_of(text):
     """The place of the first 0 of each row of tokens (N, T); the last place where there is none."""
     ends = text == 0

@@ -20,10 +20,19 @@ import math
 
 import numpy as np
 
-from autograd import Tensor, mse_loss, one_hot
+from autograd import Tensor, mse_loss
 from autograd.backend import normal
 
-from ...diffusion import Guided, ancestral_tilde, bits_per_dim, check_guidance, classifier_free, clipped, denoiser
+from ...diffusion import (
+    Classes,
+    Guided,
+    ancestral_tilde,
+    bits_per_dim,
+    check_guidance,
+    classifier_free,
+    clipped,
+    denoiser,
+)
 from ...metrics import Measure, mean_interval
 from ...player import Player
 
@@ -44,7 +53,7 @@ class ClassifierFree(Guided):
             raise ValueError(f"ClassifierFree: shape {space.shape} is that of points; this model takes images")
         check_guidance("ClassifierFree", p_uncond, w)
         self.network, self.schedule, self.space, self.labels = network, schedule, space, labels
-        self.p_uncond, self.w, self.limit = p_uncond, w, limit
+        self.told, self.p_uncond, self.w, self.limit = Classes(labels), p_uncond, w, limit
         self.sampler, self.levels = sampler, schedule.levels(steps)
 
     def players(self):
@@ -52,21 +61,16 @@ class ClassifierFree(Guided):
 
     def loss(self, batch, rng):
         """Algorithm 1."""
-        x_0, c = self.space.signed(batch["x"]), self.one_hot(batch["y"])
+        x_0, told = self.space.signed(batch["x"]), self.told(batch["y"])
         dropped = rng.random(len(x_0)) < self.p_uncond  # of each image on its own
         t = rng.integers(1, self.schedule.T + 1, size=len(x_0))
         eps = normal(rng, x_0.shape)
         x_t = self.schedule.q_sample(x_0, t, eps)
-        return {"L_simple": mse_loss(self.network(Tensor(x_t), t, condition=c, dropped=dropped), Tensor(eps))}
-
-    def one_hot(self, y):
-        """c (N, K), a Tensor. ValueError for what is no class."""
-        self.labels.check(y, "y")
-        return one_hot(y, self.labels.levels)
+        return {"L_simple": mse_loss(self.network(Tensor(x_t), t, dropped=dropped, **told), Tensor(eps))}
 
     def conditional(self, y):
         """The denoiser that is told classes y (N,)."""
-        return denoiser(self.network, "eps", condition=self.one_hot(y))
+        return denoiser(self.network, "eps", **self.told(y))
 
     @property
     def unconditional(self):

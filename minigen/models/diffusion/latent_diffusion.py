@@ -21,10 +21,10 @@ guidance. Read before this: diffusion/first_stage.py, classifier_free.py. Read n
 ../text_to_image/stable_diffusion.py, which is told a caption.
 Course: 9.10, 9.12.
 """
-from autograd import backend, no_grad, one_hot
+from autograd import backend, no_grad
 from autograd.backend import asarray, normal
 
-from ...diffusion import FirstStage, Guided, check_guidance, classifier_free, ddim, denoiser, prediction_error
+from ...diffusion import Classes, FirstStage, Guided, check_guidance, classifier_free, ddim, denoiser, prediction_error
 from ...metrics import Measure, mean_interval
 from ...player import Player
 
@@ -44,30 +44,25 @@ class LatentDiffusion(Guided):
                              "autoencoder)).scaled_by(images, rng)")
         check_guidance("LatentDiffusion", p_uncond, w)
         self.first_stage, self.network, self.schedule = first_stage, network, schedule
-        self.space, self.labels, self.p_uncond = first_stage.space, labels, p_uncond
-        self.w, self.sampler, self.levels = w, sampler, schedule.levels(steps)
+        self.space, self.labels, self.told = first_stage.space, labels, Classes(labels)
+        self.p_uncond, self.w, self.sampler, self.levels = p_uncond, w, sampler, schedule.levels(steps)
 
     def players(self):
         return [Player("diffusion", self.network.parameters(), self.loss)]
 
     def loss(self, batch, rng):
         """Eq. 3, for v."""
-        z_0, c = self.first_stage.latents(batch["x"], rng), self.one_hot(batch["y"])
+        z_0, told = self.first_stage.latents(batch["x"], rng), self.told(batch["y"])
         dropped = rng.random(len(z_0)) < self.p_uncond  # of each image on its own
-        return {"L_LDM": self.error(z_0, rng, condition=c, dropped=dropped).mean()}  # course 9.12
+        return {"L_LDM": self.error(z_0, rng, dropped=dropped, **told).mean()}  # course 9.12
 
     def error(self, z_0, rng, **told):
         """|v - v_theta|^2 at a random t of each of the latents z_0 (N, c, h, w): a Tensor (N,)."""
         return prediction_error(self.network, "v", self.schedule, z_0, rng, **told)
 
-    def one_hot(self, y):
-        """c (N, K), a Tensor. ValueError for what is no class."""
-        self.labels.check(y, "y")
-        return one_hot(y, self.labels.levels)
-
     def guided(self, y, w):
         """The denoiser of latents for classes y (N,). It is not clipped."""
-        return classifier_free(denoiser(self.network, "v", condition=self.one_hot(y)), denoiser(self.network, "v"), w)
+        return classifier_free(denoiser(self.network, "v", **self.told(y)), denoiser(self.network, "v"), w)
 
     def draw(self, y, w, rng):
         """Latents (N, c, h, w) of classes y (N,)."""
@@ -86,7 +81,7 @@ class LatentDiffusion(Guided):
         z_0, seed = self.first_stage.all_latents(x, rng), int(rng.integers(2**31))
         with no_grad():
             told, untold = (self.error(asarray(z_0), backend.rng(seed), **condition).numpy()
-                            for condition in ({"condition": self.one_hot(y)}, {}))
+                            for condition in (self.told(y), {}))
         detail = f"|v - v_theta|^2, N = {len(x):,}, one level and one noise each"
         return [Measure("sd of latents", float(z_0.std()), None, "", f"scaled, {z_0[0].size} numbers an image"),
                 Measure("L_LDM", *mean_interval(told), "", f"told the class; {detail}"),

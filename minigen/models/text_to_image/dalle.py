@@ -34,6 +34,7 @@ from ...nn import Embedding, Linear, Module, Transformer
 from ...nn.chunks import in_chunks
 from ...nn.transformer import initialize
 from ...player import Player
+from ...text_to_image.text_encoder import check_captions
 
 CHUNK = 256  # sequences that are scored, or drawn, at a time
 
@@ -85,9 +86,7 @@ class DALLE(Module):
     def sample(self, n, rng, text=None):
         """Images on [0, 1] (n, C, H, W). text: tokens (n, T); if left out, the captions are drawn too."""
         if text is not None:
-            self.text.check(text, "text")
-            if len(text) != n:
-                raise ValueError(f"DALLE: {len(text)} captions for {n} samples; give one for each")
+            check_captions("DALLE", self.text, text, n)
         rows = np.arange(n)[:, None] if text is None else text
         with no_grad():
             z = in_chunks(lambda some: asarray(self.draw(len(some), rng, None if text is None else some)), rows, CHUNK)

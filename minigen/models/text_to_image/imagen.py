@@ -12,22 +12,25 @@ was trained on ever was, step by step. To clip it saturates every colour; to div
 
 The text encoder stays what it was. It is a part, trained by a recipe of its own, and no gradient reaches it.
 
-Deviations: one network for 16 x 16 pixels, where the paper's draws 64 x 64 and two more enlarge what it drew.
+Deviations: one network for 16 x 16 pixels, where the paper's draws 64 x 64 and two more enlarge what it drew: that is
+imagen_cascade.py.
 
 Symbols: N images, T tokens, D width, s a caption, and in section 2.3 a threshold. Read before this: caption_lm.py,
-text_to_image/prompted.py. Read next: glide.py, which trains its encoder along.
+text_to_image/frozen_reader.py, text_to_image/prompted.py. Read next: imagen_cascade.py; glide.py, which trains its
+encoder along.
 Course: 10.5.
 """
 from ...diffusion import dynamically_clipped
-from ...text_to_image import Prompted, Reads
+from ...text_to_image import FrozenReader, Prompted
+from ...text_to_image.frozen_reader import frozen
 
 
-class Imagen(Reads, Prompted):
+class Imagen(FrozenReader, Prompted):
     """encoder: a Frozen language model, tokens (N, T) -> h (N, T, D), with its Space `text`. percentile: p. The other
     arguments are Prompted's."""
 
     def __init__(self, network, encoder, schedule, space, p_uncond=0.1, w=3.0, percentile=99.5, **drawing):
-        self.encoder, self.percentile = self.frozen("Imagen", encoder), percentile
+        self.encoder, self.percentile = frozen("Imagen", encoder), percentile
         super().__init__(network, schedule, space, encoder.text, p_uncond, w, **drawing)
 
     def limited(self, denoise):

@@ -32,7 +32,7 @@ class ImagenCascade(Module):
     def __init__(self, base, upsamplers, w=1.0):
         check_sizes("ImagenCascade", base, upsamplers)
         self.base, self.upsamplers, self.w = base, tuple(upsamplers), w
-        self.space, self.text = self.upsamplers[-1].space, self.upsamplers[-1].told.space
+        self.space, self.text = self.upsamplers[-1].space, self.upsamplers[-1].told.text
 
     def sample(self, n, rng, text=None, w=None):
         """Images (n, C, H, W) on [0, 1]. text: tokens (n, T) of the caption of each; if left out, the networks are told

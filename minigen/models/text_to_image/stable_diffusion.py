@@ -37,7 +37,7 @@ from ...nn import Frozen, Module
 from ...nn.blocks import watching
 from ...nn.chunks import in_chunks
 from ...player import Player
-from ...text_to_image.text_encoder import padding
+from ...text_to_image.text_encoder import check_captions, padding
 
 CHUNK = 100  # images that are drawn at a time
 EXAMPLES = 500  # that are measured, at most
@@ -134,11 +134,8 @@ class StableDiffusion(Module):
         return images, sum(maps) / len(maps)
 
     def _check(self, text, n):
-        if text is None:
-            return
-        self.text.check(text, "text")
-        if len(text) != n:
-            raise ValueError(f"StableDiffusion: {len(text)} captions for {n} images; give one for each")
+        if text is not None:
+            check_captions("StableDiffusion", self.text, text, n, of="images")
 
     # Measuring
 

@@ -37,6 +37,7 @@ from ...adversarial.objectives import nonsaturating
 from ...nn import BatchNorm2d, Conv2d, Linear, Module, Sequential
 from ...nn.chunks import in_chunks
 from ...player import Player
+from ...text_to_image.text_encoder import check_captions
 
 SLOPE = 0.2
 CHUNK = 500  # images that are drawn at a time
@@ -119,8 +120,7 @@ class TextGAN(Module):
     def sample(self, n, rng, text=None):
         """text: tokens (n, T); if left out, captions of no words. Images on [0, 1]."""
         text = np.zeros((n, *self.clip.text.shape), np.int64) if text is None else text
-        if len(text) != n:
-            raise ValueError(f"TextGAN: {len(text)} captions for {n} samples; give one for each")
+        check_captions("TextGAN", self.clip.text, text, n)
         with no_grad():
             return in_chunks(lambda some: self.space.from_signed(self.draw(self.phi(some), rng).data), text, CHUNK)
 

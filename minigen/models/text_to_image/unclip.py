@@ -33,6 +33,7 @@ from ...metrics import Measure, mean_interval
 from ...nn import Module
 from ...nn.chunks import in_chunks
 from ...player import Player
+from ...text_to_image.text_encoder import check_captions
 
 CHUNK = 250  # images that are drawn at a time
 MEASURED = 200  # in `measure`
@@ -95,8 +96,7 @@ class UnCLIP(Module):
     def sample(self, n, rng, text=None, w=None):
         """text: tokens (n, T); if left out, captions of no words. Images on [0, 1]."""
         text = np.zeros((n, *self.prior.text.shape), np.int64) if text is None else text
-        if len(text) != n:
-            raise ValueError(f"UnCLIP: {len(text)} captions for {n} samples; give one for each")
+        check_captions("UnCLIP", self.prior.text, text, n)
         return self.decode(self.prior.draw(text, rng), rng, w)  # eq. 1; course 10.4
 
     # What two codes are good for

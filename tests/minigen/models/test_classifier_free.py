@@ -122,7 +122,7 @@ def test_the_null_is_learned_and_no_class():
 def test_who_is_dropped_is_told_the_null():
     """The network's answers with dropped = True are those without a condition, bit for bit; others are not."""
     model, x_t, t = build(), normal(backend.rng(7), (4, 1, 8, 8)), np.array([3, 9, 9, 15])
-    c = model.one_hot(np.array([1, 2, 3, 4]))
+    c = model.told(np.array([1, 2, 3, 4]))["condition"]
     dropped = np.array([True, False, True, False])
     said = model.network(Tensor(x_t), t, condition=c, dropped=dropped).numpy()
     null, told = (model.network(Tensor(x_t), t, condition=given).numpy() for given in (None, c))

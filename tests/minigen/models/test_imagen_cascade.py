@@ -122,6 +122,22 @@ def test_nothing_is_the_same_in_training_and_in_sampling():
     np.testing.assert_allclose(denoised(model, CAPTIONS, w=3.0), 4 * told - 3 * nothing, atol=1e-4)
 
 
+class TrainedAlong(Captions):
+    """Its encoder's weights can move, and its gradients are taken."""
+
+    def __init__(self, encoder):
+        self.encoder, self.text = encoder, encoder.text
+
+    def read(self, text):
+        return self.encoder(text)
+
+
+def follows(told):
+    """Whether a graph leads from what the network is told to an encoder."""
+    said = told(CAPTIONS)
+    return said["context"].requires_grad or said["condition"].requires_grad
+
+
 def test_the_encoder_is_not_trained_along():
     encoder = language_model()
     model = build(encoder=Frozen(encoder))
@@ -132,6 +148,7 @@ def test_the_encoder_is_not_trained_along():
     adam(1e-2)(player.params).step(gradients, 1.0, 0.0)
     assert (model.network.stem.weight.numpy() != stem).any()
     assert all((array == before[name]).all() for name, array in encoder.state_dict().items())
+    assert follows(TrainedAlong(language_model())) and not follows(Captions(Frozen(language_model())))
     with pytest.raises(ValueError, match="Captions: the encoder is a CaptionLM that could be trained along"):
         build(encoder=language_model())
 

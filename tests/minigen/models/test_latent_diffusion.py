@@ -235,7 +235,7 @@ def test_without_guidance_it_is_the_conditional_sampler(autoencoder):
     for p in model.network.parameters():
         if not p.data.any():
             p.data[...] = 0.1 * normal(rng, p.shape)
-    plain = denoiser(model.network, "v", condition=model.one_hot(y))
+    plain = denoiser(model.network, "v", **model.told(y))
     z = ddim(plain, normal(backend.rng(3), (4, *stage.shape)), model.levels)
     np.testing.assert_array_equal(model.sample(4, backend.rng(3), y=y, w=0.0), stage.images(z))
     assert np.abs(model.sample(4, backend.rng(3), y=y, w=3.0) - stage.images(z)).max() > 1e-3
